@@ -1,0 +1,14 @@
+"""The demo: send test commands, perform them, show what came of them.
+
+Modules in the order in which the data flows::
+
+    statuses    words: statuses and event types
+    behaviors   what a test command must do (pure)
+    forms       what a person may type
+    bus         sending, in one transaction with the test_command row
+    worker      taking messages, performing them, writing outcomes (engines: worker_set, worker_library)
+    handlers    what performs one attempt
+    models      unmanaged models over Flyway's tables
+    queries     named SQL for the pages
+    views       pages and their live fragments
+"""

@@ -1,0 +1,189 @@
+"""Settings of the site. Every environment variable it reads is read here, typed, with its default.
+
+``DATABASE_URL`` unset means the embedded PostgreSQL (``e2e_site/embedded.py``). Importing this module starts
+nothing and writes nothing.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from e2e_site import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+
+
+def _choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value: str = env.str(name, default=default)
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name} is {value!r}; allowed: {', '.join(allowed)}.")
+    return value
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    """A yes or a no; anything else is an error, where django-environ would read it as no."""
+    words = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+    word = env.str(name, default=str(default)).lower()
+    if word not in words:
+        raise ImproperlyConfigured(f"{name} is {word!r}; allowed: true or false.")
+    return words[word]
+
+
+# --- Database ------------------------------------------------------------------------------------------------------
+
+DATABASE_URL: str = env.str("DATABASE_URL", default="")
+EMBEDDED = not DATABASE_URL
+
+
+def _database() -> dict[str, Any]:
+    if EMBEDDED:
+        config = embedded.demo_cluster(BASE_DIR).database_settings()
+    else:
+        try:
+            config = environ.Env.db_url_config(DATABASE_URL)
+        except Exception as exc:
+            raise ImproperlyConfigured(
+                "DATABASE_URL cannot be read; expected postgres://user:password@host:port/name."
+            ) from exc
+        if config.get("ENGINE") != "django.db.backends.postgresql" or not config.get("NAME"):
+            raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgres://user:password@host:port/name.")
+    return {
+        **config,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 5, **config.get("OPTIONS", {})},
+    }
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Who may do what -------------------------------------------------------------------------------------------------
+
+# With the embedded database a key is made at its first start; a real server needs a real key.
+SECRET_KEY: str = embedded.demo_cluster(BASE_DIR).secret_key() if EMBEDDED and "SECRET_KEY" not in env.ENVIRON else env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("SECRET_KEY is required when DATABASE_URL is set.")
+DEBUG: bool = _flag("DEBUG", default=False)
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# Anonymous visitors may read (never change) the pages.
+PUBLIC_READ: bool = _flag("PUBLIC_READ", default=EMBEDDED)
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "commands:dashboard"
+LOGOUT_REDIRECT_URL = "commands:dashboard"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+# Behind HTTPS set HTTPS=true; on plain http the browser would drop secure cookies.
+HTTPS: bool = _flag("HTTPS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# --- The application ---------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "e2e_site",  # before the admin: its templates dress the admin too
+    "e2e_site.theme",
+    "commands",
+    "settings_app",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "tailwind",
+    "csp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "e2e_site.urls"
+WSGI_APPLICATION = "e2e_site.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Static files: built by bin/setup, served by WhiteNoise ----------------------------------------------------------
+
+TAILWIND_APP_NAME = "e2e_site.theme"
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Time, language, logs --------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+LOG_FORMAT = _choice("LOG_FORMAT", "text", ("text", "json"))
+LOG_LEVEL = _choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "text": {"()": "e2e_site.logs.TextFormatter"},
+        "json": {"()": "e2e_site.logs.JsonFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # The worker says once that the database is away; the pool would say it at each try.
+        "psycopg.pool": {"level": "ERROR"},
+        "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+    },
+}

@@ -1,0 +1,1 @@
+"""Configuration of the workers: one typed row, edited in the admin."""
