@@ -1,0 +1,199 @@
+-- The command bus: commands, their audit trail, and the functions that change them.
+-- Tables, columns and sp_* functions are those that the Python of reliable-cmd 0.2.2 calls; the functions further
+-- down (receive_commands, finish_commands, operator_*) are this site's own and keep the promises of
+-- docs/promises.md. Every name is schema-qualified: nothing depends on search_path.
+
+CREATE SCHEMA IF NOT EXISTS commandbus;
+COMMENT ON SCHEMA commandbus IS 'The command bus: what reliable-cmd calls, and this site''s own functions beside it';
+
+-- ---------------------------------------------------------------------------------------------------------- tables
+
+CREATE TABLE commandbus.batch (
+    domain                   TEXT NOT NULL,
+    batch_id                 UUID NOT NULL,
+    batch_type               TEXT NOT NULL DEFAULT 'COMMAND',
+    name                     TEXT,
+    custom_data              JSONB,
+    status                   TEXT NOT NULL DEFAULT 'PENDING',
+    total_count              INTEGER NOT NULL DEFAULT 0,
+    completed_count          INTEGER NOT NULL DEFAULT 0,
+    failed_count             INTEGER NOT NULL DEFAULT 0,
+    canceled_count           INTEGER NOT NULL DEFAULT 0,
+    in_troubleshooting_count INTEGER NOT NULL DEFAULT 0,
+    created_at               TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    started_at               TIMESTAMPTZ,
+    completed_at             TIMESTAMPTZ,
+    PRIMARY KEY (domain, batch_id)
+);
+COMMENT ON TABLE commandbus.batch IS 'Groups of commands or processes that are counted together';
+COMMENT ON COLUMN commandbus.batch.domain IS 'Domain of its commands';
+COMMENT ON COLUMN commandbus.batch.batch_id IS 'Identity, chosen by the sender';
+COMMENT ON COLUMN commandbus.batch.batch_type IS 'COMMAND or PROCESS';
+COMMENT ON COLUMN commandbus.batch.name IS 'Name for people';
+COMMENT ON COLUMN commandbus.batch.custom_data IS 'Whatever the sender attached';
+COMMENT ON COLUMN commandbus.batch.status IS 'PENDING, IN_PROGRESS, COMPLETED or COMPLETED_WITH_FAILURES';
+COMMENT ON COLUMN commandbus.batch.total_count IS 'Members';
+COMMENT ON COLUMN commandbus.batch.completed_count IS 'Members that are COMPLETED, as of the last refresh';
+COMMENT ON COLUMN commandbus.batch.failed_count IS 'Members that are FAILED, as of the last refresh';
+COMMENT ON COLUMN commandbus.batch.canceled_count IS 'Members that are CANCELED, as of the last refresh';
+COMMENT ON COLUMN commandbus.batch.in_troubleshooting_count IS 'Members in the troubleshooting queue, as of the last refresh';
+COMMENT ON COLUMN commandbus.batch.created_at IS 'When it was made';
+COMMENT ON COLUMN commandbus.batch.started_at IS 'When its first member was received';
+COMMENT ON COLUMN commandbus.batch.completed_at IS 'When its last member became final';
+
+CREATE TABLE commandbus.command (
+    domain           TEXT NOT NULL,
+    queue_name       TEXT NOT NULL,
+    msg_id           BIGINT,
+    command_id       UUID NOT NULL,
+    command_type     TEXT NOT NULL,
+    status           TEXT NOT NULL CONSTRAINT command_status_known CHECK (status IN (
+        'PENDING', 'IN_PROGRESS', 'COMPLETED', 'FAILED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')),
+    attempts         INTEGER NOT NULL DEFAULT 0,
+    max_attempts     INTEGER NOT NULL,
+    lease_expires_at TIMESTAMPTZ,
+    last_error_type  TEXT,
+    last_error_code  TEXT,
+    last_error_msg   TEXT,
+    created_at       TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    updated_at       TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    reply_queue      TEXT NOT NULL DEFAULT '',
+    correlation_id   UUID,
+    batch_id         UUID,
+    PRIMARY KEY (domain, command_id)
+);
+-- No index mentions status or updated_at: each would turn every update of a command into a non-HOT one.
+CREATE INDEX ix_command_batch ON commandbus.command (domain, batch_id) WHERE batch_id IS NOT NULL;
+COMMENT ON INDEX commandbus.ix_command_batch IS 'Used by sp_refresh_batch_stats: the members of one batch';
+COMMENT ON TABLE commandbus.command IS 'One row per command: where it stands now. Its story is in commandbus.audit';
+COMMENT ON COLUMN commandbus.command.domain IS 'Domain; its commands wait in the queue <domain>__commands';
+COMMENT ON COLUMN commandbus.command.queue_name IS 'The queue that holds its message';
+COMMENT ON COLUMN commandbus.command.msg_id IS 'Its current message; an operator''s retry sends a new one';
+COMMENT ON COLUMN commandbus.command.command_id IS 'Identity, chosen by the sender; a second send of it is refused';
+COMMENT ON COLUMN commandbus.command.command_type IS 'What to do; names the handler';
+COMMENT ON COLUMN commandbus.command.status IS 'PENDING, IN_PROGRESS, COMPLETED, FAILED, CANCELED or IN_TROUBLESHOOTING_QUEUE';
+COMMENT ON COLUMN commandbus.command.attempts IS 'Attempts begun on the current message';
+COMMENT ON COLUMN commandbus.command.max_attempts IS 'Deliveries before it is parked, fixed when it was sent';
+COMMENT ON COLUMN commandbus.command.lease_expires_at IS 'Unused by the library and here: the lease is the queue row''s vt';
+COMMENT ON COLUMN commandbus.command.last_error_type IS 'TRANSIENT, PERMANENT or BUSINESS_RULE; stays after a later success';
+COMMENT ON COLUMN commandbus.command.last_error_code IS 'Code of the last failure that counted';
+COMMENT ON COLUMN commandbus.command.last_error_msg IS 'Message of the last failure that counted';
+COMMENT ON COLUMN commandbus.command.created_at IS 'When it was sent, by the sender''s clock: measure by commandbus.audit instead';
+COMMENT ON COLUMN commandbus.command.updated_at IS 'Last change (server clock)';
+COMMENT ON COLUMN commandbus.command.reply_queue IS 'Queue that gets the reply; empty for none';
+COMMENT ON COLUMN commandbus.command.correlation_id IS 'Ties commands and replies of one conversation together';
+COMMENT ON COLUMN commandbus.command.batch_id IS 'The batch it belongs to, if any';
+
+CREATE TABLE commandbus.audit (
+    audit_id     BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    domain       TEXT NOT NULL,
+    command_id   UUID NOT NULL,
+    event_type   TEXT NOT NULL,
+    ts           TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    details_json JSONB
+);
+CREATE INDEX ix_audit_command_id ON commandbus.audit (command_id, audit_id);
+COMMENT ON INDEX commandbus.ix_audit_command_id IS 'Used by a command''s page and by a finish that is sent again: one command''s story, in order';
+CREATE INDEX ix_audit_rare ON commandbus.audit (domain, event_type, audit_id)
+    WHERE event_type IN ('BUSINESS_RULE_FAILED', 'OPERATOR_CANCEL', 'MESSAGE_REJECTED');
+COMMENT ON INDEX commandbus.ix_audit_rare IS 'Used by the dashboard: FAILED, CANCELED and rejected, counted without an index over status';
+COMMENT ON TABLE commandbus.audit IS 'Everything that happened to every command; rows are only ever added';
+COMMENT ON COLUMN commandbus.audit.audit_id IS 'Order of writing';
+COMMENT ON COLUMN commandbus.audit.domain IS 'Domain of the command';
+COMMENT ON COLUMN commandbus.audit.command_id IS 'The command; the nil UUID for a rejected message, the batch for BATCH_* events';
+COMMENT ON COLUMN commandbus.audit.event_type IS 'What happened (commands/statuses.py lists the words)';
+COMMENT ON COLUMN commandbus.audit.ts IS 'When (server clock)';
+COMMENT ON COLUMN commandbus.audit.details_json IS 'Particulars: msg_id, attempt, error, operator, …';
+
+CREATE TABLE commandbus.parked (
+    domain     TEXT NOT NULL,
+    command_id UUID NOT NULL,
+    parked_at  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (domain, command_id)
+);
+CREATE INDEX ix_parked_parked_at ON commandbus.parked (domain, parked_at DESC, command_id);
+COMMENT ON INDEX commandbus.ix_parked_parked_at IS 'Used by the dashboard and the troubleshooting list: newest first';
+COMMENT ON TABLE commandbus.parked IS 'The troubleshooting queue: the commands whose status says so, kept by a trigger on commandbus.command';
+COMMENT ON COLUMN commandbus.parked.domain IS 'Domain of the command';
+COMMENT ON COLUMN commandbus.parked.command_id IS 'The command';
+COMMENT ON COLUMN commandbus.parked.parked_at IS 'When it came in (server clock)';
+
+CREATE TABLE commandbus.payload_archive (
+    domain       TEXT NOT NULL,
+    command_id   UUID NOT NULL,
+    payload_json JSONB NOT NULL,
+    archived_at  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (domain, command_id)
+);
+COMMENT ON TABLE commandbus.payload_archive IS 'Part of the library''s schema; its 0.2.2 never writes it';
+COMMENT ON COLUMN commandbus.payload_archive.domain IS 'Domain of the command';
+COMMENT ON COLUMN commandbus.payload_archive.command_id IS 'The command';
+COMMENT ON COLUMN commandbus.payload_archive.payload_json IS 'Its payload';
+COMMENT ON COLUMN commandbus.payload_archive.archived_at IS 'When it was archived';
+
+CREATE TABLE commandbus.process (
+    domain        TEXT NOT NULL,
+    process_id    UUID NOT NULL,
+    process_type  TEXT NOT NULL,
+    status        TEXT NOT NULL DEFAULT 'PENDING',
+    current_step  TEXT,
+    state         JSONB NOT NULL DEFAULT '{}',
+    error_code    TEXT,
+    error_message TEXT,
+    created_at    TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    updated_at    TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    completed_at  TIMESTAMPTZ,
+    batch_id      UUID,
+    PRIMARY KEY (domain, process_id)
+);
+CREATE INDEX ix_process_status ON commandbus.process (domain, status);
+COMMENT ON INDEX commandbus.ix_process_status IS 'Used by the library''s find_by_status';
+CREATE INDEX ix_process_batch ON commandbus.process (domain, batch_id) WHERE batch_id IS NOT NULL;
+COMMENT ON INDEX commandbus.ix_process_batch IS 'Used by sp_refresh_batch_stats: the processes of one batch';
+COMMENT ON TABLE commandbus.process IS 'Multi-step processes of the library''s process manager';
+COMMENT ON COLUMN commandbus.process.domain IS 'Domain of its commands';
+COMMENT ON COLUMN commandbus.process.process_id IS 'Identity; also the correlation_id of its commands';
+COMMENT ON COLUMN commandbus.process.process_type IS 'Names the process manager';
+COMMENT ON COLUMN commandbus.process.status IS 'A ProcessStatus of the library';
+COMMENT ON COLUMN commandbus.process.current_step IS 'The step under way';
+COMMENT ON COLUMN commandbus.process.state IS 'State, as the manager wrote it';
+COMMENT ON COLUMN commandbus.process.error_code IS 'Code of the error that ended it';
+COMMENT ON COLUMN commandbus.process.error_message IS 'Message of the error that ended it';
+COMMENT ON COLUMN commandbus.process.created_at IS 'When it started';
+COMMENT ON COLUMN commandbus.process.updated_at IS 'Last change';
+COMMENT ON COLUMN commandbus.process.completed_at IS 'When it ended';
+COMMENT ON COLUMN commandbus.process.batch_id IS 'The batch it belongs to, if any';
+
+CREATE TABLE commandbus.process_audit (
+    audit_id      BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    domain        TEXT NOT NULL,
+    process_id    UUID NOT NULL,
+    step_name     TEXT NOT NULL,
+    command_id    UUID NOT NULL,
+    command_type  TEXT NOT NULL,
+    command_data  JSONB,
+    sent_at       TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    reply_outcome TEXT,
+    reply_data    JSONB,
+    received_at   TIMESTAMPTZ
+);
+CREATE INDEX ix_process_audit_process ON commandbus.process_audit (domain, process_id, sent_at);
+COMMENT ON INDEX commandbus.ix_process_audit_process IS 'Used by the library''s process repository: the steps of one process';
+COMMENT ON TABLE commandbus.process_audit IS 'Steps of processes: the command sent and the reply that came';
+COMMENT ON COLUMN commandbus.process_audit.audit_id IS 'Order of writing';
+COMMENT ON COLUMN commandbus.process_audit.domain IS 'Domain of the process';
+COMMENT ON COLUMN commandbus.process_audit.process_id IS 'The process';
+COMMENT ON COLUMN commandbus.process_audit.step_name IS 'The step';
+COMMENT ON COLUMN commandbus.process_audit.command_id IS 'The command sent for it';
+COMMENT ON COLUMN commandbus.process_audit.command_type IS 'Its type';
+COMMENT ON COLUMN commandbus.process_audit.command_data IS 'Its data';
+COMMENT ON COLUMN commandbus.process_audit.sent_at IS 'When it was sent';
+COMMENT ON COLUMN commandbus.process_audit.reply_outcome IS 'Outcome of the reply; empty until it comes';
+COMMENT ON COLUMN commandbus.process_audit.reply_data IS 'Data of the reply';
+COMMENT ON COLUMN commandbus.process_audit.received_at IS 'When the reply came';
+
+-- The names that the story uses.
+CREATE VIEW public.command_bus_command AS SELECT * FROM commandbus.command;
+COMMENT ON VIEW public.command_bus_command IS 'commandbus.command under the story''s name';
+CREATE VIEW public.command_bus_audit AS SELECT * FROM commandbus.audit;
+COMMENT ON VIEW public.command_bus_audit IS 'commandbus.audit under the story''s name';
