@@ -1,0 +1,161 @@
+"""What lies on disk for Flyway: ``flyway.conf`` and the migrations, read as Flyway reads them.
+
+The built-in runner does a part of what Flyway does. What it cannot do is refused here, before anything is changed.
+"""
+
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+_MIGRATION = re.compile(r"V(?P<version>\d+(?:[._]\d+)*)__(?P<description>.+)\.sql")
+_OTHER_KINDS = {
+    "R__": "a repeatable migration",
+    "U": "an undo migration",
+    "B": "a baseline migration",
+    "before": "a callback",
+    "after": "a callback",
+    "createSchema": "a callback",
+}
+# Comments, strings and dollar-quoted bodies: no word in them is a statement of the file.
+_OPAQUE = re.compile(r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$\w*\$).*?\1""", re.DOTALL)
+_NOT_IN_A_TRANSACTION = re.compile(
+    r"\s*(BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|VACUUM|ALTER\s+SYSTEM|(?:CREATE|DROP)\s+(?:DATABASE|TABLESPACE)"
+    r"|(?:CREATE|CREATE\s+UNIQUE|DROP)\s+INDEX\s+CONCURRENTLY|REINDEX\b.*\bCONCURRENTLY|COPY\b.*\bFROM\s+STDIN)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_KNOWN_SETTINGS = {
+    "locations",
+    "defaultSchema",
+    "schemas",
+    "table",
+    "baselineOnMigrate",
+    "baselineVersion",
+    "placeholderReplacement",
+    "cleanDisabled",
+}
+
+
+class FlywayError(Exception):
+    """A migration or the set-up of Flyway is wrong; the message names the file and says what to do."""
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """How Flyway orders versions: part by part as numbers, so that ``001`` is ``1`` and ``1.0`` is ``1``."""
+    parts = [int(part) for part in re.split(r"[._]", version)]
+    while len(parts) > 1 and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
+
+
+def checksum(text: str) -> int:
+    """Flyway's checksum: CRC-32 over the UTF-8 lines without their line ends, as a signed 32-bit integer."""
+    joined = "".join(re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff")))
+    crc = zlib.crc32(joined.encode())
+    return crc - (1 << 32) if crc >= 1 << 31 else crc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """One versioned SQL file; ``script`` is its name as the history spells it (relative to its location)."""
+
+    version: str
+    description: str
+    script: str
+    text: str
+
+    @property
+    def checksum(self) -> int:
+        return checksum(self.text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The part of ``flyway.conf`` that the built-in runner understands."""
+
+    locations: tuple[Path, ...]
+    schema: str
+    table: str
+    baseline_on_migrate: bool
+    baseline_version: str
+
+
+def read_config(path: Path) -> Config:
+    """Read ``flyway.conf``. Relative locations are relative to its folder."""
+    values: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        key, _, value = line.partition("=")
+        values[key.strip().removeprefix("flyway.")] = value.strip()
+    unknown = sorted(values.keys() - _KNOWN_SETTINGS)
+    if unknown:
+        raise FlywayError(f"{path.name}: the built-in runner does not know flyway.{unknown[0]}; use Flyway itself.")
+    schema = values.get("defaultSchema", "public")
+    if values.get("schemas", schema) != schema:
+        raise FlywayError(
+            f"{path.name}: the built-in runner manages one schema, flyway.defaultSchema; use Flyway itself."
+        )
+    if values.get("placeholderReplacement", "true") != "false":
+        raise FlywayError(
+            f"{path.name}: the built-in runner replaces no placeholders; set flyway.placeholderReplacement=false."
+        )
+    return Config(
+        locations=tuple(_location(path, entry) for entry in values.get("locations", "").split(",") if entry),
+        schema=schema,
+        table=values.get("table", "flyway_schema_history"),
+        baseline_on_migrate=values.get("baselineOnMigrate", "false") == "true",
+        baseline_version=values.get("baselineVersion", "1"),
+    )
+
+
+def _location(conf: Path, entry: str) -> Path:
+    kind, _, folder = entry.strip().partition(":")
+    path = conf.parent / folder
+    if kind != "filesystem" or not path.is_dir():
+        raise FlywayError(f"{conf.name}: {entry.strip()} is not filesystem:<a folder that exists>.")
+    return path
+
+
+def read_migrations(config: Config) -> list[Migration]:
+    """All migrations in order. FlywayError for a file that the built-in runner cannot apply as Flyway would."""
+    found: dict[tuple[int, ...], Migration] = {}
+    for location in config.locations:
+        for path in sorted(location.rglob("*")):
+            if path.is_file() and path.name.endswith((".sql", ".sql.conf")):
+                migration = _read(path, path.relative_to(location).as_posix())
+                twin = found.setdefault(version_key(migration.version), migration)
+                if twin is not migration:
+                    raise FlywayError(f"{twin.script} and {migration.script} have the same version.")
+    return [found[key] for key in sorted(found)]
+
+
+def _read(path: Path, script: str) -> Migration:
+    match = _MIGRATION.fullmatch(path.name)
+    if match is None:
+        kind = next((kind for prefix, kind in _OTHER_KINDS.items() if path.name.startswith(prefix)), None)
+        if path.name.endswith(".conf"):
+            kind = "a script configuration"
+        raise FlywayError(
+            f"{script} is {kind}: the built-in runner cannot do that; use Flyway itself."
+            if kind
+            else f"{script} is not named like a migration (V<version>__<description>.sql)."
+        )
+    text = path.read_bytes().decode("utf-8")
+    _refuse_what_needs_no_transaction(script, text)
+    return Migration(
+        version=match["version"].replace("_", "."),
+        description=match["description"].replace("_", " "),
+        script=script,
+        text=text,
+    )
+
+
+def _refuse_what_needs_no_transaction(script: str, text: str) -> None:
+    for statement in _OPAQUE.sub(" ", text).split(";"):
+        if match := _NOT_IN_A_TRANSACTION.match(statement):
+            words = " ".join(match[1].split())
+            raise FlywayError(
+                f"{script}: {words} does not fit into one transaction per migration, which is all that the built-in "
+                "runner does; use Flyway itself."
+            )
