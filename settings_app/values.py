@@ -1,0 +1,170 @@
+"""The settings of the workers as plain values, and the one place that says what each may be. Free of Django.
+
+Model validators, admin help texts and the command line of `runworker` read `SETTINGS`; a test compares it with the
+CHECK constraints and defaults of ``public.e2e_config``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One setting: a whole number, or a decimal number with at most ``places`` decimal places."""
+
+    name: str
+    unit: str
+    minimum: Decimal
+    maximum: Decimal
+    default: Decimal
+    places: int = 0
+    help: str
+
+    @property
+    def label(self) -> str:
+        """ "Poll interval"."""
+        return self.name.removesuffix("_ms").replace("_", " ").capitalize()
+
+    @property
+    def range_text(self) -> str:
+        """ "0.05 to 60"."""
+        return f"{self.minimum:,} to {self.maximum:,}"
+
+    @property
+    def help_text(self) -> str:
+        """Unit, range, default and what it does, in one line."""
+        unit = f"{self.unit[0].upper()}{self.unit[1:]}"
+        return f"{unit}, {self.range_text}; default {self.default:,}. {self.help}"
+
+    def parse(self, text: str) -> Decimal:
+        """The value that a person typed; ValueError names the setting and what is allowed."""
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if value.is_finite() and self.minimum <= value <= self.maximum and value == round(value, self.places):
+            return value
+        kind = "a whole number" if self.places == 0 else f"a number with at most {self.places} decimal places"
+        raise ValueError(f"{self.name} must be {kind} from {self.range_text} ({self.unit}), not {text!r}.")
+
+
+SETTINGS: Mapping[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting(
+            name="visibility_timeout",
+            unit="seconds",
+            minimum=Decimal(1),
+            maximum=Decimal(43_200),
+            default=Decimal(30),
+            help="The lease: how long a received message stays hidden from other workers. Longer work is delivered again.",
+        ),
+        Setting(
+            name="concurrency",
+            unit="commands",
+            minimum=Decimal(1),
+            maximum=Decimal(500),
+            default=Decimal(4),
+            help="How many commands one worker process performs at the same time.",
+        ),
+        Setting(
+            name="poll_interval",
+            unit="seconds",
+            minimum=Decimal("0.05"),
+            maximum=Decimal(60),
+            default=Decimal(1),
+            places=2,
+            help="How long a worker waits before it looks at the queue again when nothing notifies it.",
+        ),
+        Setting(
+            name="batch_size",
+            unit="messages",
+            minimum=Decimal(1),
+            maximum=Decimal(1000),
+            default=Decimal(10),
+            help="The most messages taken in one read; never more than there are free slots.",
+        ),
+        Setting(
+            name="max_attempts",
+            unit="deliveries",
+            minimum=Decimal(1),
+            maximum=Decimal(100),
+            default=Decimal(3),
+            help="How often a command is delivered before it is parked. Copied into each command when it is sent.",
+        ),
+        Setting(
+            name="base_delay_ms",
+            unit="milliseconds",
+            minimum=Decimal(0),
+            maximum=Decimal(3_600_000),
+            default=Decimal(1000),
+            help="How long the first retry waits.",
+        ),
+        Setting(
+            name="max_delay_ms",
+            unit="milliseconds",
+            minimum=Decimal(0),
+            maximum=Decimal(86_400_000),
+            default=Decimal(60_000),
+            help="The longest that any retry waits; not below the base delay.",
+        ),
+        Setting(
+            name="backoff_multiplier",
+            unit="times",
+            minimum=Decimal(1),
+            maximum=Decimal(10),
+            default=Decimal(2),
+            places=2,
+            help="How many times longer each retry waits than the one before.",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """What a worker runs with. ``visibility_timeout`` and ``poll_interval`` are seconds."""
+
+    visibility_timeout: int
+    concurrency: int
+    poll_interval: float
+    batch_size: int
+    max_attempts: int
+    base_delay_ms: int
+    max_delay_ms: int
+    backoff_multiplier: float
+    version: int
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "WorkerSettings":
+        """From a row of ``public.e2e_config`` with its columns by name; other columns are left alone."""
+        return cls(
+            visibility_timeout=row["visibility_timeout"],
+            concurrency=row["concurrency"],
+            poll_interval=float(row["poll_interval"]),
+            batch_size=row["batch_size"],
+            max_attempts=row["max_attempts"],
+            base_delay_ms=row["base_delay_ms"],
+            max_delay_ms=row["max_delay_ms"],
+            backoff_multiplier=float(row["backoff_multiplier"]),
+            version=row["version"],
+        )
+
+
+def delay_conflict(*, base_delay_ms: int, max_delay_ms: int) -> str | None:
+    """Why the two delays cannot stand together, or None."""
+    if max_delay_ms < base_delay_ms:
+        return f"The max delay ({max_delay_ms:,} ms) must not be below the base delay ({base_delay_ms:,} ms)."
+    return None
+
+
+def lease_warning(*, visibility_timeout: int, poll_interval: Decimal) -> str | None:
+    """What a person should know about a lease that is shorter than the poll interval, or None."""
+    if visibility_timeout < poll_interval:
+        return (
+            f"The lease ({visibility_timeout} s) is shorter than the poll interval ({poll_interval.normalize():f} s): "
+            "a message whose lease runs out may wait for the next look at the queue."
+        )
+    return None
