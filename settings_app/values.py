@@ -38,14 +38,14 @@ class Setting:
         unit = f"{self.unit[0].upper()}{self.unit[1:]}"
         return f"{unit}, {self.range_text}; default {self.default:,}. {self.help}"
 
-    def parse(self, text: str) -> Decimal:
-        """The value that a person typed; ValueError names the setting and what is allowed."""
+    def parse(self, text: str) -> int | float:
+        """The value that a person typed, as `WorkerSettings` holds it; ValueError says what is allowed."""
         try:
             value = Decimal(text)
         except InvalidOperation:
             value = Decimal("NaN")
         if value.is_finite() and self.minimum <= value <= self.maximum and value == round(value, self.places):
-            return value
+            return float(value) if self.places else int(value)
         kind = "a whole number" if self.places == 0 else f"a number with at most {self.places} decimal places"
         raise ValueError(f"{self.name} must be {kind} from {self.range_text} ({self.unit}), not {text!r}.")
 
@@ -59,7 +59,7 @@ SETTINGS: Mapping[str, Setting] = {
             minimum=Decimal(1),
             maximum=Decimal(43_200),
             default=Decimal(30),
-            help="The lease: how long a received message stays hidden from other workers. Longer work is delivered again.",
+            help="The lease: how long a received message stays hidden from other workers. Longer work comes again.",
         ),
         Setting(
             name="concurrency",

@@ -10,7 +10,8 @@ from settings_app.values import SETTINGS, Setting, WorkerSettings, delay_conflic
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
 def test_a_setting_takes_its_default_and_both_ends_of_its_range(setting: Setting) -> None:
     for value in (setting.default, setting.minimum, setting.maximum):
-        assert setting.parse(str(value)) == value
+        assert setting.parse(str(value)) == float(value)
+        assert isinstance(setting.parse(str(value)), float if setting.places else int)
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
