@@ -23,9 +23,10 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from e2e_site.postgres_home import EmbeddedError as EmbeddedError
-from e2e_site.postgres_home import Home, home, locked
+from e2e_site.postgres_home import EmbeddedError, Home, home, locked
 from e2e_site.postgres_process import Postmaster, end_orphans, free_port, is_free, postmaster, settled_postmaster
+
+__all__ = ["DATABASE", "Cluster", "EmbeddedError", "demo_cluster"]
 
 DATABASE = "commandbus_e2e"
 _USER = "postgres"
