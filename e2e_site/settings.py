@@ -63,6 +63,9 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# The Flyway to run; empty means the one on PATH, else the built-in runner (`e2e_site/flyway.py`).
+FLYWAY_BIN: str = env.str("FLYWAY_BIN", default="")
+
 # --- Who may do what -------------------------------------------------------------------------------------------------
 
 # With the embedded database a key is made at its first start; a real server needs a real key.
