@@ -1,21 +1,136 @@
-"""Flyway owns the schema (``migrations_flyway/``); this runs it, or the built-in runner where there is none."""
+"""Running Flyway, which owns the schema: the real one where it is installed, else the built-in runner.
 
-from collections.abc import Mapping
+Both apply ``migrations_flyway/`` by ``flyway.conf`` and keep the same history table. Whichever runs holds an advisory
+lock in the database, so that a second process waits and then finds the work done.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
+
+import psycopg
+from django.conf import settings
 
 from e2e_site import flyway_builtin
-from e2e_site.flyway_files import Config, FlywayError, Migration, read_config
+from e2e_site.flyway_files import FlywayError, read_config
+
+Runner = Literal["flyway", "builtin"]
+Action = Literal["migrate", "info", "validate"]
 
 CONFIG_FILE = Path(__file__).resolve().parent.parent / "flyway.conf"
 
-__all__ = ["FlywayError", "Migration", "migrate"]
+# Parameters of libpq that the JDBC driver knows too, by the name it has there.
+_JDBC_NAMES = {"connect_timeout": "connectTimeout", "sslmode": "sslmode", "sslrootcert": "sslrootcert"}
 
 
-def config() -> Config:
-    return read_config(CONFIG_FILE)
+def run(
+    action: Action,
+    params: Mapping[str, Any],
+    *,
+    runner: Runner | None = None,
+    say: Callable[[str], object],
+    config_file: Path = CONFIG_FILE,
+) -> Runner:
+    """Do ``action`` in the database that psycopg's ``params`` name; ``say`` gets each line of the outcome.
+
+    Without ``runner``: Flyway where there is one, else the built-in runner, which says so. Returns the one that ran.
+    Raises FlywayError.
+    """
+    program = None if runner == "builtin" else _find_flyway()
+    if runner == "flyway" and program is None:
+        raise FlywayError("No Flyway: set FLYWAY_BIN, put `flyway` on PATH, or use --runner builtin.")
+    with psycopg.connect(**params, autocommit=True) as conn, _lock(conn):
+        if program:
+            _run_flyway(program, action, conn.info, say, config_file)
+            return "flyway"
+        say("Built-in runner: the same files and the same history as Flyway.")
+        _run_builtin(action, conn, say, config_file)
+        return "builtin"
 
 
-def migrate(params: Mapping[str, Any], *, runner: str = "builtin") -> list[Migration]:
-    """Apply what is pending to the database that psycopg's ``params`` name."""
-    return flyway_builtin.migrate(params, config())
+def migrate(params: Mapping[str, Any], *, runner: Runner | None = None) -> Runner:
+    """Apply what is pending, without a word; returns the runner that did it. Raises FlywayError."""
+    return run("migrate", params, runner=runner, say=lambda line: None)
+
+
+def state(conn: psycopg.Connection) -> flyway_builtin.State:
+    """Files and history compared, in one or two statements."""
+    return flyway_builtin.state(conn, read_config(CONFIG_FILE))
+
+
+@contextmanager
+def _lock(conn: psycopg.Connection) -> Iterator[None]:
+    # Of the session, since each migration has a transaction of its own; the server drops it with the connection.
+    conn.execute("SELECT pg_advisory_lock(hashtextextended('e2e_site.flyway', 0))")
+    yield
+
+
+def _run_builtin(action: Action, conn: psycopg.Connection, say: Callable[[str], object], config_file: Path) -> None:
+    config = read_config(config_file)
+    if action == "migrate":
+        for migration in flyway_builtin.migrate(conn, config):
+            say(f"Applied {migration.script}.")
+        return
+    found = flyway_builtin.state(conn, config)
+    if action == "info":
+        for line in _info(found):
+            say(line)
+        return
+    pending = [f"{migration.script} is not applied yet." for migration in found.pending]
+    if found.problems or pending:
+        raise FlywayError("\n".join([*found.problems, *pending]))
+    say(f"{len(found.applied)} entries of the history, all as in the files.")
+
+
+def _info(found: flyway_builtin.State) -> Iterator[str]:
+    for row in found.applied:
+        word = "applied" if row.success else "FAILED"
+        yield f"{row.version or '-':<8} {word:<8} {row.installed_on:%F %T}  {row.script}"
+    for migration in found.pending:
+        yield f"{migration.version:<8} {'pending':<8} {'':19}  {migration.script}"
+    yield from found.problems
+
+
+def _find_flyway() -> str | None:
+    if settings.FLYWAY_BIN and not shutil.which(settings.FLYWAY_BIN):
+        raise FlywayError(f"FLYWAY_BIN is {settings.FLYWAY_BIN!r}, which is no program.")
+    return shutil.which(settings.FLYWAY_BIN or "flyway")
+
+
+def _run_flyway(
+    program: str, action: Action, server: psycopg.ConnectionInfo, say: Callable[[str], object], config_file: Path
+) -> None:
+    # By environment: a command line is there for everyone to read.
+    secrets = {"FLYWAY_URL": _jdbc_url(server), "FLYWAY_USER": server.user, "FLYWAY_PASSWORD": server.password}
+    arguments = [program, f"-configFiles={config_file}", action]
+    with subprocess.Popen(  # noqa: S603 — the operator names the program
+        arguments,
+        cwd=config_file.parent,
+        env={**os.environ, **secrets},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            say(line.rstrip("\n"))
+    if process.returncode:
+        raise FlywayError(f"Flyway's {action} failed (exit status {process.returncode}).\n{''.join(lines).strip()}")
+
+
+def _jdbc_url(server: psycopg.ConnectionInfo) -> str:
+    host = server.host or "localhost"
+    if host.startswith("/"):
+        raise FlywayError(f"Flyway needs TCP, but the database is at the socket {host}: use --runner builtin.")
+    host = f"[{host}]" if ":" in host else host
+    parameters = server.get_parameters()
+    options = urlencode({name: parameters[key] for key, name in _JDBC_NAMES.items() if key in parameters})
+    return f"jdbc:postgresql://{host}:{server.port}/{quote(server.dbname, safe='')}{'?' if options else ''}{options}"

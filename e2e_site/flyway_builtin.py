@@ -5,11 +5,9 @@ its row in the history: one that fails leaves nothing behind.
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -36,7 +34,8 @@ CREATE TABLE {table} (
 CREATE INDEX {index} ON {table} (success)
 """
 _INSERT = """
-INSERT INTO {table} (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success)
+INSERT INTO {table} (
+    installed_rank, version, description, type, script, checksum, installed_by, execution_time, success)
 SELECT coalesce(max(installed_rank), 0) + 1, %(version)s, %(description)s, %(type)s, %(script)s, %(checksum)s,
        current_user, %(milliseconds)s, true
 FROM {table}
@@ -47,7 +46,7 @@ SELECT version, description, type, script, checksum, installed_on, success FROM 
 # What Flyway calls a schema that is not empty: a relation, a type or a function that belongs to no extension.
 _HAS_OBJECTS = """
 SELECT EXISTS (
-    SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s) AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+    SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s) AND relkind NOT IN ('i', 'I', 'c', 't')
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
     UNION ALL
     SELECT oid FROM pg_type WHERE typnamespace = to_regnamespace(%(schema)s) AND typcategory NOT IN ('A', 'C')
@@ -102,28 +101,20 @@ def state(conn: psycopg.Connection, config: Config) -> State:
     return State(applied=tuple(applied), pending=pending, problems=tuple(problems))
 
 
-def migrate(params: Mapping[str, Any], config: Config) -> list[Migration]:
-    """Apply what is pending, in order, and return it. FlywayError names the file that is wrong or that failed."""
-    with psycopg.connect(**params, autocommit=True) as conn, _lock(conn):
+def migrate(conn: psycopg.Connection, config: Config) -> list[Migration]:
+    """Apply what is pending, in order, and return it. The caller holds the lock; ``conn`` is in autocommit mode.
+
+    FlywayError names the file that is wrong or that failed; what came before it stays applied.
+    """
+    found = state(conn, config)
+    if found.problems:
+        raise FlywayError("\n".join(found.problems))
+    if not _has_history(conn, config):
+        _start_history(conn, config)
         found = state(conn, config)
-        if found.problems:
-            raise FlywayError("\n".join(found.problems))
-        if not _has_history(conn, config):
-            _start_history(conn, config)
-            found = state(conn, config)
-        for migration in found.pending:
-            _apply(conn, config, migration)
-        return list(found.pending)
-
-
-@contextmanager
-def _lock(conn: psycopg.Connection) -> Iterator[None]:
-    conn.execute("SELECT pg_advisory_lock(hashtextextended('e2e_site.flyway', 0))")
-    try:
-        yield
-    finally:
-        if not conn.closed:
-            conn.execute("SELECT pg_advisory_unlock(hashtextextended('e2e_site.flyway', 0))")
+    for migration in found.pending:
+        _apply(conn, config, migration)
+    return list(found.pending)
 
 
 def _table(config: Config) -> sql.Identifier:
@@ -145,9 +136,9 @@ def _read_history(conn: psycopg.Connection, config: Config) -> list[Applied]:
 
 def _problem(row: Applied, due: Mapping[tuple[int, ...], Migration]) -> str | None:
     if row.type != "SQL" or row.version is None:
-        return f"{row.script}: the history has an entry of type {row.type}, which the built-in runner cannot judge; use Flyway itself."
+        return f"{row.script}: the built-in runner cannot judge a history entry of type {row.type}; use Flyway itself."
     if not row.success:
-        return f"{row.script} failed when it was applied. Clean up what it left, run Flyway's `repair`, then migrate again."
+        return f"{row.script} failed when it was applied: clean up what it left, then run Flyway's `repair`."
     key = version_key(row.version)
     migration = due.get(key)
     if migration is None:

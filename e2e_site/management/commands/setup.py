@@ -1,0 +1,29 @@
+"""``manage.py setup``: a thin shell round ``e2e_site/setup_database.py``."""
+
+from typing import Any
+
+import psycopg
+from django.core.management.base import BaseCommand, CommandError
+
+from e2e_site.flyway import FlywayError
+from e2e_site.pgmq import PgmqError
+from e2e_site.setup_database import SetupError, set_up
+
+
+class Command(BaseCommand):
+    help = "Make the database ready: create it, install PGMQ, apply Flyway's migrations, then Django's own."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        done: list[str] = []
+
+        def say(line: str) -> None:
+            done.append(line)
+            self.stdout.write(line)
+
+        try:
+            set_up(say)
+        except (SetupError, PgmqError, FlywayError, psycopg.Error) as exc:
+            raise CommandError(str(exc)) from exc
+        if not done:
+            self.stdout.write("The database is ready; nothing to do.")

@@ -1,0 +1,125 @@
+"""Making a database ready for the site: the database itself, PGMQ, Flyway's schema, Django's own tables.
+
+Every step first compares, in SQL, what is there with what the code needs, and does nothing where nothing is missing.
+A lock in the database makes a second process wait; then it finds the work done.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.apps import apps
+from django.contrib.auth import get_permission_codename, get_user_model
+from django.core.management import call_command
+from django.db import IntegrityError, transaction
+from psycopg import sql
+
+from e2e_site import flyway, pgmq
+from e2e_site.database import connection_params
+
+
+class SetupError(Exception):
+    """The database cannot be made ready; the message says why and what to do."""
+
+
+def set_up(say: Callable[[str], object]) -> None:
+    """Do whatever is missing; ``say`` gets one line for each thing done, and none where nothing was.
+
+    Raises SetupError, pgmq.PgmqError, flyway.FlywayError or psycopg.Error.
+    """
+    params = connection_params()
+    _ensure_database(params, say)
+    with psycopg.connect(**params, autocommit=True) as conn:
+        conn.execute("SELECT pg_advisory_lock(hashtextextended('e2e_site.setup', 0))")
+        if pgmq.install(conn):
+            say(f"PGMQ {pgmq.status(conn).version} installed.")
+        _ensure_schema(conn, params, say)
+        if missing := missing_in_django(conn):
+            call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+            say(f"Django's tables and permissions brought up to date ({len(missing)} missing, first {missing[0]}).")
+
+
+def missing_in_django(conn: psycopg.Connection) -> list[str]:
+    """Migrations and permissions that Django's ``migrate`` would add, by name; compared without loading migrations."""
+    if conn.execute("SELECT to_regclass('django_migrations') IS NULL").fetchone() == (True,):
+        return sorted(_migrations_on_disk())
+    applied = {f"{app}.{name}" for app, name in conn.execute("SELECT app, name FROM django_migrations")}
+    if missing := sorted(_migrations_on_disk() - applied):
+        return missing
+    granted = conn.execute(
+        "SELECT app_label, codename FROM auth_permission JOIN django_content_type t ON t.id = content_type_id"
+    )
+    return sorted(_permissions_of_models() - {f"{app}.{codename}" for app, codename in granted})
+
+
+def ensure_admin(password: str) -> bool:
+    """Make the superuser ``admin`` unless there is one; returns whether this password lets ``admin`` in.
+
+    An ``admin`` that exists keeps the password it has.
+    """
+    users = get_user_model().objects
+    try:
+        with transaction.atomic():
+            admin = users.filter(username="admin").first() or users.create_superuser("admin", password=password)
+    except IntegrityError:  # another process was faster
+        admin = users.get(username="admin")
+    return admin.check_password(password)
+
+
+def _ensure_database(params: Mapping[str, Any], say: Callable[[str], object]) -> None:
+    name = str(params["dbname"])
+    try:
+        psycopg.connect(**params).close()
+    except psycopg.OperationalError as exc:
+        # libpq has no code for "no such database": ask the server by way of the database that every server has.
+        try:
+            server = psycopg.connect(**{**params, "dbname": "postgres"}, autocommit=True)
+        except psycopg.OperationalError:
+            raise exc from None
+        with server:
+            if server.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
+                raise
+            if _create_database(server, name):
+                say(f"Database {name} created.")
+
+
+def _create_database(server: psycopg.Connection, name: str) -> bool:
+    try:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+        return False  # another process was faster
+    except psycopg.errors.InsufficientPrivilege as exc:
+        raise SetupError(
+            f"Database {name} does not exist and user {server.info.user} may not create it: "
+            f'let an administrator run "createdb -O {server.info.user} {name}".'
+        ) from exc
+    return True
+
+
+def _ensure_schema(conn: psycopg.Connection, params: Mapping[str, Any], say: Callable[[str], object]) -> None:
+    found = flyway.state(conn)
+    if found.problems:
+        raise flyway.FlywayError("\n".join(found.problems))
+    if found.pending:
+        runner = "Flyway" if flyway.migrate(params) == "flyway" else "the built-in runner"
+        say(f"{len(found.pending)} migrations applied by {runner}, up to {found.pending[-1].script}.")
+
+
+def _migrations_on_disk() -> set[str]:
+    return {
+        f"{app.label}.{file.stem}"
+        for app in apps.get_app_configs()
+        for file in (Path(app.path) / "migrations").glob("[0-9]*.py")
+    }
+
+
+def _permissions_of_models() -> set[str]:
+    return {
+        f"{model._meta.app_label}.{codename}"
+        for model in apps.get_models()
+        for codename in (
+            *(get_permission_codename(action, model._meta) for action in model._meta.default_permissions),
+            *(codename for codename, _ in model._meta.permissions),
+        )
+    }
