@@ -1,0 +1,85 @@
+"""The PostgreSQL server of a test run: a pytest plugin (``-p tests.cluster``), loaded before Django's settings.
+
+The server is the one that ``DATABASE_URL`` named outside, else a cluster of the tests' own, one per major version
+(``TEST_POSTGRES``, 18 by default), started when the first test needs a database and stopped by the last run that uses
+it. The demo's database is never touched. Workers of pytest-xdist inherit the environment that is set here.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from e2e_site.embedded import Cluster
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+_STATE = CHECKOUT / ".data"
+_THROWAWAY = _STATE / "throwaway"
+# Nothing answers there: a test that needs a database and does not ask for one fails at once.
+_NOWHERE = "postgres://nobody@127.0.0.1:1/nowhere"
+
+# A worker of pytest-xdist finds TEST_SERVER_URL set by its controller, whose DATABASE_URL is ours already.
+os.environ.setdefault("TEST_SERVER_URL", os.environ.get("DATABASE_URL", ""))
+os.environ["DATABASE_URL"] = _NOWHERE
+os.environ["SECRET_KEY"] = "the key of the tests, which protects nothing"
+for _name in ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DEBUG", "HTTPS", "LOG_FORMAT", "LOG_LEVEL", "PUBLIC_READ"):
+    os.environ.pop(_name, None)
+
+
+def server_url(dbname: str | None = None) -> str:
+    """The server's address; with `dbname`, that of another database on it."""
+    outside = os.environ["TEST_SERVER_URL"]
+    if not outside:
+        return _own_cluster().url(dbname or "postgres")
+    if dbname is None:
+        return outside
+    address, _, options = outside.partition("?")
+    return f"{address.rpartition('/')[0]}/{dbname}{'?' if options else ''}{options}"
+
+
+@contextmanager
+def running_server() -> Iterator[None]:
+    """Keep the server running; the last of all processes to leave stops it, unless it was given from outside."""
+    if os.environ["TEST_SERVER_URL"]:
+        yield
+        return
+    cluster = _own_cluster()
+    cluster.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (cluster.state_dir / "users").open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        cluster.ensure_running()
+        yield
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        cluster.stop()
+
+
+def throwaway_cluster(number: int) -> Cluster:
+    """A cluster for one test that stops or kills a server; the test removes it."""
+    name = f"throwaway-{os.getpid()}-{number}"
+    return Cluster(name=name, state_dir=_THROWAWAY / name, major=_major())
+
+
+def remove_leftovers() -> None:
+    """Remove the throw-away clusters of test processes that died."""
+    for state_dir in _THROWAWAY.glob("throwaway-*"):
+        if not psutil.pid_exists(int(state_dir.name.split("-")[1])):
+            for major in (16, 18):
+                Cluster(name=state_dir.name, state_dir=state_dir, major=major).remove()
+
+
+def _own_cluster() -> Cluster:
+    return Cluster(name="tests", state_dir=_STATE / f"tests-{_major()}", major=_major())
+
+
+def _major() -> int:
+    try:
+        return int(os.environ.get("TEST_POSTGRES", "18"))
+    except ValueError:
+        raise pytest.UsageError("TEST_POSTGRES is the major version of an embedded PostgreSQL: 16 or 18.") from None

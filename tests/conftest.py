@@ -1,0 +1,92 @@
+"""Fixtures of all tests, and the marker that each directory gives."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from e2e_site.embedded import Cluster
+from tests import cluster, databases
+from tests.processes import Program, inherited_environment, manage_command
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        directory = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(directory)
+
+
+@pytest.fixture(scope="session")
+def database_url(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """The address of this process's database, whole schema included. For tests that connect by themselves."""
+    cluster.remove_leftovers()
+    # Unblocked for the set-up only: the tests ask for the database by their marks.
+    with (
+        cluster.running_server(),
+        django_db_blocker.unblock(),
+        databases.test_database() as url,
+        django_db_blocker.block(),
+    ):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(database_url: str) -> None:
+    """In place of pytest-django's: the database is a clone of a template that Flyway's files made."""
+
+
+@pytest.fixture(autouse=True)
+def _clean_after_commits(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test that commits: Django empties the tables it manages, this empties the others.
+
+    Such a test is marked ``django_db(transaction=True)``, or uses a live server or `committed`.
+    """
+    mark = request.node.get_closest_marker("django_db")
+    commits = bool({"transactional_db", "live_server", "committed"} & set(request.fixturenames))
+    commits = commits or (mark is not None and bool(mark.kwargs.get("transaction") or mark.args[:1]))
+    url = request.getfixturevalue("database_url") if commits else ""
+    yield
+    if commits:
+        databases.clean(url)
+
+
+@pytest.fixture
+def committed(database_url: str) -> str:
+    """The database's address, for a test that commits by connections of its own and not by Django's."""
+    return database_url
+
+
+class StartManage(Protocol):
+    def __call__(self, *arguments: str, **environment: str) -> Program: ...
+
+
+@pytest.fixture
+def start_manage(database_url: str, tmp_path: Path) -> Iterator[StartManage]:
+    """Start ``manage.py <arguments>`` on the test database; ``NAME="value"`` sets an environment variable."""
+    programs: list[Program] = []
+
+    def start(*arguments: str, **environment: str) -> Program:
+        env = inherited_environment(DATABASE_URL=database_url, **environment)
+        log = tmp_path / f"{arguments[0]}-{len(programs)}.log"
+        programs.append(Program(manage_command(*arguments), log=log, env=env))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.kill()
+
+
+@pytest.fixture
+def throwaway_cluster() -> Iterator[Callable[[], Cluster]]:
+    """Makes clusters, not yet started, that a test may stop and kill as it likes."""
+    clusters: list[Cluster] = []
+
+    def make() -> Cluster:
+        clusters.append(cluster.throwaway_cluster(len(clusters)))
+        return clusters[-1]
+
+    yield make
+    for made in clusters:
+        made.remove()

@@ -1,0 +1,132 @@
+"""Databases of a test run: one template per state of the schema, cloned for each test process.
+
+A database that is in use has a connection, so whatever of ours has none is a dead run's, and is dropped.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import environ
+import psycopg
+from django.core.management import call_command
+from django.db import connection
+from psycopg import sql
+
+from e2e_site import flyway, pgmq
+from tests.cluster import CHECKOUT, server_url
+
+_PREFIX = "e2e_run_"
+_TEMPLATE_PREFIX = "e2e_template_"
+
+
+@contextmanager
+def test_database() -> Iterator[str]:
+    """A database of this process with the whole schema in it; Django and the environment use it meanwhile."""
+    name = f"{_PREFIX}{os.getpid()}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    with _server_connection() as server:
+        with _one_at_a_time(server):
+            template = _template(server)
+            server.execute(_ddl("DROP DATABASE IF EXISTS {}", name))
+            server.execute(_ddl("CREATE DATABASE {} TEMPLATE {}", name, template))
+            in_use = psycopg.connect(server_url(name), application_name="test run", autocommit=True)
+            _drop_leftovers(server, template)
+        with in_use, _django_uses(name):
+            yield server_url(name)
+        server.execute(_ddl("DROP DATABASE {} WITH (FORCE)", name))
+
+
+def clean(url: str) -> None:
+    """Empty our tables and queues, and put the settings back: Django cleans its own tables only."""
+    with psycopg.connect(url) as conn:
+        # A process that a test left running holds locks: say so instead of waiting.
+        conn.execute("SET lock_timeout = '15s'")
+        tables = conn.execute(
+            """
+            SELECT schemaname, tablename FROM pg_tables
+            WHERE schemaname = 'commandbus' OR (schemaname = 'pgmq' AND tablename ~ '^[qa]_')
+               OR (schemaname = 'public' AND tablename IN ('test_command', 'e2e_config', 'e2e_worker'))
+            """
+        ).fetchall()
+        names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
+        conn.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(names))
+        conn.execute("INSERT INTO public.e2e_config DEFAULT VALUES")
+
+
+def _template(server: psycopg.Connection) -> str:
+    """The template of the present schema, built unless it is there."""
+    name = f"{_TEMPLATE_PREFIX}{_schema_hash()}"
+    if server.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+        unfinished = f"{_TEMPLATE_PREFIX}unfinished"
+        server.execute(_ddl("DROP DATABASE IF EXISTS {} WITH (FORCE)", unfinished))
+        server.execute(_ddl("CREATE DATABASE {}", unfinished))
+        with psycopg.connect(server_url(unfinished), autocommit=True) as conn:
+            pgmq.install(conn)
+        flyway.migrate({"conninfo": server_url(unfinished)}, runner="builtin")
+        with _django_uses(unfinished):
+            call_command("migrate", verbosity=0)
+        server.execute(_ddl("ALTER DATABASE {} RENAME TO {}", unfinished, name))
+    return name
+
+
+def _schema_hash() -> str:
+    digest = hashlib.sha256()
+    for path in [*sorted((CHECKOUT / "migrations_flyway").glob("*.sql")), CHECKOUT / "requirements.txt"]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _drop_leftovers(server: psycopg.Connection, template: str) -> None:
+    rows = server.execute(
+        "SELECT datname FROM pg_database WHERE starts_with(datname, %s) OR starts_with(datname, %s)",
+        [_PREFIX, _TEMPLATE_PREFIX],
+    ).fetchall()
+    for (name,) in rows:
+        if name != template:
+            try:
+                server.execute(_ddl("DROP DATABASE IF EXISTS {}", name))
+            except psycopg.errors.ObjectInUse:
+                continue
+
+
+@contextmanager
+def _server_connection() -> Iterator[psycopg.Connection]:
+    """A connection to a database that no run drops: ``postgres``, which servers have unless somebody took it away."""
+    try:
+        conn = psycopg.connect(server_url("postgres"), autocommit=True)
+    except psycopg.OperationalError:
+        conn = psycopg.connect(server_url(), autocommit=True)
+    with conn:
+        yield conn
+
+
+@contextmanager
+def _one_at_a_time(server: psycopg.Connection) -> Iterator[None]:
+    server.execute("SELECT pg_advisory_lock(hashtextextended('tests.databases', 0))")
+    try:
+        yield
+    finally:
+        server.execute("SELECT pg_advisory_unlock(hashtextextended('tests.databases', 0))")
+
+
+@contextmanager
+def _django_uses(name: str) -> Iterator[None]:
+    """Point Django's connection and, for subprocesses, DATABASE_URL at the database `name`."""
+    url = server_url(name)
+    settings: dict[str, Any] = connection.settings_dict
+    before = {key: settings[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")}, os.environ["DATABASE_URL"]
+    connection.close()
+    settings.update({key: value for key, value in environ.Env.db_url_config(url).items() if key in before[0]})
+    os.environ["DATABASE_URL"] = url
+    try:
+        yield
+    finally:
+        connection.close()
+        settings.update(before[0])
+        os.environ["DATABASE_URL"] = before[1]
+
+
+def _ddl(statement: str, *names: str) -> sql.Composed:
+    return sql.SQL(statement).format(*map(sql.Identifier, names))
