@@ -1,0 +1,62 @@
+"""JSON columns that check what is written, and the form field in which a person types them."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.forms.fields import InvalidJSONInput
+
+from commands.behaviors import Behavior, BehaviorError
+from commands.payload import PayloadError, check_payload, parse_json
+
+
+def validate_behavior(value: object) -> None:
+    """Validator: a JSON object that `Behavior.from_json` takes."""
+    try:
+        Behavior.from_json(value)
+    except BehaviorError as exc:
+        raise ValidationError(exc.message, code="invalid") from exc
+
+
+def validate_payload(value: object) -> None:
+    """Validator: a JSON object of bounded size that PostgreSQL can store."""
+    try:
+        check_payload(value)
+    except PayloadError as exc:
+        raise ValidationError(str(exc), code="invalid") from exc
+
+
+class JSONFormField(forms.JSONField):
+    """Typed JSON: a text is either a value or a ValidationError, and is shown again as it was typed."""
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, str) or not value.strip():
+            return super().to_python(value or None)
+        try:
+            return parse_json(value)
+        except PayloadError as exc:
+            raise ValidationError(str(exc), code="invalid") from exc
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return None if data is None else InvalidJSONInput(data)
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if isinstance(value, InvalidJSONInput) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+class CheckedJSONField(models.JSONField):
+    """A JSON column whose validators run at every write (save, bulk_create, update), not only where a form cleans."""
+
+    empty_values: list[Any] = []  # {} and [] are values like others: validators see them
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        if not hasattr(value, "as_sql"):
+            for validator in self.validators:
+                validator(value)
+        return super().get_db_prep_save(value, connection)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": JSONFormField, **kwargs})

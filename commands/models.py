@@ -1,0 +1,232 @@
+"""Unmanaged models: Flyway owns the tables (migrations_flyway/), these classes only name their columns.
+
+`TestCommand` is the site's own. The others are read-only by construction: a worker, the bus or an operator's action
+writes them through SQL functions, and an attempt to write them here raises `ReadOnlyError`, which names that tool.
+"""
+
+from datetime import timedelta
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
+from uuid import uuid4
+
+from django.db import models
+from django.db.models.functions import Now
+
+from commands.fields import CheckedJSONField, validate_behavior, validate_payload
+from commands.statuses import DOMAIN, EventType, Status
+
+_Row = TypeVar("_Row", bound=models.Model)
+
+
+class TestCommandQuerySet(models.QuerySet["TestCommand"]):
+    def newest_first(self) -> Self:
+        return self.order_by("-id")
+
+
+class TestCommand(models.Model):
+    """What one test command must do and what came of it. `commands.bus` makes one together with its message."""
+
+    __test__ = False  # the name is the story's; pytest need not collect it
+
+    # What a person may change once it is sent. The rest belongs to the worker, which writes it in SQL.
+    EDITABLE: ClassVar[tuple[str, ...]] = ("payload", "behavior")
+
+    id = models.AutoField(primary_key=True)
+    command_id = models.UUIDField(default=uuid4, unique=True, editable=False)
+    payload = CheckedJSONField(
+        default=dict,
+        blank=True,
+        validators=[validate_payload],
+        help_text="A JSON object of at most 64 KiB. No behavior reads it.",
+    )
+    behavior = CheckedJSONField(
+        validators=[validate_behavior],
+        help_text='A JSON object, such as {"type": "success", "execution_time_ms": 500}.',
+    )
+    created_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
+    processed_at = models.DateTimeField(null=True, editable=False)
+    attempts = models.IntegerField(null=True, default=0, editable=False)
+    result = models.JSONField(null=True, editable=False)
+
+    objects = TestCommandQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "test_command"
+
+    def __str__(self) -> str:
+        return f"Test command {self.command_id}"
+
+    def save(self, **kwargs: Any) -> None:
+        """Insert, or write `EDITABLE` only: a whole row would undo what a worker counted meanwhile."""
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            kwargs["update_fields"] = self.EDITABLE
+        super().save(**kwargs)
+
+
+class ReadOnlyError(TypeError):
+    """Somebody tried to write a model that is for reading."""
+
+
+class ReadOnlyQuerySet(models.QuerySet[_Row]):
+    """Reads; whatever would write raises `ReadOnlyError`."""
+
+    def _refuse(self) -> NoReturn:
+        # Only subclasses of ReadOnlyModel have such a manager.
+        raise ReadOnlyError(f"{self.model.__name__} is read-only here: {getattr(self.model, 'written_by', '')}")
+
+    def create(self, **kwargs: Any) -> NoReturn:
+        self._refuse()
+
+    def get_or_create(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse()
+
+    def update_or_create(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse()
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse()
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse()
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        self._refuse()
+
+    def delete(self) -> NoReturn:
+        self._refuse()
+
+
+class ReadOnlyModel(models.Model):
+    """A row that others write; ``written_by`` says who, to whoever tries."""
+
+    written_by: ClassVar[str]
+
+    class Meta:
+        abstract = True
+
+    def save(self, **kwargs: Any) -> NoReturn:
+        raise ReadOnlyError(f"{type(self).__name__} is read-only here: {self.written_by}")
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise ReadOnlyError(f"{type(self).__name__} is read-only here: {self.written_by}")
+
+
+class CommandQuerySet(ReadOnlyQuerySet["Command"]):
+    def newest(self, limit: int) -> Self:
+        """The ``limit`` test commands sent last, newest first. Reads no more rows than that, however many there are."""
+        sent_last = TestCommand.objects.newest_first().values("command_id")[:limit]
+        return self.filter(command_id__in=sent_last).order_by("-created_at", "command_id")
+
+
+class CommandManager(models.Manager.from_queryset(CommandQuerySet)):  # type: ignore[misc]  # a class made at run time
+    def get_queryset(self) -> CommandQuerySet:
+        """Domain `test` only. The primary key of the table starts with the domain: without it, no index helps."""
+        queryset: CommandQuerySet = super().get_queryset()
+        return queryset.filter(domain=DOMAIN)
+
+
+class Command(ReadOnlyModel):
+    """Where a command of domain `test` stands now."""
+
+    written_by = "commands.bus sends, workers perform, and an operator's action changes what is parked."
+
+    # The key is (domain, command_id); within this one domain command_id is unique.
+    command_id = models.UUIDField(primary_key=True)
+    domain = models.TextField()
+    queue_name = models.TextField()
+    msg_id = models.BigIntegerField(null=True)
+    command_type = models.TextField()
+    status = models.TextField(choices=Status.choices)
+    attempts = models.IntegerField()
+    max_attempts = models.IntegerField()
+    lease_expires_at = models.DateTimeField(null=True)
+    last_error_type = models.TextField(null=True)  # noqa: DJ001  # the library's column
+    last_error_code = models.TextField(null=True)  # noqa: DJ001  # the library's column
+    last_error_msg = models.TextField(null=True)  # noqa: DJ001  # the library's column
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    reply_queue = models.TextField()
+    correlation_id = models.UUIDField(null=True)
+    batch_id = models.UUIDField(null=True)
+
+    objects = CommandManager()
+
+    class Meta:
+        managed = False
+        db_table = '"commandbus"."command"'
+        base_manager_name = "objects"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"Command {self.command_id}"
+
+
+class AuditEventQuerySet(ReadOnlyQuerySet["AuditEvent"]):
+    def newest_first(self) -> Self:
+        return self.order_by("-audit_id")
+
+
+class AuditEvent(ReadOnlyModel):
+    """One thing that happened to a command; rows are only ever added."""
+
+    written_by = "the functions of schema commandbus add events, in the transaction of what happened."
+
+    audit_id = models.BigAutoField(primary_key=True)
+    domain = models.TextField()
+    command_id = models.UUIDField()
+    event_type = models.TextField(choices=EventType.choices)
+    ts = models.DateTimeField()
+    details_json = models.JSONField(null=True)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = '"commandbus"."audit"'
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.event_type} of {self.command_id}"
+
+
+class WorkerQuerySet(ReadOnlyQuerySet["Worker"]):
+    def live(self) -> Self:
+        """Those that have not stopped and gave a sign of life within `Worker.SILENCE`, by the server's clock."""
+        return self.filter(stopped_at=None, beat_at__gte=Now() - Worker.SILENCE).order_by("started_at", "worker_id")
+
+
+class Worker(ReadOnlyModel):
+    """One run of one worker process and its last sign of life."""
+
+    written_by = "`manage.py runworker` writes its own row."
+
+    SILENCE: ClassVar[timedelta] = timedelta(seconds=10)  # five missed beats
+
+    worker_id = models.UUIDField(primary_key=True)
+    host = models.TextField()
+    pid = models.IntegerField()
+    engine = models.TextField()
+    queue_name = models.TextField()
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True)
+    settings_version = models.BigIntegerField()
+    overrides = models.JSONField()
+    concurrency = models.IntegerField()
+    in_flight = models.IntegerField()
+    received = models.BigIntegerField()
+    completed = models.BigIntegerField()
+    retried = models.BigIntegerField()
+    parked = models.BigIntegerField()
+    failed = models.BigIntegerField()
+    late = models.BigIntegerField()
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "e2e_worker"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"Worker {self.pid} on {self.host}"

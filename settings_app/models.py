@@ -1,0 +1,97 @@
+"""The one row of settings, ``public.e2e_config``. Flyway owns it; `settings_app.values` says what each may be."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from settings_app.values import SETTINGS, delay_conflict
+
+
+class SettingsConflictError(Exception):
+    """The settings were changed since they were read; ``current`` is how they are now."""
+
+    def __init__(self, current: "Configuration") -> None:
+        super().__init__(f"The settings are at version {current.version} by now.")
+        self.current = current
+
+
+def _options(name: str) -> dict[str, Any]:
+    setting = SETTINGS[name]
+    return {
+        "verbose_name": setting.label,
+        "default": setting.default if setting.places else int(setting.default),
+        "help_text": setting.help_text,
+        "validators": [MinValueValidator(setting.minimum), MaxValueValidator(setting.maximum)],
+    }
+
+
+class ConfigurationQuerySet(models.QuerySet["Configuration"]):
+    def delete(self) -> NoReturn:
+        raise TypeError("The settings have exactly one row, which stays.")
+
+
+class Configuration(models.Model):
+    """What workers run with. `load` reads, `change` writes; the database keeps ``version`` and ``updated_at``."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
+    visibility_timeout = models.IntegerField(**_options("visibility_timeout"))
+    concurrency = models.IntegerField(**_options("concurrency"))
+    poll_interval = models.DecimalField(max_digits=5, decimal_places=2, **_options("poll_interval"))
+    batch_size = models.IntegerField(**_options("batch_size"))
+    max_attempts = models.IntegerField(**_options("max_attempts"))
+    base_delay_ms = models.IntegerField(**_options("base_delay_ms"))
+    max_delay_ms = models.IntegerField(**_options("max_delay_ms"))
+    backoff_multiplier = models.DecimalField(max_digits=4, decimal_places=2, **_options("backoff_multiplier"))
+    version = models.BigIntegerField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+    updated_by = models.TextField(blank=True, editable=False)
+
+    objects = ConfigurationQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "e2e_config"
+        verbose_name = "settings"
+        verbose_name_plural = "settings"
+        default_permissions = ("change", "view")
+
+    def __str__(self) -> str:
+        return "Settings of the workers"
+
+    def save(self, **kwargs: Any) -> NoReturn:
+        raise TypeError("Settings are written by Configuration.change().")
+
+    def clean(self) -> None:
+        problem = delay_conflict(base_delay_ms=self.base_delay_ms, max_delay_ms=self.max_delay_ms)
+        if problem:
+            raise ValidationError({"max_delay_ms": problem})
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("The settings have exactly one row, which stays.")
+
+    @classmethod
+    def load(cls) -> "Configuration":
+        return cls.objects.get(pk=1)
+
+    @staticmethod
+    def defaults() -> dict[str, int | Decimal]:
+        return {name: setting.default if setting.places else int(setting.default) for name, setting in SETTINGS.items()}
+
+    @classmethod
+    def change(cls, values: Mapping[str, int | Decimal], *, version: int, by: str) -> "Configuration":
+        """Write ``values`` over version ``version`` of the row, and return the row as it is then.
+
+        Raises `SettingsConflictError` where the row has another version by now, ValidationError for values that the
+        CHECKs would refuse. Workers are notified when the transaction commits.
+        """
+        config = cls.load()
+        for name, value in values.items():
+            setattr(config, name, value)
+        config.full_clean()
+        if not cls.objects.filter(pk=1, version=version).update(**values, updated_by=by):
+            raise SettingsConflictError(cls.load())
+        return cls.load()
