@@ -1,0 +1,44 @@
+"""Sending: the ``test_command`` row and the bus message commit or roll back together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from commandbus.sync import SyncCommandBus
+from django.db import connection, transaction
+
+from commands.models import TestCommand
+from commands.statuses import COMMAND_TYPE, DOMAIN, REPLY_QUEUE
+from settings_app.models import Configuration
+
+if TYPE_CHECKING:
+    from commands.behaviors import Behavior
+
+
+def send_test_command(
+    behavior: Behavior,
+    *,
+    payload: dict[str, Any] | None = None,
+    reply: bool = True,
+    command_id: UUID | None = None,
+) -> TestCommand:
+    """Send one test command in the caller's transaction, or in one of its own; returns its row.
+
+    ``max_attempts`` is copied from the settings, so a later change of them does not touch this command. ``reply``
+    asks for a reply in ``test__replies``. Raises the library's ``DuplicateCommandError`` for a known ``command_id``.
+    """
+    with transaction.atomic():
+        row = TestCommand.objects.create(
+            command_id=command_id or uuid4(), payload=payload or {}, behavior=behavior.to_json()
+        )
+        SyncCommandBus(pool=None).send(
+            domain=DOMAIN,
+            command_type=COMMAND_TYPE,
+            command_id=row.command_id,
+            data=row.payload,
+            reply_to=REPLY_QUEUE if reply else None,
+            max_attempts=Configuration.load().max_attempts,
+            conn=connection.connection,
+        )
+    return row

@@ -1,0 +1,216 @@
+"""Engine ``library``: the library's own Worker as published, there to be compared and judged.
+
+Two things make it run at all: its queue client reads columns by name, and a supervisor starts it again when it dies.
+A wrapper round each handler does for it what engine ``set`` does in SQL, each statement in a transaction of its own
+and unfenced. What it does otherwise than ``set`` is said at start (``DEVIATIONS``) and listed in docs/promises.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from commandbus import (
+    BusinessRuleException,
+    Command,
+    HandlerContext,
+    HandlerRegistry,
+    PermanentCommandError,
+    RetryPolicy,
+    Worker,
+)
+from commandbus.pgmq.client import PgmqClient, PgmqMessage
+from psycopg_pool import AsyncConnectionPool
+
+from commands.handlers import AttemptContext
+from e2e_site.database import Backoff, ConnectionLost
+from settings_app.backoff import library_schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from psycopg import AsyncConnection
+
+    from commands.worker_state import WorkerState
+
+logger = logging.getLogger(__name__)
+
+DEVIATIONS = (
+    "batch_size has no effect: it takes as many messages as it has free slots",
+    "each backoff is rounded up to whole seconds",
+    "a command's own max_attempts is ignored: the worker's setting counts",
+    "deliveries have no limit when leases run out or workers die",
+    "late ends of expired attempts overwrite the status and send further replies",
+)
+READ = "SELECT msg_id, read_ct, enqueued_at, vt, message FROM pgmq.read(%s, %s, %s)"
+COUNT_ATTEMPT = """
+    UPDATE public.test_command SET attempts = attempts + 1 WHERE command_id = %s RETURNING attempts, behavior
+"""
+WRITE_RESULT = """
+    UPDATE public.test_command SET result = %s::jsonb, processed_at = clock_timestamp() WHERE command_id = %s
+"""
+
+
+class NamedColumnsClient(PgmqClient):  # type: ignore[misc]  # the library's package declares no types
+    """The library's queue client, reading by column name: PGMQ 1.10 put a column in the middle."""
+
+    async def _read(
+        self, conn: AsyncConnection[Any], queue_name: str, visibility_timeout: int, batch_size: int
+    ) -> list[PgmqMessage]:
+        cursor = await conn.execute(READ, (queue_name, visibility_timeout, batch_size))
+        return [
+            PgmqMessage(msg_id=row[0], read_count=row[1], enqueued_at=str(row[2]), vt=str(row[3]), message=row[4])
+            for row in await cursor.fetchall()
+        ]
+
+
+class LibraryEngine:
+    """Runs the library's Worker under a supervisor until told to stop."""
+
+    POOL_SIZE = 6  # fixed, whatever the concurrency: one listens, the rest take turns
+
+    def __init__(self, registry: HandlerRegistry, state: WorkerState, params: Mapping[str, Any]) -> None:
+        self._registry = registry
+        self._state = state
+        self._params = {**params, "application_name": "runworker library"}
+
+    async def run(self) -> int:
+        """Work until ``state.stop`` (or, with ``once``, until the queue is empty); returns attempts given up."""
+        for deviation in DEVIATIONS:
+            logger.warning("engine library: %s", deviation, extra={"action": "deviation"})
+        backoff = Backoff()
+        while True:
+            self._state.settings_changed.clear()
+            # A pool for each run: the library leaves its listening connection in it, in another mode.
+            pool = AsyncConnectionPool(kwargs=self._params, min_size=1, max_size=self.POOL_SIZE, open=False)
+            await pool.open()
+            try:
+                abandoned = await self._run_once(pool)
+            except Exception as exc:  # noqa: BLE001  # the supervisor starts it again, whatever it died of
+                logger.warning("library worker died, starting it again: %s", exc, extra={"action": "restarted"})
+                await asyncio.sleep(backoff.next())
+                continue
+            finally:
+                await pool.close()
+            if self._state.stop.is_set() or abandoned is None:
+                return abandoned or 0
+            backoff.reset()
+
+    async def _run_once(self, pool: AsyncConnectionPool[Any]) -> int | None:
+        """One life of the Worker: to a stop (attempts given up), an empty queue (``None``), or a change of settings."""
+        state, settings = self._state, self._state.settings
+        worker = self._worker(pool)
+        runner = asyncio.create_task(worker.run(settings.concurrency, settings.poll_interval))
+        watchers = [asyncio.create_task(event.wait()) for event in (state.stop, state.settings_changed)]
+        if state.once:
+            watchers.append(asyncio.create_task(self._until_empty(worker)))
+        try:
+            await asyncio.wait([runner, *watchers], return_when=asyncio.FIRST_COMPLETED)
+            if runner.done():
+                runner.result()
+            empty = state.once and watchers[-1].done()
+            running = await self._stop(worker, runner)
+            return None if empty and not running else running
+        finally:
+            for task in (runner, *watchers):
+                task.cancel()
+            await asyncio.gather(runner, *watchers, return_exceptions=True)
+
+    async def _stop(self, worker: Worker, runner: asyncio.Task[None]) -> int:
+        """Let running attempts end: for the grace after a stop, for as long as they take when settings changed."""
+        hurry, stop = (asyncio.create_task(event.wait()) for event in (self._state.hurry, self._state.stop))
+        ended = asyncio.gather(asyncio.create_task(worker.stop(timeout=None)), runner)
+        await asyncio.wait([ended, stop], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([ended, hurry], timeout=self._state.grace, return_when=asyncio.FIRST_COMPLETED)
+        running = 0 if ended.done() else worker.in_flight_count
+        for waiting in (ended, hurry, stop):
+            waiting.cancel()
+        await asyncio.gather(ended, hurry, stop, return_exceptions=True)
+        return int(running)
+
+    def _worker(self, pool: AsyncConnectionPool[Any]) -> Worker:
+        settings = self._state.settings
+        schedule = library_schedule(
+            settings.max_attempts,
+            base_delay_ms=settings.base_delay_ms,
+            max_delay_ms=settings.max_delay_ms,
+            multiplier=settings.backoff_multiplier,
+        )
+        worker = Worker(
+            pool,
+            self._state.domain,
+            registry=self._wrapped(pool),
+            visibility_timeout=settings.visibility_timeout,
+            retry_policy=RetryPolicy(max_attempts=settings.max_attempts, backoff_schedule=schedule),
+        )
+        worker._pgmq = NamedColumnsClient(pool)  # noqa: SLF001  # the one change that makes it read at all
+        return worker
+
+    async def _until_empty(self, worker: Worker) -> None:
+        while True:
+            try:
+                if await self._state.messages_left() == 0 and worker.in_flight_count == 0:
+                    return
+            except ConnectionLost:
+                pass  # said once, by the outage
+            await asyncio.sleep(min(0.1, self._state.settings.poll_interval))
+
+    def _wrapped(self, pool: AsyncConnectionPool[Any]) -> HandlerRegistry:
+        """A registry with the same handlers, each with what ``set`` reads and writes in SQL around it."""
+        wrapped = HandlerRegistry()
+        for domain, command_type in self._registry.registered_handlers():
+            handler = self._registry.get_or_raise(domain, command_type)
+            wrapped.register(domain, command_type, self._wrap(pool, handler))
+        return wrapped
+
+    def _wrap(
+        self, pool: AsyncConnectionPool[Any], handler: Callable[[Command, AttemptContext], Awaitable[Any]]
+    ) -> Callable[[Command, HandlerContext], Awaitable[Any]]:
+        async def wrapper(command: Command, context: HandlerContext) -> Any:
+            async with pool.connection() as conn:
+                cursor = await conn.execute(COUNT_ATTEMPT, (command.command_id,))
+                life_attempt, behavior = await cursor.fetchone() or (0, None)
+            result = await self._counted(
+                context,
+                handler(
+                    command,
+                    AttemptContext(
+                        command=command,
+                        attempt=context.attempt,
+                        max_attempts=context.max_attempts,
+                        msg_id=context.msg_id,
+                        behavior=behavior,
+                        life_attempt=life_attempt,
+                    ),
+                ),
+            )
+            async with pool.connection() as conn:
+                await conn.execute(WRITE_RESULT, (json.dumps(result), command.command_id))
+            return result
+
+        return wrapper
+
+    async def _counted(self, context: HandlerContext, attempt: Awaitable[Any]) -> Any:
+        """Count what the handler did: the library says no more than that."""
+        state, counts = self._state, self._state.counts
+        state.in_flight += 1
+        counts.received += 1
+        try:
+            result = await attempt
+        except BusinessRuleException:
+            counts.failed += 1
+            raise
+        except Exception as exc:
+            last = context.attempt >= state.settings.max_attempts
+            if last or isinstance(exc, PermanentCommandError):
+                counts.parked += 1
+            else:
+                counts.retried += 1
+            raise
+        else:
+            counts.completed += 1
+            return result
+        finally:
+            state.in_flight -= 1

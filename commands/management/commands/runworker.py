@@ -1,0 +1,68 @@
+"""``manage.py runworker``: take commands from the queue and perform them."""
+
+import asyncio
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from commands.checks import problems
+from commands.worker import Options, work
+from commands.worker_listener import ENGINES, StartError
+from e2e_site.database import connection_params
+from settings_app.values import SETTINGS
+
+OVERRIDES = ("concurrency", "batch_size", "visibility_timeout", "poll_interval")
+
+
+class Command(BaseCommand):
+    help = "Take commands from the queue and perform them. Settings come from the admin, live; options win over them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--engine", choices=ENGINES, default="set", help="set: ours (default); library: as published")
+        parser.add_argument("--once", action="store_true", help="end when the queue is empty")
+        parser.add_argument("--max-wait", metavar="SECONDS", help="end after this time, exit code 3 if messages are left")
+        parser.add_argument("--grace", metavar="SECONDS", default="30", help="time for running attempts after a stop (30)")
+        for name in OVERRIDES:
+            setting = SETTINGS[name]
+            parser.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"{setting.unit}, {setting.range_text}")
+
+    def handle(self, **options: Any) -> None:
+        found = problems()
+        if found:
+            raise CommandError("\n".join(str(problem) for problem in found))
+        parsed = Options(
+            engine=options["engine"],
+            once=options["once"],
+            max_wait=_seconds("--max-wait", options["max_wait"]),
+            grace=_seconds("--grace", options["grace"]) or 0.0,
+            overrides={name: _override(name, options[name]) for name in OVERRIDES if options[name] is not None},
+        )
+        params = connection_params()
+        connections.close_all()
+        try:
+            code = asyncio.run(work(parsed, params))
+        except StartError as exc:
+            raise CommandError(f"runworker cannot start: {exc}") from exc
+        sys.exit(code)
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 86_400:
+        raise CommandError(f"{option} must be a number of seconds from 0 to 86400, not {text!r}.")
+    return value
+
+
+def _override(name: str, text: str) -> int | float:
+    try:
+        return SETTINGS[name].parse(text)
+    except ValueError as exc:
+        raise CommandError(f"--{name.replace('_', '-')}: {exc}") from exc

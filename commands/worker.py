@@ -1,0 +1,157 @@
+"""A worker process: connections, signals, settings and row around one engine. ``manage.py runworker`` calls ``work``.
+
+    work ─► Listener (notifications, lock)   SetEngine or LibraryEngine ─► handlers
+         └► WorkerState (settings, row, counts, events) ◄──────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from commands.engine_library import LibraryEngine
+from commands.engine_set import SetEngine
+from commands.handlers import registry
+from commands.statuses import COMMAND_QUEUE
+from commands.worker_listener import Listener, StartError
+from commands.worker_state import LOAD, WorkerState, effective
+from e2e_site.database import ConnectionLost, Link, Outage
+
+logger = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_ABANDONED = 1  # the grace ran out, or a second signal came: attempts were given up
+EXIT_MAX_WAIT = 3  # --max-wait was over and messages were left
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line asks. ``max_wait`` and ``grace`` are seconds."""
+
+    engine: str = "set"
+    once: bool = False
+    max_wait: float | None = None
+    grace: float = 30.0
+    overrides: Mapping[str, int | float] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """What performs commands until ``state.stop``; answers how many attempts it gave up."""
+
+    async def run(self) -> int: ...
+
+
+async def work(options: Options, params: Mapping[str, Any]) -> int:
+    """Run one worker until it is told to stop; returns the process's exit code. Raises ``StartError``."""
+    outage = Outage()
+    links = [Link(params, outage, name=f"runworker {name}") for name in ("receive", "finish")]
+    listener = Listener(params, COMMAND_QUEUE, options.engine, outage)
+    others = len(links) if options.engine == "set" else 1 + LibraryEngine.POOL_SIZE
+    await listener.open(others_needed=others)
+    try:
+        state = await _state(options, links[0])
+        engine: Engine = (
+            SetEngine(registry, state, *links) if options.engine == "set" else LibraryEngine(registry, state, params)
+        )
+        return await _run(engine, state, listener, options)
+    finally:
+        await listener.close()
+        for link in links:
+            await link.close()
+
+
+async def _state(options: Options, link: Link) -> WorkerState:
+    try:
+        row = await link.value(LOAD)
+    except ConnectionLost as exc:
+        raise StartError(f"cannot connect to the database: {exc}") from exc
+    if row is None:
+        raise StartError('the settings row is missing; run "manage.py setup"')
+    state = WorkerState(
+        engine=options.engine,
+        settings=effective(row, options.overrides),
+        link=link,
+        once=options.once,
+        grace=options.grace,
+        overrides=options.overrides,
+    )
+    await state.beat()
+    return state
+
+
+async def _run(engine: Engine, state: WorkerState, listener: Listener, options: Options) -> int:
+    side_tasks = [
+        asyncio.create_task(listener.run(state), name="listen"),
+        asyncio.create_task(state.keep_beating(), name="beat"),
+    ]
+    over = False
+
+    def max_wait_is_over() -> None:
+        nonlocal over
+        over = True
+        if not state.stop.is_set():
+            state.request_stop()
+
+    if options.max_wait is not None:
+        asyncio.get_running_loop().call_later(options.max_wait, max_wait_is_over)
+    settings = state.settings
+    logger.info(
+        "worker started",
+        extra={
+            "action": "started",
+            "worker": state.worker_id,
+            "engine": state.engine,
+            "queue": state.queue_name,
+            "concurrency": settings.concurrency,
+            "batch_size": settings.batch_size,
+            "lease_s": settings.visibility_timeout,
+            "settings": settings.version,
+        },
+    )
+    try:
+        with _signals(state):
+            abandoned = await engine.run()
+    finally:
+        for task in side_tasks:
+            task.cancel()
+        await asyncio.gather(*side_tasks, return_exceptions=True)
+    await state.say_goodbye()
+    return await _exit_code(state, abandoned=abandoned, over=over)
+
+
+async def _exit_code(state: WorkerState, *, abandoned: int, over: bool) -> int:
+    extra: dict[str, Any] = {"action": "stopped", "received": state.counts.received}
+    if over:
+        with contextlib.suppress(ConnectionLost):
+            left = await state.messages_left()
+            if left:
+                logger.warning("stopped: max wait is over", extra={**extra, "left": left})
+                return EXIT_MAX_WAIT
+    if abandoned:
+        logger.warning("stopped: attempts given up, they come again", extra={**extra, "abandoned": abandoned})
+        return EXIT_ABANDONED
+    logger.info("stopped", extra=extra)
+    return EXIT_OK
+
+
+@contextlib.contextmanager
+def _signals(state: WorkerState) -> Iterator[None]:
+    """The first SIGTERM or SIGINT drains, the second stops at once."""
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        logger.info("stopping at once" if state.stop.is_set() else "draining", extra={"action": "signal"})
+        state.request_stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

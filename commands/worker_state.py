@@ -1,0 +1,150 @@
+"""What the parts of one worker process share, and its row in ``public.e2e_worker``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from commands.statuses import DOMAIN
+from e2e_site.database import ConnectionLost, Link
+from settings_app.values import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+logger = logging.getLogger(__name__)
+
+BEAT_S = 2.0
+
+LOAD = "SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1"
+# A sign of life, and the newest settings on the way back; after a long stop the row may be gone.
+BEAT = """
+    INSERT INTO public.e2e_worker AS w (worker_id, host, pid, engine, queue_name, settings_version, overrides,
+        concurrency, in_flight, received, completed, retried, parked, failed, late)
+    VALUES (%(worker_id)s, %(host)s, %(pid)s, %(engine)s, %(queue_name)s, %(settings_version)s, %(overrides)s::jsonb,
+        %(concurrency)s, %(in_flight)s, %(received)s, %(completed)s, %(retried)s, %(parked)s, %(failed)s, %(late)s)
+    ON CONFLICT (worker_id) DO UPDATE SET
+        beat_at = clock_timestamp(), settings_version = excluded.settings_version, concurrency = excluded.concurrency,
+        in_flight = excluded.in_flight, received = excluded.received, completed = excluded.completed,
+        retried = excluded.retried, parked = excluded.parked, failed = excluded.failed, late = excluded.late
+    RETURNING (SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1)
+"""
+STOPPED = "UPDATE public.e2e_worker SET stopped_at = clock_timestamp(), in_flight = 0 WHERE worker_id = %s"
+FORGET_OLD = "DELETE FROM public.e2e_worker WHERE beat_at < clock_timestamp() - interval '1 day'"
+LEFT = {DOMAIN: "SELECT count(*) FROM pgmq.q_test__commands"}
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """Attempts since the process started, by what became of them."""
+
+    received: int = 0
+    completed: int = 0
+    retried: int = 0
+    parked: int = 0
+    failed: int = 0
+    late: int = 0
+
+
+@dataclass(kw_only=True)
+class WorkerState:
+    """One worker process: what it was asked, what it runs with, what it did, and the events that move it.
+
+    ``grace`` is the seconds that running attempts get after a stop; ``overrides`` are settings of the command line.
+    """
+
+    engine: str
+    settings: WorkerSettings
+    link: Link
+    once: bool = False
+    grace: float = 30.0
+    overrides: Mapping[str, int | float] = field(default_factory=dict)
+    domain: str = DOMAIN
+    worker_id: UUID = field(default_factory=uuid4)
+    counts: Counts = field(default_factory=Counts)
+    in_flight: int = 0
+    stop: asyncio.Event = field(default_factory=asyncio.Event)  # take nothing more, drain
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)  # give up what is running
+    wake: asyncio.Event = field(default_factory=asyncio.Event)  # look at the queue, the settings, and stop
+    look_at_settings: asyncio.Event = field(default_factory=asyncio.Event)  # they changed, or may have
+    settings_changed: asyncio.Event = field(default_factory=asyncio.Event)  # for an engine that must restart for it
+
+    @property
+    def queue_name(self) -> str:
+        return f"{self.domain}__commands"
+
+    def request_stop(self) -> None:
+        """First call: drain. Second call: at once."""
+        if self.stop.is_set():
+            self.hurry.set()
+        self.stop.set()
+        self.wake.set()
+
+    async def messages_left(self) -> int:
+        """Rows of the queue table, delayed and leased ones included."""
+        count: int = await self.link.value(LEFT[self.domain])
+        return count
+
+    async def keep_beating(self) -> None:
+        """Write a sign of life every ``BEAT_S`` seconds, and at once when the settings may have changed."""
+        await self._try(self.link.rows(FORGET_OLD))
+        while True:
+            self.look_at_settings.clear()
+            await self._try(self.beat())
+            try:
+                await asyncio.wait_for(self.look_at_settings.wait(), BEAT_S)
+            except TimeoutError:
+                continue
+
+    async def beat(self) -> None:
+        """Write the row; take newer settings, and then say so in the row at once."""
+        newest = await self.link.value(BEAT, self._row())
+        if newest["version"] != self.settings.version:
+            self.apply(newest)
+            await self.link.value(BEAT, self._row())
+
+    def apply(self, row: Mapping[str, Any]) -> None:
+        """Work with this row of ``e2e_config`` from now on; what runs already keeps what it started with."""
+        self.settings = effective(row, self.overrides)
+        self.settings_changed.set()
+        self.wake.set()
+        logger.info("settings applied", extra={"action": "settings_applied", "version": self.settings.version})
+
+    async def say_goodbye(self) -> None:
+        await self._try(self.link.value(BEAT, self._row()))
+        await self._try(self.link.rows(STOPPED, (self.worker_id,)))
+
+    def _row(self) -> dict[str, Any]:
+        return {
+            "worker_id": self.worker_id,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "engine": self.engine,
+            "queue_name": self.queue_name,
+            "settings_version": self.settings.version,
+            "overrides": json.dumps(dict(self.overrides)),
+            "concurrency": self.settings.concurrency,
+            "in_flight": self.in_flight,
+            **asdict(self.counts),
+        }
+
+    @staticmethod
+    async def _try(statement: Any) -> None:
+        """A beat that fails is made up for by the next one."""
+        try:
+            await statement
+        except ConnectionLost:
+            pass  # said once, by the outage
+        except Exception as exc:  # noqa: BLE001  # the sign of life must not end the worker
+            logger.error("cannot write the worker's row: %s", exc, extra={"action": "beat_failed"})  # noqa: TRY400
+
+
+def effective(row: Mapping[str, Any], overrides: Mapping[str, int | float]) -> WorkerSettings:
+    """The settings of an ``e2e_config`` row, with those of the command line in place of theirs."""
+    return replace(WorkerSettings.from_row(row), **overrides)  # type: ignore[arg-type]  # parsed by the same names

@@ -1,0 +1,124 @@
+"""Async PostgreSQL connections outside the ORM, made from Django's ``DATABASES``: one source of connection truth.
+
+A worker holds a few ``Link``s. Each is one autocommit connection that is opened anew after it was lost; the statement
+that met the loss raises ``ConnectionLost``, since nobody can tell whether it was carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, LiteralString
+
+import psycopg
+from django.db import connections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+logger = logging.getLogger(__name__)
+
+FIRST_DELAY_S = 0.1
+LONGEST_DELAY_S = 5.0
+
+
+class ConnectionLost(Exception):
+    """The connection broke, or none could be made. What was asked may or may not have been done."""
+
+
+def connection_params(alias: str = "default") -> dict[str, Any]:
+    """Keyword arguments for ``psycopg.connect``, as Django itself would connect."""
+    params: dict[str, Any] = connections[alias].get_connection_params()
+    for django_only in ("cursor_factory", "context"):
+        params.pop(django_only, None)
+    # A server that vanished without a word is noticed in seconds, not in hours.
+    return {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000} | params
+
+
+class Outage:
+    """Says once that the database is away and once that it is back, however many links met it."""
+
+    def __init__(self) -> None:
+        self._away = False
+
+    def begins(self, error: BaseException) -> None:
+        if not self._away:
+            self._away = True
+            logger.warning("database lost, reconnecting: %s", _first_line(error), extra={"action": "database_lost"})
+
+    def ends(self) -> None:
+        if self._away:
+            self._away = False
+            logger.info("database is back", extra={"action": "database_back"})
+
+
+class Link:
+    """One autocommit connection for one statement at a time; callers wait for each other."""
+
+    def __init__(self, params: Mapping[str, Any], outage: Outage, *, name: str) -> None:
+        self._params = {**params, "application_name": name}
+        self._outage = outage
+        self._lock = asyncio.Lock()
+        self._conn: psycopg.AsyncConnection[Any] | None = None
+
+    async def connect(self) -> psycopg.AsyncConnection[Any]:
+        """The open connection; raises ``ConnectionLost`` where none can be made."""
+        if self._conn is None or self._conn.closed:
+            try:
+                # No prepared statements: they would tie this to one server session (transaction poolers swap them).
+                self._conn = await psycopg.AsyncConnection.connect(
+                    **self._params, autocommit=True, prepare_threshold=None
+                )
+            except psycopg.OperationalError as exc:
+                self._outage.begins(exc)
+                raise ConnectionLost(_first_line(exc)) from exc
+            self._outage.ends()
+        return self._conn
+
+    async def rows(self, sql: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows.
+
+        Raises ``ConnectionLost``, or the ``psycopg.Error`` with which the server refused the statement.
+        """
+        async with self._lock:
+            conn = await self.connect()
+            try:
+                cursor = await conn.execute(sql, params)
+                return await cursor.fetchall() if cursor.description else []
+            except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
+                if not conn.closed:
+                    raise
+                self._outage.begins(exc)
+                raise ConnectionLost(_first_line(exc)) from exc
+            except asyncio.CancelledError:
+                # The answer of a statement that was given up must not meet the next one.
+                await conn.close()
+                raise
+
+    async def value(self, sql: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
+        """Run one statement and return the first column of its first row; ``None`` without a row."""
+        rows = await self.rows(sql, params)
+        return rows[0][0] if rows else None
+
+    async def close(self) -> None:
+        if self._conn is not None:
+            await self._conn.close()
+
+
+class Backoff:
+    """Growing pauses between tries: 0.1 s, 0.2 s, … up to 5 s; ``reset`` after a success."""
+
+    def __init__(self) -> None:
+        self._delay = FIRST_DELAY_S
+
+    def next(self) -> float:
+        """Seconds to wait before the next try."""
+        delay, self._delay = self._delay, min(LONGEST_DELAY_S, self._delay * 2)
+        return delay
+
+    def reset(self) -> None:
+        self._delay = FIRST_DELAY_S
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
