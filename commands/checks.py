@@ -1,0 +1,88 @@
+"""Set-up checks: is the database what the site and its worker need?
+
+Registered as Django system checks they are warnings: an error under ``Tags.database`` would stop ``manage.py migrate``,
+which is a part of the cure. ``runworker`` and ``bin/demo`` call ``setup_problems`` and refuse to start.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Warning  # noqa: A004 — Django's name for it
+
+from commands.statuses import COMMAND_QUEUE, REPLY_QUEUE
+from e2e_site import flyway, pgmq
+from e2e_site.database import connection_params
+from e2e_site.setup_database import missing_in_django
+
+UNREACHABLE = "commands.W001"
+SCHEMA = "commands.W002"
+PGMQ = "commands.W003"
+QUEUE = "commands.W004"
+
+_SETUP = 'Run "manage.py setup".'
+
+
+def setup_problems() -> list[CheckMessage]:
+    """What is missing, each with a stable id, a sentence (``msg``) and what to run (``hint``). Changes nothing."""
+    try:
+        with psycopg.connect(**connection_params(), autocommit=True) as conn:
+            return [*_schema_problems(conn), *_pgmq_problems(conn)]
+    except psycopg.Error as exc:
+        return [
+            Warning(
+                f"The database cannot be used: {' '.join(str(exc).split())}",
+                hint='Start it, check DATABASE_URL, or run "manage.py setup" to create the database.',
+                id=UNREACHABLE,
+            )
+        ]
+
+
+def check_setup(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **options: Any
+) -> list[CheckMessage]:
+    """The system check: nothing unless Django was asked to look at the database."""
+    return setup_problems() if databases and "default" in databases else []
+
+
+def _schema_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:
+    try:
+        found = flyway.state(conn)
+    except flyway.FlywayError as exc:
+        yield Warning(str(exc), hint='Run "manage.py flyway validate".', id=SCHEMA)
+        return
+    for problem in found.problems:
+        yield Warning(problem, hint='Run "manage.py flyway validate".', id=SCHEMA)
+    missing = [migration.script for migration in found.pending] + missing_in_django(conn)
+    if missing:
+        what = "missing" if not found.applied else "older than the code"
+        yield Warning(
+            f"The schema is {what}: it lacks {missing[0]} and {len(missing) - 1} more.", hint=_SETUP, id=SCHEMA
+        )
+    elif not found.problems:
+        yield from _queue_problems(conn)
+
+
+def _queue_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:
+    """Asked only where the schema is complete: the migrations make the queues."""
+    for queue in (COMMAND_QUEUE, REPLY_QUEUE):
+        row = conn.execute(
+            "SELECT to_regclass(%s) IS NULL OR to_regclass(%s) IS NULL", [f"pgmq.q_{queue}", f"pgmq.a_{queue}"]
+        )
+        if row.fetchone() == (True,):
+            yield Warning(
+                f"The queue {queue} is missing.", hint=f"Run in SQL: SELECT pgmq.create('{queue}');", id=QUEUE
+            )
+
+
+def _pgmq_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:
+    found = pgmq.status(conn)
+    if not found.present:
+        yield Warning("PGMQ is missing.", hint=_SETUP, id=PGMQ)
+    elif found.lacks:
+        yield Warning(
+            f"PGMQ {found.version or ''} is older than {pgmq.OLDEST}: it lacks {', '.join(found.lacks)}.",
+            hint='Run in SQL: ALTER EXTENSION pgmq UPDATE. If it is no extension: "manage.py setup" on a new database.',
+            id=PGMQ,
+        )
