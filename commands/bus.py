@@ -32,7 +32,7 @@ def send_test_command(
         row = TestCommand.objects.create(
             command_id=command_id or uuid4(), payload=payload or {}, behavior=behavior.to_json()
         )
-        SyncCommandBus(pool=None).send(
+        SyncCommandBus(pool=None).send(  # type: ignore[arg-type]  # not needed with `conn`
             domain=DOMAIN,
             command_type=COMMAND_TYPE,
             command_id=row.command_id,

@@ -25,7 +25,7 @@ from commandbus.pgmq.client import PgmqClient, PgmqMessage
 from psycopg_pool import AsyncConnectionPool
 
 from commands.handlers import AttemptContext
-from e2e_site.database import Backoff, ConnectionLost
+from e2e_site.database import Backoff, ConnectionLostError
 from settings_app.backoff import library_schedule
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ WRITE_RESULT = """
 """
 
 
-class NamedColumnsClient(PgmqClient):  # type: ignore[misc]  # the library's package declares no types
+class NamedColumnsClient(PgmqClient):
     """The library's queue client, reading by column name: PGMQ 1.10 put a column in the middle."""
 
     async def _read(
@@ -103,7 +103,9 @@ class LibraryEngine:
         state, settings = self._state, self._state.settings
         worker = self._worker(pool)
         runner = asyncio.create_task(worker.run(settings.concurrency, settings.poll_interval))
-        watchers = [asyncio.create_task(event.wait()) for event in (state.stop, state.settings_changed)]
+        watchers: list[asyncio.Task[Any]] = [
+            asyncio.create_task(event.wait()) for event in (state.stop, state.settings_changed)
+        ]
         if state.once:
             watchers.append(asyncio.create_task(self._until_empty(worker)))
         try:
@@ -120,8 +122,9 @@ class LibraryEngine:
 
     async def _stop(self, worker: Worker, runner: asyncio.Task[None]) -> int:
         """Let running attempts end: for the grace after a stop, for as long as they take when settings changed."""
-        hurry, stop = (asyncio.create_task(event.wait()) for event in (self._state.hurry, self._state.stop))
-        ended = asyncio.gather(asyncio.create_task(worker.stop(timeout=None)), runner)
+        hurry: asyncio.Future[Any] = asyncio.create_task(self._state.hurry.wait())
+        stop: asyncio.Future[Any] = asyncio.create_task(self._state.stop.wait())
+        ended: asyncio.Future[Any] = asyncio.gather(asyncio.create_task(worker.stop(timeout=None)), runner)
         await asyncio.wait([ended, stop], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([ended, hurry], timeout=self._state.grace, return_when=asyncio.FIRST_COMPLETED)
         running = 0 if ended.done() else worker.in_flight_count
@@ -145,7 +148,7 @@ class LibraryEngine:
             visibility_timeout=settings.visibility_timeout,
             retry_policy=RetryPolicy(max_attempts=settings.max_attempts, backoff_schedule=schedule),
         )
-        worker._pgmq = NamedColumnsClient(pool)  # noqa: SLF001  # the one change that makes it read at all
+        worker._pgmq = NamedColumnsClient(pool)  # the one change that makes it read at all
         return worker
 
     async def _until_empty(self, worker: Worker) -> None:
@@ -153,7 +156,7 @@ class LibraryEngine:
             try:
                 if await self._state.messages_left() == 0 and worker.in_flight_count == 0:
                     return
-            except ConnectionLost:
+            except ConnectionLostError:
                 pass  # said once, by the outage
             await asyncio.sleep(min(0.1, self._state.settings.poll_interval))
 
@@ -166,7 +169,7 @@ class LibraryEngine:
         return wrapped
 
     def _wrap(
-        self, pool: AsyncConnectionPool[Any], handler: Callable[[Command, AttemptContext], Awaitable[Any]]
+        self, pool: AsyncConnectionPool[Any], handler: Callable[[Command, HandlerContext], Awaitable[Any]]
     ) -> Callable[[Command, HandlerContext], Awaitable[Any]]:
         async def wrapper(command: Command, context: HandlerContext) -> Any:
             async with pool.connection() as conn:

@@ -20,12 +20,12 @@ import psycopg
 
 from commands.attempts import Attempt, Outcome, OutcomeKind, perform
 from commands.statuses import EventType, Status
-from e2e_site.database import Backoff, ConnectionLost, Link
+from e2e_site.database import Backoff, ConnectionLostError, Link
 
 if TYPE_CHECKING:
     from commandbus import HandlerRegistry
 
-    from commands.worker import WorkerState
+    from commands.worker_state import WorkerState
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class SetEngine:
             state.wake.clear()
             try:
                 batch = await self._receive(wanted)
-            except ConnectionLost:
+            except ConnectionLostError:
                 await _first_of(state.stop, timeout=backoff.next())
                 continue
             except psycopg.Error as exc:
@@ -151,7 +151,7 @@ class SetEngine:
             return False
         try:
             return await self._state.messages_left() == 0
-        except ConnectionLost:
+        except ConnectionLostError:
             return False
 
     # -- performing --------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class SetEngine:
                 try:
                     await self._write(batch)
                     backoff.reset()
-                except ConnectionLost:
+                except ConnectionLostError:
                     # Nobody knows whether the server committed: the next call has to look.
                     for outcome in batch:
                         outcome.again = True

@@ -17,8 +17,8 @@ from commands.statuses import COMMAND_TYPE, DOMAIN
 registry = HandlerRegistry()
 
 
-@dataclass(frozen=True)
-class AttemptContext(HandlerContext):  # type: ignore[misc]  # the library's package declares no types
+@dataclass(kw_only=True)
+class AttemptContext(HandlerContext):
     """The library's context, and what was read with the command.
 
     ``behavior`` is the stored JSON, ``None`` where the command has no ``test_command`` row; ``life_attempt`` counts
@@ -30,8 +30,9 @@ class AttemptContext(HandlerContext):  # type: ignore[misc]  # the library's pac
 
 
 @registry.handler(DOMAIN, COMMAND_TYPE)
-async def handle_test_command(command: Command, context: AttemptContext) -> dict[str, Any]:
-    """Take the time that the behavior says, then do what it says."""
+async def handle_test_command(command: Command, context: HandlerContext) -> dict[str, Any]:
+    """Take the time that the behavior says, then do what it says. Both engines hand it an `AttemptContext`."""
+    assert isinstance(context, AttemptContext)
     if context.behavior is None:
         raise PermanentCommandError("TEST_COMMAND_NOT_FOUND", f"No test_command row for command {command.command_id}")
     try:

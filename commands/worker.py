@@ -1,7 +1,7 @@
 """A worker process: connections, signals, settings and row around one engine. ``manage.py runworker`` calls ``work``.
 
-    work ─► Listener (notifications, lock)   SetEngine or LibraryEngine ─► handlers
-         └► WorkerState (settings, row, counts, events) ◄──────┘
+work ─► Listener (notifications, lock)   SetEngine or LibraryEngine ─► handlers
+     └► WorkerState (settings, row, counts, events) ◄──────┘
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from commands.handlers import registry
 from commands.statuses import COMMAND_QUEUE
 from commands.worker_listener import Listener, StartError
 from commands.worker_state import LOAD, WorkerState, effective
-from e2e_site.database import ConnectionLost, Link, Outage
+from e2e_site.database import ConnectionLostError, Link, Outage
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ async def work(options: Options, params: Mapping[str, Any]) -> int:
 async def _state(options: Options, link: Link) -> WorkerState:
     try:
         row = await link.value(LOAD)
-    except ConnectionLost as exc:
+    except ConnectionLostError as exc:
         raise StartError(f"cannot connect to the database: {exc}") from exc
     if row is None:
         raise StartError('the settings row is missing; run "manage.py setup"')
@@ -127,7 +127,7 @@ async def _run(engine: Engine, state: WorkerState, listener: Listener, options: 
 async def _exit_code(state: WorkerState, *, abandoned: int, over: bool) -> int:
     extra: dict[str, Any] = {"action": "stopped", "received": state.counts.received}
     if over:
-        with contextlib.suppress(ConnectionLost):
+        with contextlib.suppress(ConnectionLostError):
             left = await state.messages_left()
             if left:
                 logger.warning("stopped: max wait is over", extra={**extra, "left": left})

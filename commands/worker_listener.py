@@ -69,8 +69,8 @@ class Listener:
         if most - reserved - used < others_needed:
             await conn.close()
             raise StartError(
-                f"the server has no room: this worker needs {others_needed + 1} connections; max_connections is {most}, "
-                f"{reserved} are reserved, {used - 1} are in use"
+                f"the server has no room: this worker needs {others_needed + 1} connections; "
+                f"max_connections is {most}, {reserved} are reserved, {used - 1} are in use"
             )
         await self._attach(conn)
 
@@ -117,7 +117,8 @@ class Listener:
             if alive:
                 await conn.close()
                 raise StartError(
-                    f"{alive} worker(s) with engine {other} work on queue {self._queue}; a queue has one engine at a time"
+                    f"{alive} worker(s) with engine {other} work on queue {self._queue}; "
+                    "a queue has one engine at a time"
                 )
         for channel in (f"pgmq_notify_{self._queue}", CONFIG_CHANNEL):
             await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from commands.statuses import DOMAIN
-from e2e_site.database import ConnectionLost, Link
+from e2e_site.database import ConnectionLostError, Link
 from settings_app.values import WorkerSettings
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class WorkerState:
         """A beat that fails is made up for by the next one."""
         try:
             await statement
-        except ConnectionLost:
+        except ConnectionLostError:
             pass  # said once, by the outage
         except Exception as exc:  # noqa: BLE001  # the sign of life must not end the worker
             logger.error("cannot write the worker's row: %s", exc, extra={"action": "beat_failed"})  # noqa: TRY400

@@ -1,7 +1,7 @@
 """Async PostgreSQL connections outside the ORM, made from Django's ``DATABASES``: one source of connection truth.
 
 A worker holds a few ``Link``s. Each is one autocommit connection that is opened anew after it was lost; the statement
-that met the loss raises ``ConnectionLost``, since nobody can tell whether it was carried out.
+that met the loss raises ``ConnectionLostError``, since nobody can tell whether it was carried out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 
 
-class ConnectionLost(Exception):
+class ConnectionLostError(Exception):
     """The connection broke, or none could be made. What was asked may or may not have been done."""
 
 
@@ -62,7 +62,7 @@ class Link:
         self._conn: psycopg.AsyncConnection[Any] | None = None
 
     async def connect(self) -> psycopg.AsyncConnection[Any]:
-        """The open connection; raises ``ConnectionLost`` where none can be made."""
+        """The open connection; raises ``ConnectionLostError`` where none can be made."""
         if self._conn is None or self._conn.closed:
             try:
                 # No prepared statements: they would tie this to one server session (transaction poolers swap them).
@@ -71,14 +71,14 @@ class Link:
                 )
             except psycopg.OperationalError as exc:
                 self._outage.begins(exc)
-                raise ConnectionLost(_first_line(exc)) from exc
+                raise ConnectionLostError(_first_line(exc)) from exc
             self._outage.ends()
         return self._conn
 
     async def rows(self, sql: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows.
 
-        Raises ``ConnectionLost``, or the ``psycopg.Error`` with which the server refused the statement.
+        Raises ``ConnectionLostError``, or the ``psycopg.Error`` with which the server refused the statement.
         """
         async with self._lock:
             conn = await self.connect()
@@ -89,7 +89,7 @@ class Link:
                 if not conn.closed:
                     raise
                 self._outage.begins(exc)
-                raise ConnectionLost(_first_line(exc)) from exc
+                raise ConnectionLostError(_first_line(exc)) from exc
             except asyncio.CancelledError:
                 # The answer of a statement that was given up must not meet the next one.
                 await conn.close()

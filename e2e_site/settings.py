@@ -41,6 +41,7 @@ EMBEDDED = not DATABASE_URL
 
 
 def _database() -> dict[str, Any]:
+    config: dict[str, Any]
     if EMBEDDED:
         config = embedded.demo_cluster(BASE_DIR).database_settings()
     else:
@@ -51,7 +52,9 @@ def _database() -> dict[str, Any]:
                 "DATABASE_URL cannot be read; expected postgres://user:password@host:port/name."
             ) from exc
         if config.get("ENGINE") != "django.db.backends.postgresql" or not config.get("NAME"):
-            raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgres://user:password@host:port/name.")
+            raise ImproperlyConfigured(
+                "DATABASE_URL must name a PostgreSQL database: postgres://user:password@host:port/name."
+            )
     return {
         **config,
         "CONN_MAX_AGE": 60,
@@ -69,7 +72,11 @@ FLYWAY_BIN: str = env.str("FLYWAY_BIN", default="")
 # --- Who may do what -------------------------------------------------------------------------------------------------
 
 # With the embedded database a key is made at its first start; a real server needs a real key.
-SECRET_KEY: str = embedded.demo_cluster(BASE_DIR).secret_key() if EMBEDDED and "SECRET_KEY" not in env.ENVIRON else env.str("SECRET_KEY", default="")
+SECRET_KEY: str = (
+    embedded.demo_cluster(BASE_DIR).secret_key()
+    if EMBEDDED and "SECRET_KEY" not in env.ENVIRON
+    else env.str("SECRET_KEY", default="")
+)
 if not SECRET_KEY:
     raise ImproperlyConfigured("SECRET_KEY is required when DATABASE_URL is set.")
 DEBUG: bool = _flag("DEBUG", default=False)
@@ -84,7 +91,12 @@ LOGIN_REDIRECT_URL = "commands:dashboard"
 LOGOUT_REDIRECT_URL = "commands:dashboard"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
 ]
 
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from commands.checks import problems
+from commands.checks import setup_problems
 from commands.worker import Options, work
 from commands.worker_listener import ENGINES, StartError
 from e2e_site.database import connection_params
@@ -21,18 +21,25 @@ class Command(BaseCommand):
     help = "Take commands from the queue and perform them. Settings come from the admin, live; options win over them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--engine", choices=ENGINES, default="set", help="set: ours (default); library: as published")
+        parser.add_argument(
+            "--engine", choices=ENGINES, default="set", help="set: ours (default); library: as published"
+        )
         parser.add_argument("--once", action="store_true", help="end when the queue is empty")
-        parser.add_argument("--max-wait", metavar="SECONDS", help="end after this time, exit code 3 if messages are left")
-        parser.add_argument("--grace", metavar="SECONDS", default="30", help="time for running attempts after a stop (30)")
+        parser.add_argument(
+            "--max-wait", metavar="SECONDS", help="end after this time, exit code 3 if messages are left"
+        )
+        parser.add_argument(
+            "--grace", metavar="SECONDS", default="30", help="time for running attempts after a stop (30)"
+        )
         for name in OVERRIDES:
             setting = SETTINGS[name]
-            parser.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"{setting.unit}, {setting.range_text}")
+            parser.add_argument(
+                f"--{name.replace('_', '-')}", metavar="N", help=f"{setting.unit}, {setting.range_text}"
+            )
 
     def handle(self, **options: Any) -> None:
-        found = problems()
-        if found:
-            raise CommandError("\n".join(str(problem) for problem in found))
+        if problems := setup_problems():
+            raise CommandError("\n".join(f"{problem.msg} {problem.hint}" for problem in problems))
         parsed = Options(
             engine=options["engine"],
             once=options["once"],
