@@ -1,7 +1,7 @@
 """Set-up checks: is the database what the site and its worker need?
 
 Registered as Django system checks they are warnings: an error under ``Tags.database`` would stop ``manage.py migrate``,
-which is a part of the cure. ``runworker`` and ``bin/demo`` call ``setup_problems`` and refuse to start.
+which is a part of the cure. ``runworker`` and ``bin/demo`` call ``problems`` and refuse to start.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ QUEUE = "commands.W004"
 _SETUP = 'Run "manage.py setup".'
 
 
-def setup_problems() -> list[CheckMessage]:
+def problems() -> list[CheckMessage]:
     """What is missing, each with a stable id, a sentence (``msg``) and what to run (``hint``). Changes nothing."""
     try:
         with psycopg.connect(**connection_params(), autocommit=True) as conn:
@@ -43,7 +43,7 @@ def check_setup(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **options: Any
 ) -> list[CheckMessage]:
     """The system check: nothing unless Django was asked to look at the database."""
-    return setup_problems() if databases and "default" in databases else []
+    return problems() if databases and "default" in databases else []
 
 
 def _schema_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:
