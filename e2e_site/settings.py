@@ -86,7 +86,11 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Anonymous visitors may read (never change) the pages.
 PUBLIC_READ: bool = _flag("PUBLIC_READ", default=EMBEDDED)
 
+# The badge in the top bar: which installation a person looks at.
+ENVIRONMENT: str = env.str("ENVIRONMENT", default="demo" if EMBEDDED else "")
+
 LOGIN_URL = "login"
+CSRF_FAILURE_VIEW = "e2e_site.errors.csrf_failure"
 LOGIN_REDIRECT_URL = "commands:dashboard"
 LOGOUT_REDIRECT_URL = "commands:dashboard"
 AUTH_PASSWORD_VALIDATORS = [
@@ -152,6 +156,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "e2e_site.access.ReadAccessMiddleware",
 ]
 ROOT_URLCONF = "e2e_site.urls"
 WSGI_APPLICATION = "e2e_site.wsgi.application"

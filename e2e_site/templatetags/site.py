@@ -1,0 +1,38 @@
+"""Tags of the base layout. They need no request and no database: error pages use them too."""
+
+from django import template
+from django.conf import settings
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, css_class: str = "") -> SafeString:
+    """A symbol of ``_icons.html``. It is decoration: the word beside it says the same."""
+    return format_html('<svg class="icon {}" aria-hidden="true"><use href="#i-{}"></use></svg>', css_class, name)
+
+
+@register.simple_tag
+def environment() -> str:
+    """What this installation is called, shown as a badge; empty for none."""
+    return settings.ENVIRONMENT
+
+
+@register.simple_tag
+def server_time() -> str:
+    """The server's time as ISO 8601: what the browser's clock is compared with."""
+    return timezone.now().isoformat()
+
+
+@register.inclusion_tag("_nav_item.html", takes_context=True)
+def nav_item(context: template.Context, view_name: str, label: str, symbol: str, section: str = "") -> dict[str, object]:
+    """One entry of the sidebar; current on its own page, and on every page whose path begins with ``section``."""
+    request = context.get("request")
+    match = getattr(request, "resolver_match", None)
+    current = match is not None and match.view_name == view_name
+    if section and request is not None:
+        current = current or request.path.startswith(section)
+    return {"view_name": view_name, "label": label, "symbol": symbol, "current": current}

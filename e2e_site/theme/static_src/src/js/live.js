@@ -1,0 +1,86 @@
+// Keeps the [data-live] region of a page fresh. htmx fetches and morphs; this file says when: at the chosen interval,
+// counted from the end of the previous answer, and not while the tab is hidden or text in the region is selected.
+(() => {
+  const region = document.querySelector("[data-live]");
+  if (!region) return;
+  const KEY = "refresh";
+  const select = document.querySelector("[data-refresh]");
+  const pill = document.querySelector("[data-live-state]");
+  let timer = 0;
+  let failures = 0;
+
+  const stored = () => {
+    try {
+      return localStorage.getItem(KEY);
+    } catch {
+      return null;
+    }
+  };
+  const seconds = () => Number(select?.value ?? 2);
+  const ended = () => region.querySelector("[data-live-final]") !== null;
+  const selecting = () => {
+    const selection = document.getSelection();
+    return selection && !selection.isCollapsed && selection.rangeCount > 0 && region.contains(selection.anchorNode);
+  };
+
+  const say = (state, text) => {
+    if (!pill || pill.dataset.liveState === state) return;
+    pill.dataset.liveState = state;
+    pill.textContent = text;
+    pill.hidden = false;
+  };
+  const describe = () => {
+    if (failures) say("reconnecting", "Reconnecting…");
+    else if (ended()) say("ended", "Ended");
+    else if (!seconds()) say("off", "Not refreshing");
+    else if (selecting()) say("paused", "Paused: text selected");
+    else say("live", "Live");
+  };
+
+  const schedule = () => {
+    clearTimeout(timer);
+    describe();
+    if (ended() && !failures) return;
+    if (!seconds() || document.hidden) return;
+    const backoff = Math.min(2 ** failures, 15);
+    timer = setTimeout(tick, Math.max(seconds(), failures ? backoff : 0) * 1000);
+  };
+  const tick = () => {
+    if (document.hidden) return;
+    if (selecting()) return schedule();
+    htmx.trigger(region, "live:tick");
+  };
+
+  region.addEventListener("htmx:afterRequest", (event) => {
+    if (event.target !== region) return;
+    failures = event.detail.successful ? 0 : failures + 1;
+    // The answer is morphed in after this event.
+    setTimeout(schedule, 0);
+  });
+  // The pill says it; the console stays quiet about a server that restarts.
+  for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+    region.addEventListener(name, (event) => event.preventDefault());
+  }
+  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : tickSoon()));
+  const tickSoon = () => {
+    clearTimeout(timer);
+    if (seconds() && !(ended() && !failures)) tick();
+    else schedule();
+  };
+  document.addEventListener("selectionchange", describe);
+
+  if (select) {
+    const chosen = stored();
+    if ([...select.options].some((option) => option.value === chosen)) select.value = chosen;
+    select.addEventListener("change", () => {
+      try {
+        localStorage.setItem(KEY, select.value);
+      } catch {
+        // not remembered, still used
+      }
+      tickSoon();
+    });
+    for (const hidden of document.querySelectorAll("[data-needs-script]")) hidden.hidden = false;
+  }
+  schedule();
+})();
