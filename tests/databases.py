@@ -6,7 +6,7 @@ A database that is in use has a connection, so whatever of ours has none is a de
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import environ
@@ -35,7 +35,8 @@ def test_database() -> Iterator[str]:
             _drop_leftovers(server, template)
         with in_use, _django_uses(name):
             yield server_url(name)
-        server.execute(_ddl("DROP DATABASE {} WITH (FORCE)", name))
+        # Another run may have seen it unused just now.
+        server.execute(_ddl("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
 
 
 def clean(url: str) -> None:
@@ -80,15 +81,16 @@ def _schema_hash() -> str:
 
 def _drop_leftovers(server: psycopg.Connection, template: str) -> None:
     rows = server.execute(
-        "SELECT datname FROM pg_database WHERE starts_with(datname, %s) OR starts_with(datname, %s)",
-        [_PREFIX, _TEMPLATE_PREFIX],
+        """
+        SELECT datname FROM pg_database
+        WHERE (starts_with(datname, %s) OR starts_with(datname, %s)) AND datname <> %s
+          AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datid = pg_database.oid)
+        """,
+        [_PREFIX, _TEMPLATE_PREFIX, template],
     ).fetchall()
     for (name,) in rows:
-        if name != template:
-            try:
-                server.execute(_ddl("DROP DATABASE IF EXISTS {}", name))
-            except psycopg.errors.ObjectInUse:
-                continue
+        with suppress(psycopg.errors.ObjectInUse):  # somebody came just now
+            server.execute(_ddl("DROP DATABASE IF EXISTS {}", name))
 
 
 @contextmanager
