@@ -104,7 +104,7 @@ class Listener:
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         params = {**self._params, "application_name": "runworker listen"}
-        return await psycopg.AsyncConnection.connect(**params, autocommit=True, prepare_threshold=None)
+        return await psycopg.AsyncConnection.connect(**params, autocommit=True)
 
     async def _attach(self, conn: psycopg.AsyncConnection[Any]) -> None:
         """Take the engine's lock, refuse beside a live worker of the other engine, and listen."""

@@ -31,6 +31,8 @@ def connection_params(alias: str = "default") -> dict[str, Any]:
     params: dict[str, Any] = connections[alias].get_connection_params()
     for django_only in ("cursor_factory", "context"):
         params.pop(django_only, None)
+    # Prepared statements would tie a connection to one server session; a pooler in transaction mode swaps them.
+    params["prepare_threshold"] = None
     # A server that vanished without a word is noticed in seconds, not in hours.
     return {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000} | params
 
@@ -65,10 +67,7 @@ class Link:
         """The open connection; raises ``ConnectionLostError`` where none can be made."""
         if self._conn is None or self._conn.closed:
             try:
-                # No prepared statements: they would tie this to one server session (transaction poolers swap them).
-                self._conn = await psycopg.AsyncConnection.connect(
-                    **self._params, autocommit=True, prepare_threshold=None
-                )
+                self._conn = await psycopg.AsyncConnection.connect(**self._params, autocommit=True)
             except psycopg.OperationalError as exc:
                 self._outage.begins(exc)
                 raise ConnectionLostError(_first_line(exc)) from exc

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from commands.checks import setup_problems
+from commands.checks import problems
 from commands.worker import Options, work
 from commands.worker_listener import ENGINES, StartError
 from e2e_site.database import connection_params
@@ -19,6 +19,7 @@ OVERRIDES = ("concurrency", "batch_size", "visibility_timeout", "poll_interval")
 
 class Command(BaseCommand):
     help = "Take commands from the queue and perform them. Settings come from the admin, live; options win over them."
+    requires_system_checks = ()  # those that matter to a worker are called below, and refuse
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -38,8 +39,8 @@ class Command(BaseCommand):
             )
 
     def handle(self, **options: Any) -> None:
-        if problems := setup_problems():
-            raise CommandError("\n".join(f"{problem.msg} {problem.hint}" for problem in problems))
+        if found := problems():
+            raise CommandError("\n".join(f"{problem.msg} {problem.hint}" for problem in found))
         parsed = Options(
             engine=options["engine"],
             once=options["once"],
