@@ -73,6 +73,10 @@ class Configuration(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("The settings have exactly one row, which stays.")
 
+    def values(self) -> dict[str, int | Decimal]:
+        """The settings by name."""
+        return {name: getattr(self, name) for name in SETTINGS}
+
     @classmethod
     def load(cls) -> "Configuration":
         return cls.objects.get(pk=1)

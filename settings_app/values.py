@@ -164,7 +164,12 @@ def lease_warning(*, visibility_timeout: int, poll_interval: Decimal) -> str | N
     """What a person should know about a lease that is shorter than the poll interval, or None."""
     if visibility_timeout < poll_interval:
         return (
-            f"The lease ({visibility_timeout} s) is shorter than the poll interval ({poll_interval.normalize():f} s): "
+            f"The lease ({visibility_timeout} s) is shorter than the poll interval ({shown(poll_interval)} s): "
             "a message whose lease runs out may wait for the next look at the queue."
         )
     return None
+
+
+def shown(value: int | Decimal) -> str:
+    """The value as people write it: 2, not 2.00."""
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
