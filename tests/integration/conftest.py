@@ -1,0 +1,127 @@
+"""Fixtures of tests that make databases of their own, and run the schema tools on them."""
+
+import fcntl
+import itertools
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import environ
+import psycopg
+import pytest
+from django.db import connection
+from psycopg import sql
+
+from tests.cluster import CHECKOUT, server_url
+from tests.processes import inherited_environment, manage_command
+
+_numbers = itertools.count()
+
+
+class Manage(Protocol):
+    def __call__(self, url: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]": ...
+
+
+@pytest.fixture
+def missing_database(database_url: str) -> Iterator[Callable[[], str]]:
+    """Gives addresses of databases that do not exist yet on the server of the tests; drops them afterwards."""
+    names: list[str] = []
+
+    def name_one() -> str:
+        names.append(f"e2e_own_{os.getpid()}_{next(_numbers)}")
+        return server_url(names[-1])
+
+    yield name_one
+    with psycopg.connect(database_url, autocommit=True) as server:
+        for name in names:
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty_database(missing_database: Callable[[], str], database_url: str) -> Callable[[], str]:
+    """Makes empty databases."""
+
+    def make() -> str:
+        url = missing_database()
+        with psycopg.connect(database_url, autocommit=True) as server:
+            name = environ.Env.db_url_config(url)["NAME"]
+            server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return url
+
+    return make
+
+
+@pytest.fixture
+def django_uses() -> Iterator[Callable[[str], None]]:
+    """Points Django's connection at the database of an address, until the test ends."""
+    with ExitStack() as until_the_end:
+        yield lambda url: until_the_end.enter_context(_django_at(url))
+
+
+@contextmanager
+def _django_at(url: str) -> Iterator[None]:
+    settings: dict[str, Any] = connection.settings_dict
+    before = dict(settings)
+    connection.close()
+    settings.update(environ.Env.db_url_config(url))
+    try:
+        yield
+    finally:
+        connection.close()
+        settings.update(before)
+
+
+@pytest.fixture
+def manage() -> Manage:
+    """Runs ``manage.py <arguments>`` on the database of an address."""
+
+    def run(url: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return _run(manage_command(*arguments), inherited_environment(DATABASE_URL=url, **environment))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_flyway() -> str:
+    """The program ``tests/flyway/flyway``, ready to run."""
+    if shutil.which("mvn") is None:
+        why = "REAL FLYWAY NOT TESTED: there is no Maven; run bin/setup --flyway."
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+    program = CHECKOUT / "tests" / "flyway" / "flyway"
+    with (CHECKOUT / "tests" / "flyway" / "pom.xml").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes at once would spoil Maven's downloads
+        fetched = _run([str(program), "prefetch"], inherited_environment())
+    assert fetched.returncode == 0, fetched.stdout
+    return str(program)
+
+
+@pytest.fixture
+def plain_flyway(real_flyway: str) -> Callable[[str, str], "subprocess.CompletedProcess[str]"]:
+    """Runs ``flyway -configFiles=flyway.conf <action>``, as a person would, on the database of an address."""
+
+    def run(url: str, action: str) -> "subprocess.CompletedProcess[str]":
+        at = environ.Env.db_url_config(url)
+        address = f"jdbc:postgresql://{at['HOST']}:{at['PORT']}/{at['NAME']}"
+        environment = {"FLYWAY_URL": address, "FLYWAY_USER": at["USER"], "FLYWAY_PASSWORD": at["PASSWORD"]}
+        return _run([real_flyway, "-configFiles=flyway.conf", action], inherited_environment(**environment))
+
+    return run
+
+
+def _run(command: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=90,
+        check=False,
+    )

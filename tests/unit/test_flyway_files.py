@@ -1,0 +1,137 @@
+"""flyway.conf and the migrations, read as Flyway reads them; what the built-in runner cannot do is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from e2e_site.flyway import CONFIG_FILE
+from e2e_site.flyway_files import Config, FlywayError, checksum, read_config, read_migrations, version_key
+
+MakeConfig = Callable[..., Config]
+
+
+@pytest.fixture
+def config_of(tmp_path: Path) -> MakeConfig:
+    """Makes a configuration whose one location holds the files given as ``{name: text}``."""
+
+    def make(files: dict[str, str]) -> Config:
+        folder = tmp_path / "sql"
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+        conf = tmp_path / "flyway.conf"
+        conf.write_text("flyway.locations=filesystem:sql\nflyway.placeholderReplacement=false\n")
+        return read_config(conf)
+
+    return make
+
+
+def test_the_checksum_is_the_one_that_flyway_computes() -> None:
+    assert checksum("create table t(a int);\ncomment on table t is 'x';\n") == 796815992
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_and_a_byte_order_mark_do_not_change_the_checksum(end: str) -> None:
+    assert checksum(f"\ufeffcreate table t(a int);{end}comment on table t is 'x';") == 796815992
+
+
+def test_versions_are_ordered_as_numbers() -> None:
+    assert sorted(["10", "9", "2_1", "2", "001"], key=version_key) == ["001", "2", "2_1", "9", "10"]
+    assert version_key("1") == version_key("001") == version_key("1.0")
+
+
+def test_the_repository_has_a_configuration_that_both_runners_understand() -> None:
+    config = read_config(CONFIG_FILE)
+
+    assert (config.schema, config.table) == ("public", "flyway_schema_history")
+    assert (config.baseline_on_migrate, config.baseline_version) == (True, "0")
+    assert [m.script.partition("__")[0] for m in read_migrations(config)][:4] == ["V001", "V002", "V003", "V004"]
+
+
+def test_the_configuration_holds_no_secret() -> None:
+    settings = {line.partition("=")[0] for line in CONFIG_FILE.read_text().splitlines() if not line.startswith("#")}
+
+    assert not settings & {"flyway.user", "flyway.password", "flyway.url"}
+
+
+def test_migrations_come_in_order_with_the_names_that_the_history_gets(config_of: MakeConfig) -> None:
+    migrations = read_migrations(
+        config_of({"V10__last.sql": "", "V2_1__sub_folder's_own.sql": "", "more/V3__x.sql": ""})
+    )
+
+    assert [(m.version, m.description, m.script) for m in migrations] == [
+        ("2.1", "sub folder's own", "V2_1__sub_folder's_own.sql"),
+        ("3", "x", "more/V3__x.sql"),
+        ("10", "last", "V10__last.sql"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("R__views.sql", "a repeatable migration"),
+        ("U1__undo.sql", "an undo migration"),
+        ("B1__base.sql", "a baseline migration"),
+        ("beforeMigrate.sql", "a callback"),
+        ("afterEachMigrate__log.sql", "a callback"),
+        ("createSchema.sql", "a callback"),
+        ("V1__first.sql.conf", "a script configuration"),
+        ("V1_first.sql", "not named like a migration"),
+    ],
+)
+def test_a_file_that_the_built_in_runner_cannot_apply_is_refused_by_name(
+    config_of: MakeConfig, name: str, kind: str
+) -> None:
+    with pytest.raises(FlywayError) as error:
+        read_migrations(config_of({name: "SELECT 1;"}))
+
+    assert name in str(error.value)
+    assert kind in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX CONCURRENTLY i ON t (a)",
+        "vacuum t",
+        "ALTER SYSTEM SET work_mem = 1",
+        "COMMIT",
+        "COPY t FROM stdin",
+    ],
+)
+def test_a_statement_that_does_not_fit_into_a_transaction_is_refused(config_of: MakeConfig, statement: str) -> None:
+    with pytest.raises(FlywayError, match=r"V1__x\.sql"):
+        read_migrations(config_of({"V1__x.sql": f"SELECT 1;\n-- why\n{statement};"}))
+
+
+def test_such_words_inside_strings_comments_and_bodies_are_no_statements(config_of: MakeConfig) -> None:
+    text = (
+        "/* ; COMMIT; */ SELECT '; COMMIT;'; -- ; COMMIT;\nDO $x$ BEGIN; COMMIT; END $x$; SELECT \"; COMMIT;\" FROM t;"
+    )
+
+    assert len(read_migrations(config_of({"V1__x.sql": text}))) == 1
+
+
+def test_two_files_of_one_version_are_refused_by_name(config_of: MakeConfig) -> None:
+    with pytest.raises(FlywayError, match=r"V01__b\.sql and V1__a\.sql"):
+        read_migrations(config_of({"V1__a.sql": "", "V01__b.sql": ""}))
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("flyway.outOfOrder=true", "outOfOrder"),
+        ("flyway.schemas=public,other", "one schema"),
+        ("flyway.placeholderReplacement=true", "placeholders"),
+        ("flyway.locations=classpath:db", "classpath:db"),
+        ("flyway.locations=filesystem:nowhere", "filesystem:nowhere"),
+    ],
+)
+def test_a_setting_that_the_built_in_runner_does_not_know_is_refused(tmp_path: Path, line: str, names: str) -> None:
+    conf = tmp_path / "flyway.conf"
+    conf.write_text(f"flyway.placeholderReplacement=false\n{line}\n")
+
+    with pytest.raises(FlywayError, match=names):
+        read_config(conf)
