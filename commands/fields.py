@@ -33,10 +33,10 @@ class JSONFormField(forms.JSONField):
     """Typed JSON: a text is either a value or a ValidationError, and is shown again as it was typed."""
 
     def to_python(self, value: Any) -> Any:
-        if not isinstance(value, str) or not value.strip():
-            return super().to_python(value or None)
+        if not isinstance(value, str):
+            return super().to_python(value)
         try:
-            return parse_json(value)
+            return parse_json(value) if value.strip() else None
         except PayloadError as exc:
             raise ValidationError(str(exc), code="invalid") from exc
 

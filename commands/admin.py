@@ -1,0 +1,145 @@
+"""The bus in the admin. Every list is bounded, so that no page costs more when the tables grow.
+
+A list shows the newest `MOST` rows, in one order, without filters; a whole command id finds any other. Django's own
+count, sorting, filters and actions over a whole table are off.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.functional import cached_property
+
+from commands.models import AuditEvent, Command, TestCommand
+
+MOST = 1000
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # takes none at run time
+    """Knows of the first `MOST` rows only, and counts no further."""
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list[:MOST].count()
+
+
+class OneOrderChangeList(ChangeList):
+    """Ignores the order that an address asks for: it could sort the whole table."""
+
+    def get_ordering_field(self, field_name: Any) -> None:
+        return None
+
+
+class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at run time
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 0
+    sortable_by = ()
+    actions = None
+    search_fields = ("command_id",)  # shows the search box; get_search_results searches
+    search_help_text = "A whole command id"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return OneOrderChangeList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term:
+            return queryset, False
+        try:
+            return queryset.filter(command_id=UUID(search_term.strip())), False
+        except ValueError:
+            self.message_user(request, "Type a whole command id to search.", messages.WARNING)
+            return queryset.none(), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = f"{str(self.opts.verbose_name_plural).capitalize()}: the newest {MOST:,}"
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+
+class ReadOnlyAdmin(BoundedAdmin):
+    """For looking only; `commands.models.ReadOnlyModel` says who writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(TestCommand)
+class TestCommandAdmin(BoundedAdmin):
+    """Read, update and delete. A new one is made by the Send page: a row without a message would never be performed."""
+
+    list_display = ("id", "command_id", "type", "attempts", "processed_at", "created_at")
+    list_display_links = ("id", "command_id")
+    ordering = ("-id",)
+    fieldsets = (
+        (None, {"fields": ("command_id", "created_at", "attempts", "processed_at", "result")}),
+        (
+            "May be changed",
+            {
+                "fields": ("behavior", "payload"),
+                "description": "A worker reads the behavior when an attempt begins: a change counts from the next "
+                "attempt. The payload went out with the message: a change stays in this row. A command that is "
+                "deleted here before it was performed ends in the troubleshooting queue.",
+            },
+        ),
+    )
+    readonly_fields = ("command_id", "created_at", "attempts", "processed_at", "result")
+
+    @admin.display(description="type")
+    def type(self, obj: TestCommand) -> str:
+        return str(obj.behavior.get("type", "")) if isinstance(obj.behavior, dict) else ""
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        messages.info(request, "A test command is made by sending it.")
+        return redirect("commands:send")
+
+    def save_model(self, request: HttpRequest, obj: TestCommand, form: Any, change: bool) -> None:
+        if form.changed_data:
+            obj.save(update_fields=form.changed_data)
+
+    def view_on_site(self, obj: TestCommand) -> str:
+        return reverse("commands:detail", args=[obj.command_id])
+
+
+@admin.register(Command)
+class CommandAdmin(ReadOnlyAdmin):
+    list_display = ("command_id", "status", "attempts", "max_attempts", "last_error_code", "created_at", "updated_at")
+    ordering = ("-created_at",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term:
+            return Command.objects.newest(MOST), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def view_on_site(self, obj: Command) -> str:
+        return reverse("commands:detail", args=[obj.command_id])
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    list_display = ("audit_id", "ts", "event_type", "command_id", "details_json")
+    ordering = ("-audit_id",)

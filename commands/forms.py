@@ -1,0 +1,107 @@
+"""What a person may type to send a test command."""
+
+from typing import Any
+
+from django import forms
+
+from commands.behaviors import (
+    MAX_ERROR_CODE_LENGTH,
+    MAX_ERROR_MESSAGE_LENGTH,
+    MAX_EXECUTION_TIME_MS,
+    MAX_TRANSIENT_FAILURES,
+    PARAMETERS,
+    Behavior,
+    BehaviorError,
+    BehaviorType,
+)
+from commands.fields import JSONFormField, validate_payload
+
+LABELS = {
+    BehaviorType.SUCCESS: "success: completes at its first attempt",
+    BehaviorType.FAIL_PERMANENT: "fail_permanent: fails once and for good",
+    BehaviorType.FAIL_TRANSIENT: "fail_transient: fails at every attempt until none is left",
+    BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED: "fail_transient_then_succeed: fails some times, then completes",
+    BehaviorType.TIMEOUT: "timeout: works longer than its lease, then completes",
+}
+DEFAULTS: dict[str, int] = {"execution_time_ms": 0, "transient_failures": 1}
+
+
+def _applies_to(parameter: str) -> dict[str, str]:
+    """Tells a script in the page which types take the field: it disables the others, so that they are not sent."""
+    return {"data-applies-to": " ".join(kind for kind in BehaviorType if parameter in PARAMETERS[kind])}
+
+
+class SendForm(forms.Form):
+    """One command. A valid form has ``cleaned_data["behavior"]``, a `Behavior`, beside ``payload`` and ``reply``.
+
+    A field that the chosen type does not take may be left as it is; filled in, it is an error: it would do nothing.
+    """
+
+    type = forms.ChoiceField(
+        label="Behavior",
+        choices=[(kind.value, LABELS[kind]) for kind in BehaviorType],
+        error_messages={"invalid_choice": f"type must be one of {', '.join(BehaviorType)}."},
+    )
+    execution_time_ms = forms.IntegerField(
+        label="Execution time (ms)",
+        required=False,
+        initial=DEFAULTS["execution_time_ms"],
+        help_text=f"How long each attempt works before it acts: 0 to {MAX_EXECUTION_TIME_MS:,} ms.",
+        widget=forms.NumberInput(attrs={"min": 0, "max": MAX_EXECUTION_TIME_MS}),
+    )
+    transient_failures = forms.IntegerField(
+        label="Transient failures",
+        required=False,
+        initial=DEFAULTS["transient_failures"],
+        help_text=f"How often it fails before it succeeds: 1 to {MAX_TRANSIENT_FAILURES}.",
+        widget=forms.NumberInput(
+            attrs={"min": 1, "max": MAX_TRANSIENT_FAILURES, **_applies_to("transient_failures")},
+        ),
+    )
+    error_code = forms.CharField(
+        label="Error code",
+        required=False,
+        help_text="The code that it fails with; PERMANENT or TRANSIENT if left empty.",
+        widget=forms.TextInput(attrs={"maxlength": MAX_ERROR_CODE_LENGTH, **_applies_to("error_code")}),
+    )
+    error_message = forms.CharField(
+        label="Error message",
+        required=False,
+        help_text="The message that it fails with.",
+        widget=forms.TextInput(attrs={"maxlength": MAX_ERROR_MESSAGE_LENGTH, **_applies_to("error_message")}),
+    )
+    payload = JSONFormField(
+        label="Payload",
+        required=False,
+        initial=dict,
+        help_text="A JSON object of at most 64 KiB. No behavior reads it.",
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    )
+    reply = forms.BooleanField(
+        label="Send a reply to test__replies",
+        required=False,
+        initial=True,
+    )
+
+    def clean_payload(self) -> dict[str, Any]:
+        payload = self.cleaned_data["payload"]
+        if payload is None:  # left empty
+            return {}
+        validate_payload(payload)
+        return dict(payload)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.errors.keys() - {"payload"}:
+            return cleaned
+        kind = BehaviorType(cleaned["type"])
+        filled = {
+            name: cleaned[name]
+            for name in ("execution_time_ms", "transient_failures", "error_code", "error_message")
+            if cleaned[name] not in (None, "", DEFAULTS.get(name))
+        }
+        try:
+            cleaned["behavior"] = Behavior.from_json({"type": kind, **filled})
+        except BehaviorError as exc:
+            self.add_error(exc.key, exc.message)
+        return cleaned
