@@ -143,9 +143,11 @@ def _error(behavior: Behavior, code: str, message: str) -> tuple[str, str]:
 
 def _check_type(value: object) -> BehaviorType:
     try:
-        return BehaviorType(value)  # type: ignore[arg-type]  # whatever is no type is what the except is for
-    except ValueError as exc:
-        raise BehaviorError("type", f"type must be one of {', '.join(BehaviorType)}, not {_shown(value)}.") from exc
+        if isinstance(value, str):
+            return BehaviorType(value)
+    except ValueError:
+        pass
+    raise BehaviorError("type", f"type must be one of {', '.join(BehaviorType)}, not {_shown(value)}.")
 
 
 def _check_keys(kind: BehaviorType, value: Mapping[Any, Any]) -> None:
@@ -172,5 +174,9 @@ def _check_text(key: str, value: object, low: int, high: int) -> None:
 
 
 def _shown(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
+    """A short picture of any value, however long or deep it is."""
+    if isinstance(value, str):
+        return ascii(value if len(value) <= 50 else f"{value[:50]}...")
+    if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**20):
+        return repr(value)
+    return f"a value of type {type(value).__name__}"

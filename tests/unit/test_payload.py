@@ -1,0 +1,87 @@
+"""commands/payload.py: what a payload may be, and what any typed text comes to."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from commands.payload import MAX_BYTES, MAX_DEPTH, PayloadError, check_payload, parse_json
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """An object of ``depth`` levels."""
+    value: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        value = {"a": value}
+    return value
+
+
+def of_size(size: int) -> dict[str, str]:
+    return {"a": "x" * (size - len('{"a":""}'))}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{}, {"a": [1, 2.5, True, None, "é", {"b": []}]}, {"big": 10**400}, nested(MAX_DEPTH), of_size(MAX_BYTES)],
+    ids=["empty", "every kind", "long number", "deepest", "longest"],
+)
+def test_any_bounded_json_object_is_a_payload(value: dict[str, Any]) -> None:
+    check_payload(value)
+
+
+def test_the_size_counts_bytes_and_not_characters() -> None:
+    with pytest.raises(PayloadError, match=r"at most 65,536 bytes \(64 KiB\) of JSON, not 80,008"):
+        check_payload({"a": "é" * 40_000})
+
+
+BAD: list[tuple[Any, str]] = [
+    (None, "must be a JSON object, not null"),
+    ([], "must be a JSON object, not a list"),
+    ("x", "must be a JSON object, not a text"),
+    (3, "must be a JSON object, not a number"),
+    (True, "must be a JSON object, not true or false"),
+    (of_size(MAX_BYTES + 1), "at most 65,536 bytes"),
+    (nested(MAX_DEPTH + 1), "not be nested deeper than 100 levels"),
+    ({"a": float("nan")}, "must not hold nan"),
+    ({"a": [float("-inf")]}, "must not hold -inf"),
+    ({"a": "b\0"}, "must not hold NUL"),
+    ({"b\0": 1}, "must not hold NUL"),
+    ({"a": "\udc00"}, "half surrogate pairs"),
+    ({1: "a"}, "must have text for its keys"),
+    ({"a": uuid4()}, "must hold JSON values only, not UUID"),
+    ({"a": (1, 2)}, "must hold JSON values only, not tuple"),
+    ({"a": 10**5000}, "so many digits"),
+]
+
+
+@pytest.mark.parametrize(("value", "message"), BAD, ids=[message for _, message in BAD])
+def test_what_is_no_payload_is_refused_and_the_error_says_why(value: Any, message: str) -> None:
+    with pytest.raises(PayloadError, match=message):
+        check_payload(value)
+
+
+def test_an_object_that_holds_itself_is_refused() -> None:
+    value: dict[str, Any] = {}
+    value["self"] = value
+    with pytest.raises(PayloadError, match="nested deeper"):
+        check_payload(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"Not valid JSON: .* \(line 1, column 1\)"),
+        ('{"a": 1,\n}', r"Not valid JSON: .* \(line [12], column \d+\)"),
+        ("[" * 200_000, r"Nested deeper than 100 levels|Not valid JSON"),
+        ("[" * 200_000 + "]" * 200_000, "Nested deeper than 100 levels"),
+        ("1" * 5000, "too many digits"),
+    ],
+    ids=["empty", "comma", "opened", "deep", "long number"],
+)
+def test_a_text_that_is_no_json_is_refused_and_the_error_says_where(text: str, message: str) -> None:
+    with pytest.raises(PayloadError, match=message):
+        parse_json(text)
+
+
+def test_a_text_that_is_json_is_its_value() -> None:
+    assert parse_json(' {"a": [1, null]} ') == {"a": [1, None]}
