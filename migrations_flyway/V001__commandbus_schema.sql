@@ -512,7 +512,8 @@ BEGIN
     END IF;
     RETURN jsonb_build_object(
         'commands', coalesce(v_commands, '[]'), 'parked', v_parked_all, 'rejected', v_rejected, 'busy', v_busy,
-        'dry', v_dry, 'due_ms', greatest(0, ceil(extract(epoch FROM v_due - clock_timestamp()) * 1000)));
+        'dry', v_dry, 'due_ms', CASE WHEN v_due IS NOT NULL
+            THEN greatest(0, ceil(extract(epoch FROM v_due - clock_timestamp()) * 1000)) END);
 END
 $$;
 COMMENT ON FUNCTION commandbus.receive_commands(TEXT, INTEGER, INTEGER) IS
