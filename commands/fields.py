@@ -12,13 +12,15 @@ from django.forms.fields import InvalidJSONInput
 from commands.behaviors import Behavior, BehaviorError
 from commands.payload import PayloadError, check_payload, parse_json
 
+# No code below is "invalid": Django would put the field's own message for that code in place of ours.
+
 
 def validate_behavior(value: object) -> None:
     """Validator: a JSON object that `Behavior.from_json` takes."""
     try:
         Behavior.from_json(value)
     except BehaviorError as exc:
-        raise ValidationError(exc.message, code="invalid") from exc
+        raise ValidationError(exc.message, code="behavior") from exc
 
 
 def validate_payload(value: object) -> None:
@@ -26,7 +28,7 @@ def validate_payload(value: object) -> None:
     try:
         check_payload(value)
     except PayloadError as exc:
-        raise ValidationError(str(exc), code="invalid") from exc
+        raise ValidationError(str(exc), code="payload") from exc
 
 
 class JSONFormField(forms.JSONField):
