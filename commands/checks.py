@@ -54,14 +54,18 @@ def _schema_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:
         return
     for problem in found.problems:
         yield Warning(problem, hint='Run "manage.py flyway validate".', id=SCHEMA)
-    missing = [migration.script for migration in found.pending] + missing_in_django(conn)
-    if missing:
-        what = "missing" if not found.applied else "older than the code"
-        yield Warning(
-            f"The schema is {what}: it lacks {missing[0]} and {len(missing) - 1} more.", hint=_SETUP, id=SCHEMA
-        )
-    elif not found.problems:
+    if found.pending:
+        what = "older than the code" if found.applied else "missing"
+        scripts = [migration.script for migration in found.pending]
+        yield Warning(f"The schema is {what}: it lacks {_first_of(scripts)}.", hint=_SETUP, id=SCHEMA)
+    if missing := missing_in_django(conn):
+        yield Warning(f"Django's own tables lack {_first_of(missing)}.", hint=_SETUP, id=SCHEMA)
+    if not found.pending and not found.problems:
         yield from _queue_problems(conn)
+
+
+def _first_of(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _queue_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:

@@ -55,6 +55,24 @@ def empty_database(missing_database: Callable[[], str], database_url: str) -> Ca
 
 
 @pytest.fixture
+def limited_user(database_url: str) -> Iterator[Callable[[str], str]]:
+    """Gives the address of a database for a user who may log in and nothing else."""
+    name = f"e2e_limited_{os.getpid()}"
+    with psycopg.connect(database_url, autocommit=True) as server:
+        if server.execute("SELECT FROM pg_roles WHERE rolname = current_user AND rolsuper").fetchone() is None:
+            pytest.skip("The server's user may not make users.")
+        server.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+        server.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(sql.Identifier(name)))
+
+        def address(url: str) -> str:
+            at = environ.Env.db_url_config(url)
+            return f"postgres://{name}:x@{at['HOST']}:{at['PORT']}/{at['NAME']}"
+
+        yield address
+        server.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
 def django_uses() -> Iterator[Callable[[str], None]]:
     """Points Django's connection at the database of an address, until the test ends."""
     with ExitStack() as until_the_end:

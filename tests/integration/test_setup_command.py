@@ -1,0 +1,130 @@
+"""``manage.py setup``: everything in order, nothing twice, from anywhere, in one line each."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from e2e_site.setup_database import ensure_admin, missing_in_django, set_up
+from tests.integration.conftest import Manage
+
+MakeDatabase = Callable[[], str]
+
+EVERYTHING = """
+SELECT to_regclass('public.test_command') IS NOT NULL, to_regclass('public.auth_user') IS NOT NULL,
+       to_regclass('pgmq.q_test__commands') IS NOT NULL, (SELECT count(*) FROM e2e_config) = 1
+"""
+
+
+def everything_is_there(url: str) -> bool:
+    with psycopg.connect(url) as conn:
+        return conn.execute(EVERYTHING).fetchone() == (True, True, True, True)
+
+
+def succeeded(done: "subprocess.CompletedProcess[str]") -> str:
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_a_database_that_does_not_exist_is_made_whole(manage: Manage, missing_database: MakeDatabase) -> None:
+    url = missing_database()
+
+    said = succeeded(manage(url, "setup")).splitlines()
+
+    assert everything_is_there(url)
+    assert [line.split()[0] for line in said] == ["Database", "PGMQ", str(len(said) + 1), "Django's"]
+
+
+def test_a_second_setup_does_nothing(manage: Manage, missing_database: MakeDatabase) -> None:
+    url = missing_database()
+    succeeded(manage(url, "setup"))
+
+    assert succeeded(manage(url, "setup")) == "The database is ready; nothing to do.\n"
+
+
+def test_where_nothing_changed_nothing_is_run(database_url: str, django_uses: Callable[[str], None]) -> None:
+    django_uses(database_url)
+    said: list[str] = []
+    started = time.monotonic()
+
+    # Django's own `migrate` would need its database connection, which this test may not use.
+    set_up(said.append)
+
+    assert said == []
+    assert time.monotonic() - started < 1
+
+
+def test_two_setups_at_once_do_everything_once(manage: Manage, missing_database: MakeDatabase) -> None:
+    url = missing_database()
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        said = "".join(succeeded(done) for done in pool.map(lambda _: manage(url, "setup"), range(3)))
+
+    assert everything_is_there(url)
+    for once in ("created", "PGMQ", "migrations applied", "Django's tables"):
+        assert said.count(once) == 1, said
+
+
+@pytest.mark.parametrize("order", [("migrate", "flyway"), ("flyway", "migrate")], ids="-then-".join)
+def test_django_and_flyway_may_migrate_in_either_order(
+    manage: Manage, empty_database: MakeDatabase, order: tuple[str, str]
+) -> None:
+    url = empty_database()
+    succeeded(manage(url, "pgmq", "install"))
+    for tool in order:
+        succeeded(manage(url, *(["migrate"] if tool == "migrate" else ["flyway", "--runner", "builtin", "migrate"])))
+
+    assert everything_is_there(url)
+    assert succeeded(manage(url, "setup")) == "The database is ready; nothing to do.\n"
+
+
+def test_migrate_on_an_empty_database_says_what_is_missing_and_works(
+    manage: Manage, empty_database: MakeDatabase
+) -> None:
+    said = succeeded(manage(empty_database(), "migrate"))
+
+    assert "commands.W002" in said
+    assert "Applying auth.0001_initial... OK" in said
+
+
+def test_permissions_of_a_new_model_are_missing_until_setup_ran(manage: Manage, empty_database: MakeDatabase) -> None:
+    url = empty_database()
+    succeeded(manage(url, "setup"))
+    with psycopg.connect(url, autocommit=True) as conn:
+        assert missing_in_django(conn) == []
+        conn.execute("DELETE FROM auth_permission WHERE codename = 'add_testcommand'")
+
+        assert missing_in_django(conn) == ["commands.add_testcommand"]
+        succeeded(manage(url, "setup"))
+        assert missing_in_django(conn) == []
+
+
+def test_a_database_that_this_user_may_not_make_is_one_clear_line(
+    manage: Manage, missing_database: MakeDatabase, limited_user: Callable[[str], str]
+) -> None:
+    done = manage(limited_user(missing_database()), "setup")
+
+    assert done.returncode == 1
+    assert "may not create it: let an administrator run" in done.stdout
+    assert done.stdout.count("\n") == 1
+
+
+def test_a_changed_migration_stops_setup_and_is_named(manage: Manage, empty_database: MakeDatabase) -> None:
+    url = empty_database()
+    succeeded(manage(url, "setup"))
+    with psycopg.connect(url) as conn:
+        conn.execute("UPDATE flyway_schema_history SET checksum = 1 WHERE version = '004'")
+
+    done = manage(url, "setup")
+
+    assert done.returncode == 1
+    assert "V004__config_table.sql was changed after it was applied" in done.stdout
+
+
+@pytest.mark.django_db
+def test_the_admin_is_made_once_and_keeps_its_password() -> None:
+    assert ensure_admin("the first password")
+    assert ensure_admin("the first password")
+    assert not ensure_admin("another password")
