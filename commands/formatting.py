@@ -1,0 +1,124 @@
+"""How values look to people. Pure: no Django, no database.
+
+`STATUS_LOOKS` and `EVENT_LOOKS` are the one map from what happened to its icon and colour: badges, counts and the
+timeline all read it. Icons are names in ``_icons.html``, tones are classes in ``status.css``.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a status or an event is shown, beside its word."""
+
+    icon: str
+    tone: str
+    pulse: bool = False
+
+
+STATUS_LOOKS = {
+    "PENDING": Look("clock", "blue"),
+    "IN_PROGRESS": Look("play", "emerald", pulse=True),
+    "COMPLETED": Look("check", "cyan"),
+    "FAILED": Look("cross", "orange"),
+    "CANCELED": Look("ban", "slate"),
+    "IN_TROUBLESHOOTING_QUEUE": Look("alert", "rose"),
+}
+
+EVENT_LOOKS = {
+    "SENT": Look("send", "blue"),
+    "RECEIVED": Look("play", "emerald"),
+    "COMPLETED": Look("check", "cyan"),
+    "FAILED": Look("retry", "amber"),
+    "RETRY_SCHEDULED": Look("retry", "amber"),
+    "RETRY_EXHAUSTED": Look("alert", "rose"),
+    "MOVED_TO_TSQ": Look("alert", "rose"),
+    "BUSINESS_RULE_FAILED": Look("cross", "orange"),
+    "OPERATOR_RETRY": Look("person-check", "blue"),
+    "OPERATOR_CANCEL": Look("ban", "slate"),
+    "OPERATOR_COMPLETE": Look("person-check", "cyan"),
+    "BATCH_STARTED": Look("layers", "slate"),
+    "BATCH_COMPLETED": Look("layers", "slate"),
+    "LATE_COMPLETED": Look("late", "slate"),
+    "LATE_FAILED": Look("late", "slate"),
+    "MESSAGE_REJECTED": Look("reject", "rose"),
+}
+
+_UNKNOWN = Look("info", "slate")  # a word of a newer library
+
+
+def status_look(status: str) -> Look:
+    return STATUS_LOOKS.get(status, _UNKNOWN)
+
+
+def event_look(event_type: str) -> Look:
+    return EVENT_LOOKS.get(event_type, _UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number of rows: exact, at least (``+``) or estimated (``≈``)."""
+
+    value: int
+    mark: Literal["", "+", "≈"] = ""
+
+    def __str__(self) -> str:
+        return f"≈ {self.value:,}" if self.mark == "≈" else f"{self.value:,}{self.mark}"
+
+
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def relative(seconds: float) -> str:
+    """How long ago something was (``seconds`` > 0), or how far ahead it is: "3 s ago", "now", "in 2 min"."""
+    size = abs(seconds)
+    for length, name in _UNITS:
+        if size >= length:
+            text = f"{int(size // length)} {name}"
+            return f"{text} ago" if seconds > 0 else f"in {text}"
+    return "now"
+
+
+def duration(milliseconds: float) -> str:
+    """A length of time in its two largest units: "0 ms", "1.5 s", "2 min 5 s", "1 h 1 min"."""
+    if milliseconds < 1000:
+        return f"{round(milliseconds)} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.2f}".rstrip("0").rstrip(".") + " s"
+    seconds = round(milliseconds / 1000)
+    for (large, name), (small, lesser) in zip(_UNITS, _UNITS[1:], strict=False):
+        if seconds >= large:
+            rest = seconds % large // small
+            return f"{seconds // large} {name}" + (f" {rest} {lesser}" if rest else "")
+    return f"{seconds} s"
+
+
+def pretty_json(value: Any) -> str:
+    """JSON for reading; numbers keep every digit."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def event_summary(details: dict[str, Any] | None) -> str:
+    """The particulars of an event in one line: "attempt 2 of 3, TRANSIENT: …"."""
+    known = details or {}
+    parts = []
+    if known.get("attempt"):
+        of = f" of {known['max_attempts']}" if known.get("max_attempts") else ""
+        parts.append(f"attempt {known['attempt']}{of}")
+    error = error_text(known)
+    if error:
+        parts.append(error)
+    if known.get("delay_ms") is not None:
+        parts.append(f"next in {duration(known['delay_ms'])}")
+    if known.get("operator"):
+        parts.append(f"by {known['operator']}")
+    if known.get("error_code") is None and known.get("reason"):
+        parts.append(str(known["reason"]))
+    return ", ".join(parts)
+
+
+def error_text(details: dict[str, Any]) -> str:
+    """ "CODE: message", or whichever of the two there is."""
+    return ": ".join(str(details[key]) for key in ("error_code", "error_msg") if details.get(key))

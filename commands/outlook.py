@@ -1,0 +1,92 @@
+"""What will happen to a command that is sent now, said before it is sent. Pure."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from commands.behaviors import PARAMETERS, BehaviorType
+from commands.formatting import duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """One behavior in words: what it ``does``, the ``status`` and ``attempts`` it leads to, and ``why``."""
+
+    type: BehaviorType
+    does: str
+    status: str
+    attempts: str
+    why: str
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The fields of the form that it takes."""
+        return PARAMETERS[self.type]
+
+
+def outlook(kind: BehaviorType, *, max_attempts: int, lease_s: int, delays_ms: list[int]) -> Outlook:
+    """``delays_ms``: the backoff before each of the ``max_attempts - 1`` retries."""
+    lease = duration(lease_s * 1000)
+    limit = _times(max_attempts)
+    match kind:
+        case BehaviorType.SUCCESS:
+            return Outlook(
+                type=kind,
+                does="Works for its execution time, then succeeds.",
+                status="COMPLETED",
+                attempts="1 attempt",
+                why=f"As long as the execution time is below the lease of {lease}.",
+            )
+        case BehaviorType.FAIL_PERMANENT:
+            return Outlook(
+                type=kind,
+                does="Fails in a way that no retry can mend.",
+                status="IN_TROUBLESHOOTING_QUEUE",
+                attempts="1 attempt",
+                why="A permanent failure is never retried; an operator decides.",
+            )
+        case BehaviorType.FAIL_TRANSIENT:
+            return Outlook(
+                type=kind,
+                does="Fails at every attempt in a way that a retry might mend.",
+                status="IN_TROUBLESHOOTING_QUEUE",
+                attempts=limit,
+                why=_retries(delays_ms),
+            )
+        case BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED:
+            most = max_attempts - 1
+            return Outlook(
+                type=kind,
+                does="Fails the given number of times, then succeeds.",
+                status="COMPLETED" if most else "IN_TROUBLESHOOTING_QUEUE",
+                attempts="one attempt more than it fails" if most else "1 attempt",
+                why=f"It completes with at most {_failures(most)}; with more it goes to the TSQ after {limit}."
+                if most
+                else "Only one attempt is allowed now, and that one fails.",
+            )
+        case BehaviorType.TIMEOUT:
+            return Outlook(
+                type=kind,
+                does="Works longer than its lease, so that the command is delivered again meanwhile.",
+                status="COMPLETED",
+                attempts=f"up to {limit}",
+                why=f"An execution time above the lease of {lease} is delivered again, beside the first attempt. The "
+                f"first success counts, the others are late. Above {duration(max_attempts * lease_s * 1000)} it goes to the TSQ.",
+            )
+        case _:
+            assert_never(kind)
+
+
+def _times(attempts: int) -> str:
+    return "1 attempt" if attempts == 1 else f"{attempts} attempts"
+
+
+def _failures(number: int) -> str:
+    return "1 failure" if number == 1 else f"{number} failures"
+
+
+def _retries(delays_ms: list[int]) -> str:
+    if not delays_ms:
+        return "Only one attempt is allowed now."
+    shown = ", ".join(duration(delay) for delay in delays_ms[:4])
+    more = ", …" if len(delays_ms) > 4 else ""
+    return f"Each retry waits: {shown}{more}. Then an operator decides."

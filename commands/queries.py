@@ -1,0 +1,119 @@
+"""The reads of the pages. The SQL is in ``queries.sql``, by name; here it becomes values."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from commands.formatting import Count
+from commands.models import Worker
+from commands.statuses import Status
+from commands.timeline import Event
+
+COUNT_LIMIT = 10_000  # counted exactly up to here
+REPLIES_LOOKED_THROUGH = 10_000
+SILENT_WORKERS_SHOWN = timedelta(minutes=10)
+
+Row = dict[str, Any]
+
+_JSONB = 3802  # PostgreSQL's type number; Django hands jsonb out as text
+_QUERIES = dict(
+    re.findall(r"^-- name: (\w+)\n(.*?;)$", Path(__file__).with_suffix(".sql").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+)
+
+
+def rows(name: str, **parameters: Any) -> list[Row]:
+    """What the query of that name answers; columns by name, jsonb as Python values."""
+    with connection.cursor() as cursor:
+        cursor.execute(_QUERIES[name], parameters)
+        columns = [(column.name, column.type_code == _JSONB) for column in cursor.description]
+        return [
+            {key: json.loads(value) if is_json and value is not None else value for (key, is_json), value in zip(columns, row, strict=True)}
+            for row in cursor.fetchall()
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusCounts:
+    """How many commands have each status, in the order of `Status`, and how many messages were no command."""
+
+    by_status: dict[Status, Count]
+    rejected: Count
+
+    @property
+    def never_any(self) -> bool:
+        """Nothing was ever sent."""
+        return not any(count.value for count in (*self.by_status.values(), self.rejected))
+
+
+def status_counts(limit: int = COUNT_LIMIT) -> StatusCounts:
+    """Exact up to ``limit`` each, whatever the tables hold beyond."""
+    (row,) = rows("status_counts", limit=limit + 1)
+    counted = {name: _counted(row[name], limit) for name in ("parked", "failed", "canceled", "rejected")}
+    queue_is_longer = row["looked_at"] > limit
+    waiting = {name: Count(min(row[name], limit), "+" if queue_is_longer else "") for name in ("pending", "in_progress")}
+    return StatusCounts(
+        by_status={
+            Status.PENDING: waiting["pending"],
+            Status.IN_PROGRESS: waiting["in_progress"],
+            Status.COMPLETED: _completed(row, limit),
+            Status.FAILED: counted["failed"],
+            Status.CANCELED: counted["canceled"],
+            Status.IN_TROUBLESHOOTING_QUEUE: counted["parked"],
+        },
+        rejected=counted["rejected"],
+    )
+
+
+def _counted(value: int, limit: int) -> Count:
+    return Count(limit, "+") if value > limit else Count(value)
+
+
+def _completed(row: Row, limit: int) -> Count:
+    """All commands less those that stand elsewhere: no index counts COMPLETED."""
+    elsewhere = row["parked"] + row["failed"] + row["canceled"]
+    if row["total"] <= limit:
+        return Count(max(0, row["total"] - elsewhere - row["pending"] - row["in_progress"]))
+    queued = row["pending"] + row["in_progress"]
+    if row["looked_at"] > limit:
+        queued = max(queued, row["queue_estimate"] or 0)
+    if row["estimate"] is None:
+        return Count(max(0, row["total"] - 1 - elsewhere - queued), "+")
+    return Count(max(0, max(row["estimate"], row["total"]) - elsewhere - queued), "≈")
+
+
+def workers() -> list[Row]:
+    """Rows of ``e2e_worker`` with ``alive``; the silent ones for ten minutes."""
+    return rows("workers", silence=Worker.SILENCE, remembered=SILENT_WORKERS_SHOWN)
+
+
+def newest_events(limit: int) -> list[Row]:
+    """The newest events of all commands, with the ``behavior`` type of each."""
+    return rows("newest_events", limit=limit)
+
+
+def newest_rejected(limit: int) -> list[Row]:
+    """The newest messages that were no command."""
+    return rows("newest_rejected", limit=limit)
+
+
+def command(command_id: UUID) -> Row | None:
+    """A command of domain `test` with its ``test_command`` columns and its message's due time, or None."""
+    found = rows("command", command_id=command_id)
+    return found[0] if found else None
+
+
+def events(command_id: UUID) -> list[Event]:
+    """What happened to a command, oldest first; of a very long story its newest part."""
+    found = rows("events", command_id=command_id)
+    return [Event(event_type=row["event_type"], ts=row["ts"], details=row["details"] or {}) for row in reversed(found)]
+
+
+def replies(command_id: UUID) -> list[Row]:
+    """Its replies among the newest `REPLIES_LOOKED_THROUGH` of the queue, oldest first."""
+    return rows("replies", command_id=command_id, limit=REPLIES_LOOKED_THROUGH)

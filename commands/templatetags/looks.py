@@ -1,0 +1,78 @@
+"""Filters and tags of the pages: `formatting` and the words of `statuses`, for templates."""
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from commands import formatting
+from commands.statuses import EventType, Status
+
+register = template.Library()
+
+register.filter("pretty_json", formatting.pretty_json)
+register.filter("duration", formatting.duration)
+register.filter("event_summary", formatting.event_summary)
+register.filter("error_text", formatting.error_text)
+
+
+def _label(words: type[Status] | type[EventType], value: str) -> str:
+    return str(words(value).label) if value in words.values else value
+
+
+@register.inclusion_tag("commands/_badge.html")
+def status_badge(status: str, size: str = "") -> dict[str, Any]:
+    """A status: icon, word, colour."""
+    return {"look": formatting.status_look(status), "label": _label(Status, status), "size": size}
+
+
+@register.inclusion_tag("commands/_badge.html")
+def event_badge(event_type: str) -> dict[str, Any]:
+    """An event: icon, word, colour."""
+    return {"look": formatting.event_look(event_type), "label": _label(EventType, event_type), "size": ""}
+
+
+@register.filter
+def status_label(status: str) -> str:
+    return _label(Status, status)
+
+
+@register.filter
+def status_look(status: str) -> formatting.Look:
+    return formatting.status_look(status)
+
+
+@register.filter
+def event_label(event_type: str) -> str:
+    return _label(EventType, event_type)
+
+
+@register.filter
+def event_look(event_type: str) -> formatting.Look:
+    return formatting.event_look(event_type)
+
+
+@register.simple_tag
+def ago(moment: datetime) -> SafeString:
+    """A moment as "3 s ago"; the exact one on hover. times.js goes on counting in the browser."""
+    seconds = (timezone.now() - moment).total_seconds()
+    return format_html(
+        '<time datetime="{}" title="{}" data-relative>{}</time>',
+        moment.isoformat(),
+        f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC",
+        formatting.relative(seconds),
+    )
+
+
+@register.simple_tag
+def clock(moment: datetime) -> SafeString:
+    """The time of day of a moment to the millisecond, in UTC; the date on hover."""
+    return format_html(
+        '<time datetime="{}" title="{}" class="num">{}</time>',
+        moment.isoformat(),
+        f"{moment:%Y-%m-%d %H:%M:%S.%f} UTC",
+        f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}",
+    )

@@ -1,0 +1,115 @@
+"""The pages and their live fragments. A page and its fragment share one ``*_context`` function."""
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from commands import queries, timeline
+from commands.behaviors import PARAMETERS, BehaviorType
+from commands.bus import send_test_command
+from commands.forms import SendForm
+from commands.outlook import Outlook, outlook
+from commands.statuses import EventType, Status
+from e2e_site.access import permission_needed
+from settings_app.backoff import backoff_ms
+from settings_app.models import Configuration
+
+PARAMETER_NAMES = tuple(sorted({name for names in PARAMETERS.values() for name in names}))
+
+
+@require_GET
+def dashboard(request: HttpRequest) -> HttpResponse:
+    return render(request, "commands/dashboard.html", {**dashboard_context(), "live": True})
+
+
+@require_GET
+def dashboard_live(request: HttpRequest) -> HttpResponse:
+    return render(request, "commands/_dashboard.html", dashboard_context())
+
+
+def dashboard_context() -> dict[str, Any]:
+    """``counts``, ``workers`` (and how many are ``alive``), ``settings_version``, newest ``events`` and ``rejected``."""
+    counts = queries.status_counts()
+    workers = queries.workers()
+    return {
+        "counts": counts,
+        "workers": workers,
+        "alive": sum(worker["alive"] for worker in workers),
+        "settings_version": Configuration.load().version,
+        "events": queries.newest_events(20),
+        "rejected": queries.newest_rejected(5) if counts.rejected.value else [],
+    }
+
+
+@require_http_methods(["GET", "POST"])
+@permission_needed("commands.add_testcommand", "send commands")
+def send(request: HttpRequest) -> HttpResponse:
+    form = SendForm(request.POST) if request.method == "POST" else SendForm(initial=_form_fields(request.GET.dict()))
+    if form.is_bound and form.is_valid():
+        sent = send_test_command(
+            form.cleaned_data["behavior"], payload=form.cleaned_data["payload"], reply=form.cleaned_data["reply"]
+        )
+        messages.success(request, "The command is sent.")
+        return redirect("commands:detail", sent.command_id)
+    chosen = form["type"].value() or BehaviorType.SUCCESS.value
+    return render(request, "commands/send.html", {"form": form, "chosen": chosen, "outlooks": outlooks()})
+
+
+
+
+def outlooks() -> list[Outlook]:
+    """What each behavior would come to with the settings as they are."""
+    config = Configuration.load()
+    delays = [
+        backoff_ms(
+            attempt,
+            base_delay_ms=config.base_delay_ms,
+            max_delay_ms=config.max_delay_ms,
+            multiplier=float(config.backoff_multiplier),
+        )
+        for attempt in range(1, config.max_attempts)
+    ]
+    return [
+        outlook(kind, max_attempts=config.max_attempts, lease_s=config.visibility_timeout, delays_ms=delays)
+        for kind in BehaviorType
+    ]
+
+
+@require_GET
+def detail(request: HttpRequest, command_id: UUID) -> HttpResponse:
+    return render(request, "commands/detail.html", {**detail_context(command_id), "live": True})
+
+
+@require_GET
+def detail_live(request: HttpRequest, command_id: UUID) -> HttpResponse:
+    return render(request, "commands/_detail.html", detail_context(command_id))
+
+
+def detail_context(command_id: UUID) -> dict[str, Any]:
+    """The ``command``, its ``story``, its ``replies``; ``waiting``: it failed and waits for its next attempt."""
+    command = queries.command(command_id)
+    if command is None:
+        raise Http404(f"No command has the id {command_id}.")
+    events = queries.events(command_id)
+    story = timeline.build(events)
+    final = Status(command["status"]).is_final
+    return {
+        "command": command,
+        "final": final,
+        "waiting": not final and bool(events) and events[-1].event_type == EventType.FAILED,
+        "story": story,
+        "milliseconds": timeline.milliseconds_to_end(events) if final else None,
+        "replies": queries.replies(command_id) if final and command["reply_queue"] else [],
+        "again": urlencode(_form_fields(command["behavior"])),
+    }
+
+
+def _form_fields(behavior: Any) -> dict[str, Any]:
+    """The fields of the form that would send this behavior again; a stored one may be anything."""
+    known = behavior if isinstance(behavior, dict) else {}
+    return {name: known[name] for name in ("type", *PARAMETER_NAMES) if name in known}
