@@ -1,6 +1,8 @@
 """``finish_commands``: which ends count, what they write, and what is too late."""
 
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -290,3 +292,28 @@ def test_a_batch_counts_its_members_as_they_end(bus: HandBus) -> None:
     (batch,) = bus.rows("SELECT * FROM commandbus.batch")
     assert (batch["status"], batch["completed_count"], batch["in_troubleshooting_count"]) == ("COMPLETED", 2, 0)
     assert [event["event_type"] for event in bus.events(batch_id)] == ["BATCH_STARTED", "BATCH_COMPLETED"]
+
+
+def test_workers_whose_attempts_expire_under_each_other_never_deadlock(bus: HandBus) -> None:
+    """Receive and finish take their locks in one order; the opposite order deadlocks within a second of this."""
+    sent = [bus.send(max_attempts=100) for _ in range(40)]
+
+    def work(seed: int) -> int:
+        turns = random.Random(seed)  # noqa: S311  # shuffles, and the seed makes it repeatable
+        with HandBus(bus.url).conn as conn:
+            for _ in range(40):
+                answer = bus.receive(10, lease=0, conn=conn)["commands"]
+                ended = [
+                    outcome(command_id, attempt, turns.choice(["transient", "transient", "success"]), delay_ms=0)
+                    for command_id, attempt in answer.items()
+                ]
+                turns.shuffle(ended)
+                bus.finish(*ended, conn=conn)
+        return seed
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [0, 1, 2, 3]
+    for command_id in sent:
+        word = bus.word(command_id)
+        assert word.count("C") <= 1
+        assert word.count("R") == bus.command(command_id)["attempts"]
