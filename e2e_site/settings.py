@@ -55,11 +55,12 @@ def _database() -> dict[str, Any]:
             raise ImproperlyConfigured(
                 "DATABASE_URL must name a PostgreSQL database: postgres://user:password@host:port/name."
             )
+    options: Any = config.get("OPTIONS", {})
     return {
         **config,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 5, **config.get("OPTIONS", {})},
+        "OPTIONS": {"connect_timeout": 5, **options},
     }
 
 
