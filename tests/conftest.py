@@ -68,7 +68,7 @@ def start_manage(database_url: str, tmp_path: Path) -> Iterator[StartManage]:
     programs: list[Program] = []
 
     def start(*arguments: str, **environment: str) -> Program:
-        env = inherited_environment(DATABASE_URL=database_url, **environment)
+        env = inherited_environment(**{"DATABASE_URL": database_url, **environment})
         log = tmp_path / f"{arguments[0]}-{len(programs)}.log"
         programs.append(Program(manage_command(*arguments), log=log, env=env))
         return programs[-1]
