@@ -1,0 +1,211 @@
+"""commands/attempts.py: every way in which a handler can end becomes one outcome."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from commandbus import (
+    BusinessRuleException,
+    Command,
+    HandlerContext,
+    HandlerRegistry,
+    PermanentCommandError,
+    TransientCommandError,
+)
+
+from commands.attempts import Attempt, Outcome, OutcomeKind, perform
+from settings_app.values import WorkerSettings
+
+COMMAND_ID = UUID("6f1f7c0e-8f0a-4a53-9e7c-0b1f6b3a2d11")
+CORRELATION_ID = UUID("0d0f5a3e-2a8c-4a0e-8a5e-6a0a7f1f6f10")
+SETTINGS = WorkerSettings(
+    visibility_timeout=30,
+    concurrency=4,
+    poll_interval=1.0,
+    batch_size=10,
+    max_attempts=3,
+    base_delay_ms=100,
+    max_delay_ms=350,
+    backoff_multiplier=2.0,
+    version=1,
+)
+
+Handler = Callable[[Command, HandlerContext], Any]
+MakeAttempt = Callable[..., Attempt]
+
+
+@pytest.fixture
+def make_attempt() -> MakeAttempt:
+    """Makes attempts as ``receive_commands`` answers them; a keyword replaces one value of the array."""
+
+    def make(**values: object) -> Attempt:
+        row = {
+            "msg_id": 7,
+            "command_id": str(COMMAND_ID),
+            "command_type": "TestCommand",
+            "data": {"a": 1},
+            "correlation_id": str(CORRELATION_ID),
+            "reply_to": "test__replies",
+            "created_at": "2026-03-01T12:30:01.25+00:00",
+            "attempt": 2,
+            "max_attempts": 3,
+            "life_attempt": 5,
+            "behavior": {"type": "success"},
+        }
+        assert values.keys() <= row.keys()
+        return Attempt.from_row("test", list({**row, **values}.values()), SETTINGS)
+
+    return make
+
+
+def _ended(attempt: Attempt, handler: Handler) -> Outcome:
+    registry = HandlerRegistry()
+    registry.register("test", "TestCommand", handler)
+    return asyncio.run(perform(registry, attempt))
+
+
+def _raising(error: BaseException) -> Handler:
+    async def handler(command: Command, context: HandlerContext) -> None:
+        raise error
+
+    return handler
+
+
+def _returning(result: object) -> Handler:
+    async def handler(command: Command, context: HandlerContext) -> object:
+        return result
+
+    return handler
+
+
+def test_a_received_row_becomes_the_command_and_the_context_that_the_library_knows(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt()
+    assert attempt.context.command == Command(
+        domain="test",
+        command_type="TestCommand",
+        command_id=COMMAND_ID,
+        data={"a": 1},
+        correlation_id=CORRELATION_ID,
+        reply_to="test__replies",
+        created_at=datetime(2026, 3, 1, 12, 30, 1, 250_000, tzinfo=UTC),
+    )
+    context = attempt.context
+    assert (context.msg_id, context.attempt, context.max_attempts) == (7, 2, 3)
+    assert (context.life_attempt, context.behavior) == (5, {"type": "success"})
+
+
+def test_a_command_without_correlation_reply_and_test_command_row_can_be_received(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt(correlation_id=None, reply_to=None, life_attempt=None, behavior=None)
+    assert (attempt.context.command.correlation_id, attempt.context.command.reply_to) == (None, None)
+    assert (attempt.context.life_attempt, attempt.context.behavior) == (0, None)
+
+
+@pytest.mark.parametrize("result", [{"status": "success"}, None, [1, "a"], "text"])
+def test_a_handler_that_returns_is_a_success_with_its_result(make_attempt: MakeAttempt, result: object) -> None:
+    outcome = _ended(make_attempt(), _returning(result))
+    assert (outcome.kind, outcome.result, outcome.error_code) == (OutcomeKind.SUCCESS, result, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (TransientCommandError("BUSY", "Try later", {"after": 5}), OutcomeKind.TRANSIENT),
+        (PermanentCommandError("BROKEN", "It is broken", {"part": "a"}), OutcomeKind.PERMANENT),
+        (BusinessRuleException("LIMIT", "Too much", {"limit": 10}), OutcomeKind.BUSINESS_RULE),
+    ],
+)
+def test_each_of_the_librarys_errors_is_its_kind_with_its_code_message_and_details(
+    make_attempt: MakeAttempt,
+    error: TransientCommandError | PermanentCommandError | BusinessRuleException,
+    kind: OutcomeKind,
+) -> None:
+    outcome = _ended(make_attempt(), _raising(error))
+    assert (outcome.kind, outcome.error_code, outcome.error_msg) == (kind, error.code, error.error_message)
+    assert outcome.error_details == error.details
+    assert outcome.result is None
+
+
+def test_an_error_without_details_has_none(make_attempt: MakeAttempt) -> None:
+    assert _ended(make_attempt(), _raising(TransientCommandError("BUSY", "Try later"))).error_details is None
+
+
+def test_any_other_error_is_transient_named_after_its_class_and_logged_with_the_command(
+    make_attempt: MakeAttempt, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcome = _ended(make_attempt(), _raising(ZeroDivisionError("by zero " + "x" * 2000)))
+    assert (outcome.kind, outcome.error_code) == (OutcomeKind.TRANSIENT, "ZeroDivisionError")
+    assert outcome.error_msg is not None
+    assert outcome.error_msg.startswith("by zero x")
+    assert len(outcome.error_msg) == 1000
+    (record,) = [record for record in caplog.records if vars(record).get("action") == "handler_raised"]
+    assert record.levelno == logging.ERROR
+    assert vars(record)["command_id"] == COMMAND_ID
+
+
+def test_a_command_type_without_a_handler_is_transient(make_attempt: MakeAttempt) -> None:
+    outcome = _ended(make_attempt(command_type="Unheard"), _returning({}))
+    assert (outcome.kind, outcome.error_code) == (OutcomeKind.TRANSIENT, "HandlerNotFoundError")
+
+
+def test_a_result_that_is_not_json_is_a_failure_of_the_handler(make_attempt: MakeAttempt) -> None:
+    outcome = _ended(make_attempt(), _returning({"when": datetime.now(UTC)}))
+    assert (outcome.kind, outcome.error_code, outcome.result) == (OutcomeKind.TRANSIENT, "TypeError", None)
+
+
+def test_a_cancelled_attempt_has_no_outcome(make_attempt: MakeAttempt) -> None:
+    async def wait_for_ever(command: Command, context: HandlerContext) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def cancel_it() -> None:
+        registry = HandlerRegistry()
+        registry.register("test", "TestCommand", wait_for_ever)
+        task = asyncio.create_task(perform(registry, make_attempt()))
+        await begun.wait()
+        task.cancel()
+        await task
+
+    begun = asyncio.Event()
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancel_it())
+
+
+@pytest.mark.parametrize(("attempt", "delay_ms"), [(1, 100), (2, 200), (3, 350)])
+def test_a_transient_failure_asks_for_the_backoff_of_its_attempt_by_the_settings_it_was_received_with(
+    make_attempt: MakeAttempt, attempt: int, delay_ms: int
+) -> None:
+    outcome = _ended(make_attempt(attempt=attempt), _raising(TransientCommandError("BUSY", "Try later")))
+    assert outcome.to_json()["delay_ms"] == delay_ms
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        _returning({}),
+        _raising(PermanentCommandError("BROKEN", "It is broken")),
+        _raising(BusinessRuleException("LIMIT", "Too much")),
+    ],
+    ids=["success", "permanent", "business_rule"],
+)
+def test_an_end_without_a_retry_asks_for_no_backoff(make_attempt: MakeAttempt, handler: Handler) -> None:
+    assert _ended(make_attempt(), handler).to_json()["delay_ms"] is None
+
+
+def test_an_outcome_names_its_attempt_by_message_and_number(make_attempt: MakeAttempt) -> None:
+    outcome = _ended(make_attempt(), _raising(PermanentCommandError("BROKEN", "It is broken", {"part": "a"})))
+    assert outcome.to_json() == {
+        "command_id": str(COMMAND_ID),
+        "msg_id": 7,
+        "attempt": 2,
+        "kind": "permanent",
+        "result": None,
+        "error_code": "BROKEN",
+        "error_msg": "It is broken",
+        "error_details": {"part": "a"},
+        "delay_ms": None,
+        "again": False,
+    }
