@@ -79,7 +79,8 @@ def install(conn: psycopg.Connection) -> bool:
         conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('e2e_site.pgmq', 0))")
         if status(conn).present:
             return False
-        if conn.execute("SELECT FROM pg_available_extensions WHERE name = 'pgmq'").fetchone():
+        offered = conn.execute("SELECT FROM pg_available_extensions WHERE name = 'pgmq'").fetchone()
+        if offered is not None:
             _create_extension(conn)
         else:
             _run_bundled_sql(conn)

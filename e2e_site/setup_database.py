@@ -78,7 +78,7 @@ def _ensure_database(params: Mapping[str, Any], say: Callable[[str], object]) ->
         except psycopg.OperationalError:
             raise exc from None
         with server:
-            if server.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
+            if server.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None:
                 raise
             if _create_database(server, name):
                 say(f"Database {name} created.")

@@ -1,14 +1,17 @@
 """PGMQ: installed once, judged by what it has, and older generations work too."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
 
 from e2e_site import pgmq
+from e2e_site.embedded import Cluster
 from tests.integration.conftest import Manage
 
 MakeDatabase = Callable[[], str]
@@ -97,6 +100,38 @@ def test_a_user_who_may_not_install_it_reads_why(
     assert done.returncode == 1
     assert "may not install PGMQ in database" in done.stdout
     assert done.stdout.count("\n") == 1
+
+
+@pytest.fixture
+def server_with_extension(throwaway_cluster: Callable[[], Cluster]) -> Iterator[Cluster]:
+    """A running server that offers PGMQ as an extension, made from the bundled SQL."""
+    cluster = throwaway_cluster()
+    if cluster.major < 18:
+        pytest.skip("Before PostgreSQL 18 an extension can only be added to the server's own files.")
+    # The server may run as another user: the folder has to be open to all.
+    with TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name) / "extension"
+        folder.mkdir()
+        control = f"default_version = '{BUNDLED}'\nrelocatable = false\nsuperuser = false\nschema = 'pgmq'\n"
+        (folder / "pgmq.control").write_text(control)
+        (folder / f"pgmq--{BUNDLED}.sql").write_bytes((files("pgmq") / "sql" / "pgmq.sql").read_bytes())
+        Path(name).chmod(0o755)
+        cluster = replace(cluster, options={"extension_control_path": f"{name}:$system"})
+        cluster.ensure_running()
+        yield cluster
+
+
+def test_the_extension_is_taken_where_the_server_offers_it(server_with_extension: Cluster, manage: Manage) -> None:
+    url = server_with_extension.url()
+    assert manage(url, "pgmq", "install").stdout == f"PGMQ {BUNDLED} installed.\n"
+
+    with psycopg.connect(url) as conn:
+        assert conn.execute("SELECT extname FROM pg_extension WHERE extname = 'pgmq'").fetchall() == [("pgmq",)]
+        assert pgmq.status(conn) == pgmq.PgmqStatus(present=True, version=BUNDLED, lacks=())
+        conn.execute("DROP EXTENSION pgmq CASCADE")
+    # The migrations alone take it too: Flyway by itself is enough on such a server.
+    assert manage(url, "flyway", "--runner", "builtin", "migrate").returncode == 0
+    assert manage(url, "pgmq", "install").stdout == f"PGMQ {BUNDLED} is there already.\n"
 
 
 @pytest.fixture(params=["1.5", "bundled"])
