@@ -12,7 +12,7 @@ from django.forms.fields import InvalidJSONInput
 from commands.behaviors import Behavior, BehaviorError
 from commands.payload import PayloadError, check_payload, parse_json
 
-# No code below is "invalid": Django would put the field's own message for that code in place of ours.
+# The validators' codes are their own: for the code "invalid" Django puts the field's message in place of theirs.
 
 
 def validate_behavior(value: object) -> None:
