@@ -32,13 +32,20 @@ def validate_payload(value: object) -> None:
 
 
 class JSONFormField(forms.JSONField):
-    """Typed JSON: a text is either a value or a ValidationError, and is shown again as it was typed."""
+    """Typed JSON: a text is either a value or a ValidationError, and is shown again as it was typed.
+
+    Left empty, it is {} where it is not required.
+    """
+
+    empty_values: list[Any] = [None, ""]  # {} and [] are values like others
 
     def to_python(self, value: Any) -> Any:
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None if self.required else {}
         if not isinstance(value, str):
             return super().to_python(value)
         try:
-            return parse_json(value) if value.strip() else None
+            return parse_json(value)
         except PayloadError as exc:
             raise ValidationError(str(exc), code="invalid") from exc
 
@@ -61,4 +68,5 @@ class CheckedJSONField(models.JSONField):
         return super().get_db_prep_save(value, connection)
 
     def formfield(self, **kwargs: Any) -> Any:
-        return super().formfield(**{"form_class": JSONFormField, **kwargs})
+        # Compared with the row, not with what the page showed: both are the same unless somebody else changed it.
+        return super().formfield(**{"form_class": JSONFormField, "show_hidden_initial": False, **kwargs})

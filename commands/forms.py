@@ -84,11 +84,9 @@ class SendForm(forms.Form):
     )
 
     def clean_payload(self) -> dict[str, Any]:
-        payload = self.cleaned_data["payload"]
-        if payload is None:  # left empty
-            return {}
+        payload: dict[str, Any] = self.cleaned_data["payload"]
         validate_payload(payload)
-        return dict(payload)
+        return payload
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -157,7 +157,9 @@ def test_a_command_is_found_by_its_id_through_the_primary_key(command: Callable[
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     plan = Command.objects.filter(pk=wanted).explain()
-    assert re.search(r"Index Cond: \(\(domain = .* AND \(command_id = ", plan), plan
+    (condition,) = re.findall("Index Cond: .*", plan)
+    assert "domain = " in condition
+    assert "command_id = " in condition
 
 
 def test_commands_of_other_domains_are_not_seen(command: Callable[..., UUID]) -> None:
