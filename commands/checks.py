@@ -14,7 +14,8 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 — Django's 
 from commands.statuses import COMMAND_QUEUE, REPLY_QUEUE
 from e2e_site import flyway, pgmq
 from e2e_site.database import connection_params
-from e2e_site.setup_database import missing_in_django
+from e2e_site.flyway_files import FlywayError
+from e2e_site.setup_database import missing_in_django, one_line
 
 UNREACHABLE = "commands.W001"
 SCHEMA = "commands.W002"
@@ -32,7 +33,7 @@ def problems() -> list[CheckMessage]:
     except psycopg.Error as exc:
         return [
             Warning(
-                f"The database cannot be used: {' '.join(str(exc).split())}",
+                f"The database cannot be used: {one_line(exc)}",
                 hint='Start it, check DATABASE_URL, or run "manage.py setup" to create the database.',
                 id=UNREACHABLE,
             )
@@ -49,7 +50,7 @@ def check_setup(
 def _schema_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:
     try:
         found = flyway.state(conn)
-    except flyway.FlywayError as exc:
+    except FlywayError as exc:
         yield Warning(str(exc), hint='Run "manage.py flyway validate".', id=SCHEMA)
         return
     for problem in found.problems:

@@ -46,7 +46,7 @@ def run(
         raise FlywayError("No Flyway: set FLYWAY_BIN, put `flyway` on PATH, or use --runner builtin.")
     with psycopg.connect(**params, autocommit=True) as conn, _lock(conn):
         if program:
-            _run_flyway(program, action, conn.info, say, config_file)
+            _run_flyway(program, action, conn, say, config_file)
             return "flyway"
         say("Built-in runner: the same files and the same history as Flyway.")
         _run_builtin(action, conn, say, config_file)
@@ -54,8 +54,12 @@ def run(
 
 
 def migrate(params: Mapping[str, Any], *, runner: Runner | None = None) -> Runner:
-    """Apply what is pending, without a word; returns the runner that did it. Raises FlywayError."""
-    return run("migrate", params, runner=runner, say=lambda line: None)
+    """Apply what is pending, without a word; returns the runner that did it. FlywayError holds all that was said."""
+    said: list[str] = []
+    try:
+        return run("migrate", params, runner=runner, say=said.append)
+    except FlywayError as exc:
+        raise FlywayError("\n".join([*said, str(exc)])) from exc
 
 
 def state(conn: psycopg.Connection) -> flyway_builtin.State:
@@ -103,13 +107,17 @@ def _find_flyway() -> str | None:
 
 
 def _run_flyway(
-    program: str, action: Action, server: psycopg.ConnectionInfo, say: Callable[[str], object], config_file: Path
+    program: str, action: Action, conn: psycopg.Connection, say: Callable[[str], object], config_file: Path
 ) -> None:
+    at = conn.info
     # By environment: a command line is there for everyone to read.
-    secrets = {"FLYWAY_URL": _jdbc_url(server), "FLYWAY_USER": server.user, "FLYWAY_PASSWORD": server.password}
-    arguments = [program, f"-configFiles={config_file}", action]
+    secrets = {
+        "FLYWAY_URL": jdbc_url(at.host, at.port, at.dbname, at.get_parameters()),
+        "FLYWAY_USER": at.user,
+        "FLYWAY_PASSWORD": at.password,
+    }
     with subprocess.Popen(  # noqa: S603 — the operator names the program
-        arguments,
+        [program, f"-configFiles={config_file}", action],
         cwd=config_file.parent,
         env={**os.environ, **secrets},
         stdin=subprocess.DEVNULL,
@@ -118,19 +126,18 @@ def _run_flyway(
         text=True,
     ) as process:
         assert process.stdout is not None
-        lines = []
         for line in process.stdout:
-            lines.append(line)
             say(line.rstrip("\n"))
     if process.returncode:
-        raise FlywayError(f"Flyway's {action} failed (exit status {process.returncode}).\n{''.join(lines).strip()}")
+        # Flyway speaks of versions; whoever has to mend it looks for files.
+        problems = flyway_builtin.state(conn, read_config(config_file)).problems
+        raise FlywayError("\n".join([f"Flyway's {action} failed, exit status {process.returncode}.", *problems]))
 
 
-def _jdbc_url(server: psycopg.ConnectionInfo) -> str:
-    host = server.host or "localhost"
+def jdbc_url(host: str, port: int, dbname: str, parameters: Mapping[str, str]) -> str:
+    """The address as Flyway's driver takes it; of libpq's ``parameters`` those that it knows. Raises FlywayError."""
     if host.startswith("/"):
         raise FlywayError(f"Flyway needs TCP, but the database is at the socket {host}: use --runner builtin.")
     host = f"[{host}]" if ":" in host else host
-    parameters = server.get_parameters()
     options = urlencode({name: parameters[key] for key, name in _JDBC_NAMES.items() if key in parameters})
-    return f"jdbc:postgresql://{host}:{server.port}/{quote(server.dbname, safe='')}{'?' if options else ''}{options}"
+    return f"jdbc:postgresql://{host}:{port}/{quote(dbname, safe='')}{'?' if options else ''}{options}"

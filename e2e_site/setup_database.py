@@ -17,6 +17,7 @@ from psycopg import sql
 
 from e2e_site import flyway, pgmq
 from e2e_site.database import connection_params
+from e2e_site.flyway_files import FlywayError
 
 
 class SetupError(Exception):
@@ -26,7 +27,7 @@ class SetupError(Exception):
 def set_up(say: Callable[[str], object]) -> None:
     """Do whatever is missing; ``say`` gets one line for each thing done, and none where nothing was.
 
-    Raises SetupError, pgmq.PgmqError, flyway.FlywayError or psycopg.Error.
+    Raises SetupError, pgmq.PgmqError, FlywayError or psycopg.Error.
     """
     params = connection_params()
     _ensure_database(params, say)
@@ -38,6 +39,11 @@ def set_up(say: Callable[[str], object]) -> None:
         if missing := missing_in_django(conn):
             call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
             say(f"Django's tables and permissions brought up to date ({len(missing)} missing, first {missing[0]}).")
+
+
+def one_line(error: psycopg.Error) -> str:
+    """What PostgreSQL or libpq said, on one line, for people."""
+    return " ".join(str(error).split())
 
 
 def missing_in_django(conn: psycopg.Connection) -> list[str]:
@@ -100,7 +106,7 @@ def _create_database(server: psycopg.Connection, name: str) -> bool:
 def _ensure_schema(conn: psycopg.Connection, params: Mapping[str, Any], say: Callable[[str], object]) -> None:
     found = flyway.state(conn)
     if found.problems:
-        raise flyway.FlywayError("\n".join(found.problems))
+        raise FlywayError("\n".join(found.problems))
     if found.pending:
         runner = "Flyway" if flyway.migrate(params) == "flyway" else "the built-in runner"
         say(f"{len(found.pending)} migrations applied by {runner}, up to {found.pending[-1].script}.")

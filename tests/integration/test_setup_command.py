@@ -111,6 +111,15 @@ def test_a_database_that_this_user_may_not_make_is_one_clear_line(
     assert done.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", [["setup"], ["flyway", "info"], ["pgmq", "install"]], ids=" ".join)
+def test_a_server_that_does_not_answer_is_one_clear_line(manage: Manage, command: list[str]) -> None:
+    done = manage("postgres://nobody@127.0.0.1:1/nowhere", *command)
+
+    assert done.returncode == 1
+    assert "CommandError: connection failed" in done.stdout
+    assert done.stdout.count("\n") == 1
+
+
 def test_a_changed_migration_stops_setup_and_is_named(manage: Manage, empty_database: MakeDatabase) -> None:
     url = empty_database()
     succeeded(manage(url, "setup"))

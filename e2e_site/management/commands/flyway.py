@@ -7,6 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from e2e_site import flyway
 from e2e_site.database import connection_params
+from e2e_site.flyway_files import FlywayError
+from e2e_site.setup_database import one_line
 
 
 class Command(BaseCommand):
@@ -24,5 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, action: flyway.Action, runner: flyway.Runner | None, **options: Any) -> None:
         try:
             flyway.run(action, connection_params(), runner=runner, say=self.stdout.write)
-        except (flyway.FlywayError, psycopg.Error) as exc:
+        except FlywayError as exc:
             raise CommandError(str(exc)) from exc
+        except psycopg.Error as exc:
+            raise CommandError(one_line(exc)) from exc

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from e2e_site import pgmq
 from e2e_site.database import connection_params
+from e2e_site.setup_database import one_line
 
 
 class Command(BaseCommand):
@@ -21,6 +22,8 @@ class Command(BaseCommand):
             with psycopg.connect(**connection_params()) as conn:
                 word = "installed" if pgmq.install(conn) else "is there already"
                 version = pgmq.status(conn).version or "(of a version that it does not tell)"
-        except (pgmq.PgmqError, psycopg.Error) as exc:
+        except pgmq.PgmqError as exc:
             raise CommandError(str(exc)) from exc
+        except psycopg.Error as exc:
+            raise CommandError(one_line(exc)) from exc
         self.stdout.write(f"PGMQ {version} {word}.")

@@ -5,9 +5,9 @@ from typing import Any
 import psycopg
 from django.core.management.base import BaseCommand, CommandError
 
-from e2e_site.flyway import FlywayError
+from e2e_site.flyway_files import FlywayError
 from e2e_site.pgmq import PgmqError
-from e2e_site.setup_database import SetupError, set_up
+from e2e_site.setup_database import SetupError, one_line, set_up
 
 
 class Command(BaseCommand):
@@ -23,7 +23,9 @@ class Command(BaseCommand):
 
         try:
             set_up(say)
-        except (SetupError, PgmqError, FlywayError, psycopg.Error) as exc:
+        except (SetupError, PgmqError, FlywayError) as exc:
             raise CommandError(str(exc)) from exc
+        except psycopg.Error as exc:
+            raise CommandError(one_line(exc)) from exc
         if not done:
             self.stdout.write("The database is ready; nothing to do.")
