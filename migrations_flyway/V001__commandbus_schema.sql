@@ -426,7 +426,9 @@ COMMENT ON FUNCTION commandbus.sp_fail_command(TEXT, UUID, TEXT, TEXT, TEXT, INT
     'For the library''s worker: writes a failure that will be retried';
 
 -- ---------------------------------------------------------------------------- our functions: engine set, operators
--- Planner settings are part of receive and finish: by default the planner hashes whole tables for a small batch.
+-- Planner settings are part of receive and finish: by default the planner hashes whole tables for a small batch, and
+-- as long as nothing is known about a new table it takes a domain for a handful of rows and walks all its commands.
+-- So each join leads from the batch to the tables: by LATERAL with LIMIT 1, or by "= ANY" of the batch's ids.
 
 CREATE FUNCTION commandbus.command_id_of(p_message JSONB) RETURNS UUID
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -437,8 +439,8 @@ COMMENT ON FUNCTION commandbus.command_id_of(JSONB) IS 'The command that a messa
 
 CREATE FUNCTION commandbus.receive_commands(p_domain TEXT, p_limit INTEGER, p_lease_s INTEGER) RETURNS JSONB
 LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
-SET plan_cache_mode = force_generic_plan
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_queue TEXT := p_domain || '__commands';
@@ -449,7 +451,8 @@ DECLARE
     v_known UUID[];              -- of these, the commands that exist
     v_begun BIGINT[];
     v_parked BIGINT[];
-    v_taken BIGINT[] := '{}';
+    v_taken BIGINT[] := '{}';    -- messages of all attempts begun in this call …
+    v_taken_ids UUID[] := '{}';  -- … and their commands
     v_parked_all INTEGER := 0;
     v_rejected INTEGER := 0;
     v_busy INTEGER := 0;
@@ -479,6 +482,9 @@ BEGIN
 
         v_begun := commandbus.begin_attempts(p_domain, v_msg_ids, v_ids, v_locked, p_lease_s);
         v_taken := v_taken || v_begun;
+        v_taken_ids := v_taken_ids || ARRAY(
+            SELECT m.command_id FROM unnest(v_begun) WITH ORDINALITY AS b (msg_id, place)
+            JOIN unnest(v_msg_ids, v_ids) AS m (msg_id, command_id) ON m.msg_id = b.msg_id ORDER BY b.place);
         IF cardinality(v_begun) < cardinality(v_msg_ids) THEN
             SELECT coalesce(array_agg(c.command_id), '{}') INTO v_known
             FROM commandbus.command c WHERE c.domain = p_domain AND c.command_id = ANY (v_ids);
@@ -501,14 +507,16 @@ BEGIN
     END IF;
     IF v_taken <> '{}' THEN
         EXECUTE format(
-            'SELECT jsonb_agg(jsonb_build_array(q.msg_id, c.command_id, c.command_type,
+            'SELECT jsonb_agg(jsonb_build_array(m.msg_id, c.command_id, c.command_type,
                         coalesce(q.message -> ''data'', ''{}''), c.correlation_id, nullif(c.reply_queue, ''''),
-                        c.created_at, c.attempts, c.max_attempts, t.attempts, t.behavior) ORDER BY q.msg_id)
-             FROM pgmq.%I q
-             JOIN commandbus.command c ON c.domain = $1 AND c.command_id = commandbus.command_id_of(q.message)
-             LEFT JOIN public.test_command t ON t.command_id = c.command_id
-             WHERE q.msg_id = ANY ($2)', 'q_' || v_queue)
-        INTO v_commands USING p_domain, v_taken;
+                        c.created_at, c.attempts, c.max_attempts, t.attempts, t.behavior) ORDER BY m.msg_id)
+             FROM unnest($2, $3) AS m (msg_id, command_id)
+             CROSS JOIN LATERAL (SELECT message FROM pgmq.%I WHERE msg_id = m.msg_id LIMIT 1) q
+             CROSS JOIN LATERAL (SELECT * FROM commandbus.command
+                                 WHERE domain = $1 AND command_id = m.command_id LIMIT 1) c
+             LEFT JOIN LATERAL (SELECT attempts, behavior FROM public.test_command
+                                WHERE command_id = m.command_id LIMIT 1) t ON TRUE', 'q_' || v_queue)
+        INTO v_commands USING p_domain, v_taken, v_taken_ids;
     END IF;
     RETURN jsonb_build_object(
         'commands', coalesce(v_commands, '[]'), 'parked', v_parked_all, 'rejected', v_rejected, 'busy', v_busy,
@@ -651,8 +659,8 @@ COMMENT ON TYPE commandbus.outcome IS
 
 CREATE FUNCTION commandbus.finish_commands(p_domain TEXT, p_outcomes JSONB) RETURNS JSONB
 LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
-SET plan_cache_mode = force_generic_plan
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_material = off SET jit = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_outcomes commandbus.outcome[] := ARRAY(
@@ -686,7 +694,7 @@ BEGIN
     IF EXISTS (SELECT FROM unnest(v_outcomes) o WHERE o.again) THEN
         SELECT coalesce(jsonb_object_agg(o.command_id, a.event_type), '{}') INTO v_before
         FROM unnest(v_outcomes) o JOIN commandbus.audit a ON a.command_id = o.command_id
-        WHERE o.again AND o.command_id = ANY (v_locked) AND a.domain = p_domain
+        WHERE o.again AND a.command_id = ANY (v_locked) AND a.domain = p_domain
           AND a.event_type IN ('COMPLETED', 'FAILED', 'MOVED_TO_TSQ', 'BUSINESS_RULE_FAILED', 'LATE_COMPLETED', 'LATE_FAILED')
           AND (a.details_json ->> 'msg_id')::BIGINT = o.msg_id AND (a.details_json ->> 'attempt')::INTEGER = o.attempt
           AND a.details_json ->> 'reason' IS DISTINCT FROM 'LEASE_EXPIRED';
@@ -695,7 +703,8 @@ BEGIN
     -- The fence: a success of any attempt of the current message counts, a failure only of the current attempt.
     v_counts := ARRAY(
         SELECT o FROM unnest(v_outcomes) o
-        JOIN commandbus.command c ON c.domain = p_domain AND c.command_id = o.command_id
+        CROSS JOIN LATERAL (SELECT * FROM commandbus.command
+                            WHERE domain = p_domain AND command_id = o.command_id LIMIT 1) c
         WHERE o.command_id = ANY (v_locked) AND NOT v_before ? o.command_id::TEXT
           AND c.status IN ('PENDING', 'IN_PROGRESS') AND c.msg_id = o.msg_id
           AND (o.kind = 'success' OR c.attempts = o.attempt));
@@ -724,6 +733,7 @@ CREATE FUNCTION commandbus.write_ends(p_domain TEXT, p_outcomes commandbus.outco
 LANGUAGE plpgsql AS $$
 DECLARE
     v_queue TEXT := p_domain || '__commands';
+    v_ids UUID[] := ARRAY(SELECT o.command_id FROM unnest(p_outcomes) o);
     v_accepted JSONB;
     v_delete BIGINT[];
     v_archive BIGINT[];
@@ -744,7 +754,7 @@ BEGIN
             last_error_msg = CASE WHEN o.kind = 'success' THEN c.last_error_msg ELSE o.error_msg END,
             updated_at = clock_timestamp()
         FROM unnest(p_outcomes) o
-        WHERE c.domain = p_domain AND c.command_id = o.command_id
+        WHERE c.domain = p_domain AND c.command_id = o.command_id AND c.command_id = ANY (v_ids)
         RETURNING c.command_id, c.msg_id, c.status, c.max_attempts, c.reply_queue, c.batch_id, o.attempt, o.kind,
                   o.result, o.error_code, o.error_msg, o.error_details, o.delay_ms
     ), audited AS (
@@ -767,7 +777,7 @@ BEGIN
         FROM ended e
     ), tested AS (
         UPDATE public.test_command t SET result = e.result, processed_at = clock_timestamp()
-        FROM ended e WHERE t.command_id = e.command_id AND e.kind = 'success'
+        FROM ended e WHERE t.command_id = e.command_id AND t.command_id = ANY (v_ids) AND e.kind = 'success'
     )
     SELECT coalesce(jsonb_object_agg(command_id, status), '{}'),
            array_agg(msg_id) FILTER (WHERE status = 'COMPLETED'),
@@ -829,7 +839,9 @@ BEGIN
                    'result', CASE o.kind WHEN 'success' THEN o.result ELSE jsonb_build_object(
                        'error_code', o.error_code, 'error_message', o.error_msg, 'error_details', o.error_details) END
                )) AS messages
-        FROM unnest(p_outcomes) o JOIN commandbus.command c ON c.domain = p_domain AND c.command_id = o.command_id
+        FROM unnest(p_outcomes) o
+        CROSS JOIN LATERAL (SELECT * FROM commandbus.command
+                            WHERE domain = p_domain AND command_id = o.command_id LIMIT 1) c
         WHERE o.command_id = ANY (p_ids)
         GROUP BY c.reply_queue
     LOOP
