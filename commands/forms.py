@@ -16,13 +16,6 @@ from commands.behaviors import (
 )
 from commands.fields import JSONFormField, validate_payload
 
-LABELS = {
-    BehaviorType.SUCCESS: "success: completes at its first attempt",
-    BehaviorType.FAIL_PERMANENT: "fail_permanent: fails once and for good",
-    BehaviorType.FAIL_TRANSIENT: "fail_transient: fails at every attempt until none is left",
-    BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED: "fail_transient_then_succeed: fails some times, then completes",
-    BehaviorType.TIMEOUT: "timeout: works longer than its lease, then completes",
-}
 DEFAULTS: dict[str, int] = {"execution_time_ms": 0, "transient_failures": 1}
 
 
@@ -39,7 +32,7 @@ class SendForm(forms.Form):
 
     type = forms.ChoiceField(
         label="Behavior",
-        choices=[(kind.value, LABELS[kind]) for kind in BehaviorType],
+        choices=[(kind.value, kind.value) for kind in BehaviorType],
         error_messages={"invalid_choice": f"type must be one of {', '.join(BehaviorType)}."},
     )
     execution_time_ms = forms.IntegerField(
