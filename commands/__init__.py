@@ -4,6 +4,8 @@ Modules in the order in which the data flows::
 
     statuses    words: statuses and event types
     behaviors   what a test command must do (pure)
+    payload     what a payload may be (pure)
+    fields      JSON columns and form fields that check both
     forms       what a person may type
     bus         sending, in one transaction with the test_command row
     worker      taking messages, performing them, writing outcomes (engines: worker_set, worker_library)
@@ -11,4 +13,5 @@ Modules in the order in which the data flows::
     models      unmanaged models over Flyway's tables
     queries     named SQL for the pages
     views       pages and their live fragments
+    admin       the same tables in the admin, every list bounded
 """
