@@ -66,7 +66,7 @@ def outlook(kind: BehaviorType, *, max_attempts: int, lease_s: int, delays_ms: l
         case BehaviorType.TIMEOUT:
             return Outlook(
                 type=kind,
-                does="Works longer than its lease, so that the command is delivered again meanwhile.",
+                does="Works for its execution time, which is meant to be longer than the lease, then succeeds.",
                 status="COMPLETED",
                 attempts=f"up to {limit}",
                 why=f"An execution time above the lease of {lease} is delivered again, beside the first attempt. The "

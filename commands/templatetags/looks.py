@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.forms import BoundField
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -51,6 +52,12 @@ def event_label(event_type: str) -> str:
 
 
 @register.filter
+def lower_first(text: str) -> str:
+    """ "Moved to TSQ" as "moved to TSQ"."""
+    return text[:1].lower() + text[1:]
+
+
+@register.filter
 def event_look(event_type: str) -> formatting.Look:
     return formatting.event_look(event_type)
 
@@ -76,3 +83,21 @@ def clock(moment: datetime) -> SafeString:
         f"{moment:%Y-%m-%d %H:%M:%S.%f} UTC",
         f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}",
     )
+
+
+@register.filter
+def applies_to(attributes: dict[str, Any]) -> str:
+    """The behavior types that take a field, separated by spaces; empty where all do."""
+    return str(attributes.get("data-applies-to", ""))
+
+
+@register.filter
+def join_words(words: str) -> str:
+    """ "a b" as "a, b"."""
+    return ", ".join(words.split())
+
+
+@register.filter
+def as_input(field: BoundField) -> SafeString:
+    """A form field's control in our clothes. Django itself ties it to its errors and its help text."""
+    return field.as_widget(attrs={"class": "input"})
