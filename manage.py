@@ -12,6 +12,7 @@ try:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    from e2e_site.address import Address, AddressError
     from e2e_site.embedded import EmbeddedError, demo_cluster
 except ImportError as exc:
     sys.exit(f"manage.py: {exc}: run bin/setup, then .venv/bin/python manage.py.")
@@ -40,11 +41,13 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "e2e_site.settings")
     command, arguments = "".join(sys.argv[1:2]), sys.argv[2:]
     try:
+        if command == "demo":
+            Address.of(os.environ).check_free()  # before anything is started
         if command in USES_DATABASE and not {"-h", "--help"} & set(arguments) and not os.environ.get("DATABASE_URL"):
             # Before the settings are read: the first start makes the port, the password and the SECRET_KEY.
             demo_cluster(Path(__file__).resolve().parent).ensure_running()
         execute_from_command_line(sys.argv)
-    except (EmbeddedError, ImproperlyConfigured) as exc:
+    except (AddressError, EmbeddedError, ImproperlyConfigured) as exc:
         sys.exit(f"manage.py {command}: {exc}")
 
 

@@ -9,29 +9,37 @@ of its own, so that it outlives its starter. After a `kill -9`, of the server or
 """
 
 import functools
-import json
-import os
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
-from e2e_site.postgres_home import EmbeddedError, Home, home, locked
-from e2e_site.postgres_process import Postmaster, end_orphans, free_port, is_free, postmaster, settled_postmaster
+from e2e_site.postgres_home import EmbeddedError, Home, home
+from e2e_site.postgres_process import (
+    Postmaster,
+    end_orphans,
+    free_port,
+    is_free,
+    postmaster,
+    settled_postmaster,
+    stop_postmaster,
+)
+from e2e_site.state_file import StateFile
 
 __all__ = ["DATABASE", "Cluster", "EmbeddedError", "demo_cluster"]
 
 DATABASE = "commandbus_e2e"
 _USER = "postgres"
 _HOST = "127.0.0.1"
-_START_TIMEOUT_S = 120  # recovery after a crash replays up to max_wal_size
+_TIMEOUT_S = 120  # recovery after a crash replays up to max_wal_size
+_NEEDED_MB = 200  # programs, an empty database and room for its write-ahead log
 _CONFIG = "commandbus.conf"
 _OPTIONS = {
     "listen_addresses": _HOST,
@@ -43,6 +51,9 @@ _OPTIONS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+_COUNT_CLIENTS = """
+SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
 
 
 def say_on_stderr(line: str) -> None:
@@ -68,7 +79,7 @@ class Cluster:
     @property
     def port(self) -> int:
         """The port it listens on, or will: 1, where nothing answers, before the first start."""
-        return int(self._state().get("port", 1))
+        return int(self._state.read().get("port", 1))
 
     def database_settings(self) -> dict[str, str]:
         """The entry of Django's DATABASES."""
@@ -86,28 +97,29 @@ class Cluster:
 
     def secret_key(self) -> str:
         """Django's SECRET_KEY; before the first start one that lives as long as this process."""
-        return str(self._state().get("secret_key") or _ephemeral_key())
+        return str(self._state.read().get("secret_key") or _ephemeral_key())
 
     def is_running(self) -> bool:
         server = self._server()
         return server is not None and server.ready
 
-    def clients(self) -> int:
-        """How many other programs' connections the running server has."""
-        with psycopg.connect(self.url("postgres"), connect_timeout=5) as conn:
-            row = conn.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-            ).fetchone()
-        return int(row[0]) if row else 0
+    def clients(self, settle: float = 0) -> int:
+        """How many other programs' connections the running server has.
+
+        A client that ended just now may still be counted: where there are any, wait up to `settle` seconds for none.
+        """
+        deadline = time.monotonic() + settle
+        with psycopg.connect(self.url("postgres"), connect_timeout=5, autocommit=True) as conn:
+            while (count := conn.execute(_COUNT_CLIENTS).fetchone()) and count[0] and time.monotonic() < deadline:
+                time.sleep(0.05)
+        return int(count[0]) if count else 0
 
     # --- What changes something ---
 
     def admin_password(self) -> str:
         """The password of the demo's `admin`, made at the first call and kept."""
-        self._make_state_dir()
-        with locked(self.state_dir / "lock"):
-            return str(self._remember(admin_password=secrets.token_urlsafe(9))["admin_password"])
+        with self._state.lock():
+            return str(self._state.add(admin_password=secrets.token_urlsafe(9))["admin_password"])
 
     def ensure_running(self, say: Callable[[str], None] = say_on_stderr) -> bool:
         """Start the server unless it runs; returns whether this call started it. The database exists afterwards.
@@ -115,11 +127,10 @@ class Cluster:
         `say` is told in one line what a person should know. Raises EmbeddedError.
         """
         server = self._server()
-        if server is not None and server.ready and server.port == self.port and self._state().get("created"):
+        if server is not None and server.ready and server.port == self.port and self._state.read().get("created"):
             return False
         try:
-            self._make_state_dir()
-            with locked(self.state_dir / "lock"):
+            with self._state.lock():
                 return self._start(say)
         except (OSError, psycopg.Error) as exc:
             raise EmbeddedError(f"The embedded PostgreSQL cannot start: {exc}") from exc
@@ -128,9 +139,8 @@ class Cluster:
         """Stop the server, ending its sessions in order; nothing happens when it does not run."""
         if not self.state_dir.exists():
             return
-        with locked(self.state_dir / "lock"):
-            if self._server() is not None:
-                self._pg_ctl("stop", "-m", "fast")
+        with self._state.lock():
+            stop_postmaster(self._home.data, _TIMEOUT_S)
 
     def remove(self) -> None:
         """Stop the server and delete its data and its state."""
@@ -141,32 +151,35 @@ class Cluster:
     # --- Starting, under the lock ---
 
     def _start(self, say: Callable[[str], None]) -> bool:
-        state = self._state()
+        if (free := self._home.free_mb()) < _NEEDED_MB:
+            raise EmbeddedError(
+                f"disk full: {free} MB free for {self._home.directory}, PostgreSQL needs {_NEEDED_MB} MB to start."
+            )
         self._home.make()
-        if "password" not in state and self._home.data.exists():
+        if "password" not in self._state.read() and self._home.data.exists():
             self._set_aside(say)
-        state = self._remember(
+        state = self._state.add(
             password=secrets.token_urlsafe(24), secret_key=secrets.token_urlsafe(50), port=free_port()
         )
         if not self._home.data.exists():
+            say(f"Making the embedded PostgreSQL {self.major} in {self._home.directory}.")
             self._initdb(str(state["password"]))
-            self._remember(created=False, replace=True)
-        server = settled_postmaster(self._home.data, _START_TIMEOUT_S)
+            self._state.set(created=False)
+        server = settled_postmaster(self._home.data, _TIMEOUT_S)
         if server is None:
             self._launch(say)
         elif server.port != state["port"]:
-            self._remember(port=server.port, replace=True)
+            self._state.set(port=server.port)
         self._create_database()
         return server is None
 
     def _set_aside(self, say: Callable[[str], None]) -> None:
         """Without the state nobody knows the password, and the secrets of a database are gone with it: begin anew."""
-        if settled_postmaster(self._home.data, _START_TIMEOUT_S) is not None:
-            self._pg_ctl("stop", "-m", "fast")
+        stop_postmaster(self._home.data, _TIMEOUT_S)
         old = self._home.directory / "data.old"
         shutil.rmtree(old, ignore_errors=True)
         self._home.data.rename(old)
-        say(f"{self.state_dir / 'state.json'} is gone: a new database is made, the old one is kept at {old}.")
+        say(f"{self._state.path} is gone: a new database is made, the old one is kept at {old}.")
 
     def _initdb(self, password: str) -> None:
         new, pwfile = self._home.directory / "data.new", self._home.directory / "password"
@@ -186,37 +199,38 @@ class Cluster:
         new.rename(self._home.data)
 
     def _launch(self, say: Callable[[str], None]) -> None:
-        end_orphans(self._home.data)
+        place = self._home
+        end_orphans(place.data)
         # PostgreSQL would trust a process id that another program has by now.
-        (self._home.data / "postmaster.pid").unlink(missing_ok=True)
+        (place.data / "postmaster.pid").unlink(missing_ok=True)
         if not is_free(self.port):
             taken = self.port
-            self._remember(port=free_port(), replace=True)
+            self._state.set(port=free_port())
             say(f"Port {taken} is taken by another program: the embedded PostgreSQL moves to port {self.port}.")
         options = {**_OPTIONS, "port": str(self.port), **self.options}
-        lines = [f"{name} = '{value}'\n" for name, value in options.items()]
-        self._home.write(self._home.data / _CONFIG, "".join(lines))
-        if self._home.log.exists():
-            self._home.log.replace(self._home.log.with_suffix(".log.1"))
-        self._home.write(self._home.log, "")
+        place.write(place.data / _CONFIG, "".join(f"{name} = '{value}'\n" for name, value in options.items()))
+        if place.log.exists():
+            place.log.replace(place.log.with_suffix(".log.1"))
+        place.write(place.log, "")
         try:
-            self._pg_ctl("start", "-l", self._home.log)
+            place.run("pg_ctl", "start", "-D", place.data, "-w", "-t", str(_TIMEOUT_S), "-l", place.log)
         except EmbeddedError as exc:
-            fatal = [line for line in self._home.log.read_text().splitlines() if "FATAL" in line or "PANIC" in line]
-            raise EmbeddedError(f"PostgreSQL does not start: {(fatal or [str(exc)])[0]} ({self._home.log})") from exc
+            fatal = [line for line in place.log.read_text().splitlines() if "FATAL" in line or "PANIC" in line]
+            raise EmbeddedError(f"PostgreSQL does not start: {(fatal or [str(exc)])[0]} ({place.log})") from exc
 
     def _create_database(self) -> None:
-        if self._state().get("created"):
+        if self._state.read().get("created"):
             return
         with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as conn:
             if conn.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
                 conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-        self._remember(created=True, replace=True)
-
-    def _pg_ctl(self, action: str, *arguments: str | Path) -> None:
-        self._home.run("pg_ctl", action, "-D", self._home.data, "-w", "-t", str(_START_TIMEOUT_S), *arguments)
+        self._state.set(created=True)
 
     # --- State and server ---
+
+    @property
+    def _state(self) -> StateFile:
+        return StateFile(self.state_dir)
 
     @property
     def _home(self) -> Home:
@@ -224,35 +238,10 @@ class Cluster:
 
     @property
     def _password(self) -> str:
-        return str(self._state().get("password", ""))
+        return str(self._state.read().get("password", ""))
 
     def _server(self) -> Postmaster | None:
         return postmaster(self._home.data)
-
-    def _make_state_dir(self) -> None:
-        self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def _state(self) -> dict[str, Any]:
-        try:
-            state: dict[str, Any] = json.loads((self.state_dir / "state.json").read_text())
-        except FileNotFoundError:
-            return {}
-        except ValueError as exc:
-            raise EmbeddedError(f"{self.state_dir / 'state.json'} cannot be read: {exc}.") from exc
-        return state
-
-    def _remember(self, *, replace: bool = False, **values: object) -> dict[str, Any]:
-        """Add `values` to the state; what is there stays, unless `replace`."""
-        before = self._state()
-        after = {**before, **values} if replace else {**values, **before}
-        if after != before:
-            new = self.state_dir / "state.json.new"
-            new.unlink(missing_ok=True)
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump(after, file, indent=1)
-                os.fsync(file.fileno())
-            new.replace(self.state_dir / "state.json")
-        return after
 
 
 def demo_cluster(base_dir: Path) -> Cluster:

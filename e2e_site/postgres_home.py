@@ -65,6 +65,10 @@ class Home:
             if not self.programs.exists():
                 _copy_programs(self.installed, self.programs, self.user)
 
+    def free_mb(self) -> int:
+        existing = next(path for path in (self.directory, *self.directory.parents) if path.exists())
+        return shutil.disk_usage(existing).free // 2**20
+
     def write(self, path: Path, text: str) -> None:
         """Replace the file at `path` by `text`, readable by the server's user alone."""
         new = path.with_name(path.name + ".new")

@@ -1,8 +1,11 @@
 """A running PostgreSQL as the operating system sees it: its processes and its port."""
 
+import os
 import random
+import signal
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +46,22 @@ def settled_postmaster(data: Path, timeout: float) -> Postmaster | None:
     while (server := postmaster(data)) is not None and not server.ready and time.monotonic() < deadline:
         time.sleep(0.05)
     return server
+
+
+def stop_postmaster(data: Path, timeout: float) -> None:
+    """Stop the server on `data`, ending its sessions; TimeoutError when it does not end in time.
+
+    ``pg_ctl stop`` would wait in vain for a server that is killed meanwhile and whose parent does not collect it.
+    """
+    server = postmaster(data)
+    if server is not None:
+        with suppress(ProcessLookupError):
+            os.kill(server.pid, signal.SIGINT)
+    deadline = time.monotonic() + timeout
+    while postmaster(data) is not None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"PostgreSQL on {data} does not stop.")
+        time.sleep(0.02)
 
 
 def end_orphans(data: Path) -> None:

@@ -1,0 +1,136 @@
+"""``manage.py demo``: the whole site from one command; ``bin/demo`` calls it after ``bin/setup``."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections, transaction
+
+from commands.behaviors import Behavior, BehaviorType
+from commands.bus import send_test_command
+from commands.checks import problems
+from commands.models import Worker
+from e2e_site.address import Address
+from e2e_site.embedded import EmbeddedError, demo_cluster
+from e2e_site.flyway_files import FlywayError
+from e2e_site.pgmq import PgmqError
+from e2e_site.setup_database import SetupError, one_line, set_up
+from e2e_site.supervisor import Keeper, Program, Stopped, Supervisor, SupervisorError
+
+WORKER_GRACE_S = 30
+WEB_GRACE_S = 10
+# One command of each behavior; together they take a few seconds with the default settings.
+SAMPLES = (
+    Behavior(type=BehaviorType.SUCCESS),
+    Behavior(type=BehaviorType.FAIL_PERMANENT),
+    Behavior(type=BehaviorType.FAIL_TRANSIENT),
+    Behavior(type=BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED, transient_failures=2),
+    Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=3000),
+)
+
+
+class Command(BaseCommand):
+    help = "Start database, web server and one worker, and keep them running until Ctrl-C."
+    requires_system_checks: list[str] = []  # those that matter are called below, and refuse
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--empty", action="store_true", help="send no commands on the first start")
+
+    def handle(self, *, empty: bool, **options: Any) -> None:
+        address = Address.of(os.environ)
+        # Stopped in this order: nothing new is sent while the worker drains but what people send.
+        worker = Program("worker", _manage("runworker", f"--grace={WORKER_GRACE_S}"), grace=WORKER_GRACE_S + 5)
+        web = Program("web server", _gunicorn(address), grace=WEB_GRACE_S + 5)
+        supervisor = Supervisor([worker, web], say=self.say)
+        with supervisor.listening():
+            try:
+                self.prepare(samples=not empty)
+                self.say("Starting the worker.")
+                supervisor.start(worker, lambda: Worker.objects.live().filter(pid=worker.pid).exists())
+                self.say(f"Starting the web server on {address.bind}.")
+                supervisor.start(web, address.answers)
+                self.say_where(address)
+                connections.close_all()
+                supervisor.keep(self.database_keeper())
+            except Stopped:
+                pass
+            except SupervisorError as exc:
+                raise CommandError(str(exc)) from exc
+            finally:
+                connections.close_all()
+                supervisor.stop()
+                self.stop_database()
+
+    def say(self, line: str) -> None:
+        with suppress(OSError):  # the terminal may be gone; stopping goes on
+            self.stdout.write(line)
+            self.stdout.flush()
+
+    def prepare(self, *, samples: bool) -> None:
+        """Make the database ready; on its first start with an `admin`, and with one command of each behavior."""
+        self.say("Preparing the database.")
+        try:
+            set_up(self.say)
+        except (SetupError, PgmqError, FlywayError) as exc:
+            raise CommandError(str(exc)) from exc
+        except psycopg.Error as exc:
+            raise CommandError(f"The database cannot be used: {one_line(exc)}") from exc
+        if found := problems():
+            raise CommandError(" ".join(f"{problem.msg} {problem.hint}" for problem in found))
+        with transaction.atomic():
+            if User.objects.filter(username="admin").exists():
+                return
+            User.objects.create_superuser("admin", password=demo_cluster(settings.BASE_DIR).admin_password())
+            if samples:
+                for behavior in SAMPLES:
+                    send_test_command(behavior)
+                self.say("Sent one command of each behavior.")
+
+    def say_where(self, address: Address) -> None:
+        password = demo_cluster(settings.BASE_DIR).admin_password()
+        ours = User.objects.get(username="admin").check_password(password)
+        self.say(f"\n  {address.url}\n  login: admin, password: {password if ours else 'as you set it'}\n")
+        self.say("Ctrl-C stops everything.")
+
+    def database_keeper(self) -> Keeper | None:
+        """Keeps the embedded database; another one is kept by whoever runs it."""
+        if not settings.EMBEDDED:
+            return None
+        cluster = demo_cluster(settings.BASE_DIR)
+
+        def start() -> None:
+            try:
+                cluster.ensure_running(self.say)
+            except EmbeddedError as exc:
+                self.say(str(exc))
+
+        return Keeper(name="database", is_up=cluster.is_running, start=start)
+
+    def stop_database(self) -> None:
+        """Stop the embedded database unless somebody else works with it."""
+        cluster = demo_cluster(settings.BASE_DIR)
+        if not settings.EMBEDDED or not cluster.is_running():
+            return
+        if clients := cluster.clients(settle=2):
+            self.say(f"The database keeps running for {clients} other connections; manage.py embeddedpg stop ends it.")
+        else:
+            self.say("Stopping the database.")
+            cluster.stop()
+
+
+def _manage(*arguments: str) -> list[str]:
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
+
+
+def _gunicorn(address: Address) -> list[str]:
+    options = ["--worker-class=gthread", "--workers=2", "--threads=4", f"--graceful-timeout={WEB_GRACE_S}"]
+    return [
+        *(sys.executable, "-m", "gunicorn", "e2e_site.wsgi", f"--bind={address.bind}", f"--chdir={settings.BASE_DIR}"),
+        *(*options, "--log-level=warning", "--no-control-socket"),
+    ]
