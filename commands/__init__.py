@@ -8,8 +8,10 @@ Modules in the order in which the data flows::
     fields      JSON columns and form fields that check both
     forms       what a person may type
     bus         sending, in one transaction with the test_command row
-    worker      taking messages, performing them, writing outcomes (engines: worker_set, worker_library)
-    handlers    what performs one attempt
+    worker      one worker process (worker_state: what its parts share; worker_listener: notifications)
+    engine_set  takes messages, performs them, writes outcomes; engine_library: the library's Worker, to compare
+    attempts    one attempt, from the message that began it to the outcome that ends it
+    handlers    what performs it
     models      unmanaged models over Flyway's tables
     queries     named SQL for the pages
     views       pages and their live fragments
