@@ -6,6 +6,7 @@ timeline all read it. Icons are names in ``_icons.html``, tones are classes in `
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 
@@ -88,7 +89,7 @@ def duration(milliseconds: float) -> str:
     if milliseconds < 60_000:
         return f"{milliseconds / 1000:.2f}".rstrip("0").rstrip(".") + " s"
     seconds = round(milliseconds / 1000)
-    for (large, name), (small, lesser) in zip(_UNITS, _UNITS[1:], strict=False):
+    for (large, name), (small, lesser) in pairwise(_UNITS):
         if seconds >= large:
             rest = seconds % large // small
             return f"{seconds // large} {name}" + (f" {rest} {lesser}" if rest else "")

@@ -69,8 +69,8 @@ def outlook(kind: BehaviorType, *, max_attempts: int, lease_s: int, delays_ms: l
                 does="Works for its execution time, which is meant to be longer than the lease, then succeeds.",
                 status="COMPLETED",
                 attempts=f"up to {limit}",
-                why=f"An execution time above the lease of {lease} is delivered again, beside the first attempt. The "
-                f"first success counts, the others are late. Above {duration(max_attempts * lease_s * 1000)} it goes to the TSQ.",
+                why=f"Above the lease of {lease} it is delivered again, beside the first attempt. The first success "
+                f"counts, the others are late. Above {duration(max_attempts * lease_s * 1000)} it goes to the TSQ.",
             )
         case _:
             assert_never(kind)

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.db import connection
@@ -22,9 +22,8 @@ SILENT_WORKERS_SHOWN = timedelta(minutes=10)
 Row = dict[str, Any]
 
 _JSONB = 3802  # PostgreSQL's type number; Django hands jsonb out as text
-_QUERIES = dict(
-    re.findall(r"^-- name: (\w+)\n(.*?;)$", Path(__file__).with_suffix(".sql").read_text("utf-8"), re.DOTALL | re.MULTILINE)
-)
+_TEXT = Path(__file__).with_suffix(".sql").read_text("utf-8")
+_QUERIES = dict(re.findall(r"^-- name: (\w+)\n(.*?;)$", _TEXT, re.DOTALL | re.MULTILINE))
 
 
 def rows(name: str, **parameters: Any) -> list[Row]:
@@ -32,10 +31,12 @@ def rows(name: str, **parameters: Any) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(_QUERIES[name], parameters)
         columns = [(column.name, column.type_code == _JSONB) for column in cursor.description]
-        return [
-            {key: json.loads(value) if is_json and value is not None else value for (key, is_json), value in zip(columns, row, strict=True)}
-            for row in cursor.fetchall()
-        ]
+        return [dict(map(_named, columns, row)) for row in cursor.fetchall()]
+
+
+def _named(column: tuple[str, bool], value: Any) -> tuple[str, Any]:
+    name, is_json = column
+    return name, json.loads(value) if is_json and value is not None else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +56,11 @@ def status_counts(limit: int = COUNT_LIMIT) -> StatusCounts:
     """Exact up to ``limit`` each, whatever the tables hold beyond."""
     (row,) = rows("status_counts", limit=limit + 1)
     counted = {name: _counted(row[name], limit) for name in ("parked", "failed", "canceled", "rejected")}
-    queue_is_longer = row["looked_at"] > limit
-    waiting = {name: Count(min(row[name], limit), "+" if queue_is_longer else "") for name in ("pending", "in_progress")}
+    mark: Literal["", "+"] = "+" if row["looked_at"] > limit else ""  # the queue is longer than what was looked at
     return StatusCounts(
         by_status={
-            Status.PENDING: waiting["pending"],
-            Status.IN_PROGRESS: waiting["in_progress"],
+            Status.PENDING: Count(min(row["pending"], limit), mark),
+            Status.IN_PROGRESS: Count(min(row["in_progress"], limit), mark),
             Status.COMPLETED: _completed(row, limit),
             Status.FAILED: counted["failed"],
             Status.CANCELED: counted["canceled"],

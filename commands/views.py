@@ -33,7 +33,7 @@ def dashboard_live(request: HttpRequest) -> HttpResponse:
 
 
 def dashboard_context() -> dict[str, Any]:
-    """``counts``, ``workers`` (and how many are ``alive``), ``settings_version``, newest ``events`` and ``rejected``."""
+    """``counts``; ``workers``, ``alive`` of them; ``settings_version``; the newest ``events`` and ``rejected``."""
     counts = queries.status_counts()
     workers = queries.workers()
     return {
@@ -58,8 +58,6 @@ def send(request: HttpRequest) -> HttpResponse:
         return redirect("commands:detail", sent.command_id)
     chosen = form["type"].value() or BehaviorType.SUCCESS.value
     return render(request, "commands/send.html", {"form": form, "chosen": chosen, "outlooks": outlooks()})
-
-
 
 
 def outlooks() -> list[Outlook]:

@@ -30,7 +30,9 @@ class ReadAccessMiddleware(LoginRequiredMiddleware):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Callable[..., Any]) -> HttpResponseBase:
+    def handle_no_permission(  # type: ignore[override]  # the middleware's caller takes any response
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponseBase:
         # A redirect would put the login form into the middle of the page that asked for a fragment.
         if request.headers.get("HX-Request"):
             current = request.headers.get("HX-Current-URL", "/")
@@ -39,11 +41,11 @@ class ReadAccessMiddleware(LoginRequiredMiddleware):
 
 
 def permission_needed(permission: str, purpose: str) -> Callable[[View[P]], View[P]]:
-    """Allow a view to users with ``permission`` ("app.codename"); ``purpose`` completes "You need … to" on the 403 page."""
+    """Allow a view to users with ``permission`` ("app.codename"); ``purpose`` ends the 403 page's "You need … to"."""
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path(), reverse("login"))
             if not request.user.has_perm(permission):

@@ -28,7 +28,9 @@ def server_time() -> str:
 
 
 @register.inclusion_tag("_nav_item.html", takes_context=True)
-def nav_item(context: template.Context, view_name: str, label: str, symbol: str, section: str = "") -> dict[str, object]:
+def nav_item(
+    context: template.Context, view_name: str, label: str, symbol: str, section: str = ""
+) -> dict[str, object]:
     """One entry of the sidebar; current on its own page, and on every page whose path begins with ``section``."""
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
