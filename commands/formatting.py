@@ -84,9 +84,9 @@ def relative(seconds: float) -> str:
 
 def duration(milliseconds: float) -> str:
     """A length of time in its two largest units: "0 ms", "1.5 s", "2 min 5 s", "1 h 1 min"."""
-    if milliseconds < 1000:
+    if round(milliseconds) < 1000:
         return f"{round(milliseconds)} ms"
-    if milliseconds < 60_000:
+    if milliseconds < 59_995:  # above it would be rounded to 60 s
         return f"{milliseconds / 1000:.2f}".rstrip("0").rstrip(".") + " s"
     seconds = round(milliseconds / 1000)
     for (large, name), (small, lesser) in pairwise(_UNITS):
