@@ -43,7 +43,10 @@ class HandBus:
     ) -> UUID:
         """Send a command as the library does; `row=False` leaves its test_command row out."""
         command_id = uuid4()
-        message = {"domain": "test", "command_type": "TestCommand", "command_id": str(command_id), "data": {}}
+        message: Json = {
+            "domain": "test", "command_type": "TestCommand", "command_id": str(command_id), "data": {},
+            "correlation_id": None, "reply_to": reply or None,
+        }  # fmt: skip
         with self.conn.transaction():
             if row:
                 self.conn.execute(

@@ -1,0 +1,103 @@
+"""Each behavior through a running worker, with both engines.
+
+Where engine ``library`` does otherwise than ``set``, `Engine` says how: its known deviations.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+
+from tests.bus import Json
+from tests.e2e.conftest import StartWorker
+from tests.e2e.workers import COMPLETED, PARKED, LiveBus
+
+SUCCESS = {"status": "success"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    name: str
+    own_max_attempts: int  # attempts of a command sent with max_attempts 5 where the settings say 3
+    backoff_s: float  # least time between a failure and its retry, where the settings say 50 ms
+    counts_unhandled: int  # test_command.attempts after 3 attempts for which there is no handler
+
+
+ENGINES = [
+    Engine(name="set", own_max_attempts=5, backoff_s=0.05, counts_unhandled=3),
+    Engine(name="library", own_max_attempts=3, backoff_s=1, counts_unhandled=0),
+]
+
+
+@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+def engine(request: pytest.FixtureRequest, bus: LiveBus, start_worker: StartWorker) -> Engine:
+    """The engine of the worker that runs."""
+    bus.settings(base_delay_ms=50, max_delay_ms=50, poll_interval=0.2, concurrency=20)
+    chosen: Engine = request.param
+    start_worker("--engine", chosen.name)
+    return chosen
+
+
+def test_each_command_ends_as_its_behavior_says(engine: Engine, bus: LiveBus) -> None:
+    success = bus.send({"type": "success"})
+    slow = bus.timeout(300)
+    permanent = bus.send({"type": "fail_permanent", "error_code": "NO_FUNDS", "error_message": "Nothing left"})
+    transient = bus.send({"type": "fail_transient"})
+    recovers = bus.send({"type": "fail_transient_then_succeed", "transient_failures": 2})
+    silent = bus.send({"type": "success"}, reply="")
+    rowless = bus.send(row=False)
+    invalid = bus.send({"type": "fly"})
+    bus.wait_for_status(COMPLETED, [success, slow, recovers, silent])
+    bus.wait_for_status(PARKED, [permanent, transient, rowless, invalid])
+
+    expect_completed(bus, success, word="SRC", result=SUCCESS)
+    expect_completed(bus, slow, word="SRC", result=SUCCESS)
+    expect_completed(bus, recovers, word="SRFRFRC", result={"status": "success", "attempts": 3})
+    expect_parked(bus, permanent, word="SRT", error=("PERMANENT", "NO_FUNDS", "Nothing left"))
+    expect_parked(bus, transient, word="SRFRFRT", error=("TRANSIENT", "TRANSIENT", "Simulated transient failure"))
+    assert bus.events(transient)[-1]["details_json"]["reason"] == "EXHAUSTED"
+    assert (bus.word(silent), bus.replies_to(silent)) == ("SRC", [])
+    assert (bus.word(rowless), bus.command(rowless)["last_error_code"]) == ("SRT", "TEST_COMMAND_NOT_FOUND")
+    assert (bus.word(invalid), bus.command(invalid)["last_error_code"]) == ("SRT", "INVALID_BEHAVIOR")
+    assert bus.queued() == []
+    assert len(bus.archived()) == 4
+
+
+def expect_completed(bus: LiveBus, command_id: UUID, *, word: str, result: Json) -> None:
+    assert bus.word(command_id) == word
+    command, row = bus.command(command_id), bus.test_command(command_id)
+    assert command["attempts"] == row["attempts"] == word.count("R")
+    assert row["result"] == result
+    assert row["processed_at"] is not None
+    (reply,) = bus.replies_to(command_id)
+    assert (reply["outcome"], reply["result"]) == ("SUCCESS", result)
+
+
+def expect_parked(bus: LiveBus, command_id: UUID, *, word: str, error: tuple[str, str, str]) -> None:
+    assert bus.word(command_id) == word
+    command, row = bus.command(command_id), bus.test_command(command_id)
+    assert command["attempts"] == row["attempts"] == word.count("R")
+    assert (command["last_error_type"], command["last_error_code"], command["last_error_msg"]) == error
+    assert (row["result"], row["processed_at"], bus.replies_to(command_id)) == (None, None, [])
+
+
+def test_retries_follow_the_settings_and_the_commands_own_limit(engine: Engine, bus: LiveBus) -> None:
+    transient = bus.send({"type": "fail_transient"}, max_attempts=5)
+    bus.wait_for_status(PARKED, [transient])
+    assert bus.word(transient) == "S" + "RF" * (engine.own_max_attempts - 1) + "RT"
+    times = [event["ts"] for event in bus.events(transient)[2:-1]]  # failed, received, failed, received, …
+    for failed, received in zip(times[::2], times[1::2], strict=True):
+        assert (received - failed).total_seconds() >= engine.backoff_s
+
+
+def test_a_type_without_a_handler_is_parked_after_its_attempts(engine: Engine, bus: LiveBus) -> None:
+    with bus.conn.transaction():
+        unknown = bus.send({"type": "success"})
+        bus.conn.execute("UPDATE commandbus.command SET command_type = 'Unknown' WHERE command_id = %s", [unknown])
+        bus.conn.execute(
+            "UPDATE pgmq.q_test__commands SET message = jsonb_set(message, '{command_type}', '\"Unknown\"')"
+        )
+    bus.wait_for_status(PARKED, [unknown])
+    assert bus.word(unknown) == "SRFRFRT"
+    assert bus.command(unknown)["last_error_code"] == "HandlerNotFoundError"
+    assert bus.test_command(unknown)["attempts"] == engine.counts_unhandled
