@@ -4,6 +4,7 @@
 nothing and writes nothing.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,9 @@ def _database() -> dict[str, Any]:
         config = embedded.demo_cluster(BASE_DIR).database_settings()
     else:
         try:
-            config = environ.Env.db_url_config(DATABASE_URL)
+            with warnings.catch_warnings():  # a warning here would only come before the error below
+                warnings.simplefilter("ignore")
+                config = environ.Env.db_url_config(DATABASE_URL)
         except Exception as exc:
             raise ImproperlyConfigured(
                 "DATABASE_URL cannot be read; expected postgres://user:password@host:port/name."
