@@ -131,7 +131,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# --- The application ---------------------------------------------------------------------------------------------------
+# --- The application -------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "e2e_site",  # before the admin: its templates dress the admin too
