@@ -1,0 +1,207 @@
+"""Who may open what: every URL of the site by anonymous, user, admin, with reading open and closed."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from pytest_django.fixtures import Settings
+
+from commands.behaviors import Behavior, BehaviorType
+from commands.bus import send_test_command
+from commands.models import TestCommand
+
+pytestmark = pytest.mark.django_db
+
+READ = {"anonymous": 200, "user": 200, "admin": 200}
+# Every URL pattern that is not the admin's, and what a GET of it answers where reading is open.
+PAGES: dict[str, dict[str, int]] = {
+    "": READ,
+    "live/": READ,
+    "send/": {"anonymous": 302, "user": 403, "admin": 200},
+    "commands/<uuid:command_id>/": READ,
+    "commands/<uuid:command_id>/live/": READ,
+    "settings/": {"anonymous": 302, "user": 302, "admin": 302},
+    "login/": {"anonymous": 200, "user": 302, "admin": 302},
+    "logout/": {"anonymous": 405, "user": 405, "admin": 405},
+}
+ADMIN_PAGES = (
+    "/admin/",
+    "/admin/settings_app/configuration/1/change/",
+    "/admin/auth/user/",
+    "/admin/commands/command/",
+)
+READ_PAGES = [page for page, answers in PAGES.items() if answers is READ]
+
+
+@pytest.fixture
+def command_id() -> UUID:
+    return send_test_command(Behavior(type=BehaviorType.SUCCESS)).command_id
+
+
+@pytest.fixture
+def visitor() -> Callable[[str], Client]:
+    """The client of an "anonymous", of a "user" without any permission, or of an "admin"."""
+
+    def client(who: str) -> Client:
+        client = Client()
+        if who != "anonymous":
+            client.force_login(User.objects.create(username=who, is_staff=who == "admin", is_superuser=who == "admin"))
+        return client
+
+    return client
+
+
+def _address(page: str, command_id: UUID) -> str:
+    return "/" + page.replace("<uuid:command_id>", str(command_id))
+
+
+def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    for entry in resolver.url_patterns:
+        path = prefix + str(entry.pattern)
+        if isinstance(entry, URLPattern):
+            yield path
+        elif entry.app_name != "admin":
+            yield from _patterns(entry, path)
+
+
+def test_the_table_of_this_test_names_every_url() -> None:
+    assert set(PAGES) == set(_patterns(get_resolver()))
+
+
+@pytest.mark.parametrize("who", ["anonymous", "user", "admin"])
+@pytest.mark.parametrize("page", PAGES)
+def test_where_reading_is_open_each_visitor_gets_what_is_theirs(
+    page: str, who: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
+) -> None:
+    settings.PUBLIC_READ = True
+    response = visitor(who).get(_address(page, command_id))
+    assert response.status_code == PAGES[page][who]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "login/"])
+def test_where_reading_is_closed_an_anonymous_visitor_is_sent_to_the_login_page_and_back(
+    page: str, command_id: UUID, settings: Settings
+) -> None:
+    settings.PUBLIC_READ = False
+    address = _address(page, command_id)
+    response = Client().get(address)
+    assert (response.status_code, response["Location"]) == (302, f"/login/?next={address}")
+
+
+@pytest.mark.parametrize("page", READ_PAGES)
+def test_where_reading_is_closed_whoever_is_logged_in_reads(
+    page: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
+) -> None:
+    settings.PUBLIC_READ = False
+    assert visitor("user").get(_address(page, command_id)).status_code == 200
+
+
+@pytest.mark.parametrize("page", ADMIN_PAGES)
+def test_the_admin_is_for_staff_only(page: str, visitor: Callable[[str], Client], settings: Settings) -> None:
+    settings.PUBLIC_READ = True
+    for who in ("anonymous", "user"):
+        response = visitor(who).get(page)
+        assert (response.status_code, urlsplit(response["Location"]).path) == (302, "/admin/login/")
+    assert visitor("admin").get(page).status_code == 200
+
+
+@pytest.mark.parametrize("page", READ_PAGES)
+def test_a_page_for_reading_takes_no_post(
+    page: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
+) -> None:
+    settings.PUBLIC_READ = True
+    address = _address(page, command_id)
+    assert Client().post(address)["Location"] == f"/login/?next={address}"
+    assert visitor("admin").post(address).status_code == 405
+
+
+def test_an_anonymous_post_sends_nothing(settings: Settings) -> None:
+    settings.PUBLIC_READ = True
+    response = Client().post("/send/", {"type": "success"})
+    assert response["Location"] == "/login/?next=/send/"
+    assert not TestCommand.objects.exists()
+
+
+def test_a_user_without_the_permission_sends_nothing_and_reads_which_one_is_missing(
+    visitor: Callable[[str], Client],
+) -> None:
+    client = visitor("user")
+    for response in (client.get("/send/"), client.post("/send/", {"type": "success"})):
+        assert response.status_code == 403
+        assert "You need the permission commands.add_testcommand to send commands." in response.text
+    assert not TestCommand.objects.exists()
+
+
+def test_the_permission_alone_is_enough_to_send(visitor: Callable[[str], Client]) -> None:
+    client = visitor("user")
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="add_testcommand"))
+    assert client.post("/send/", {"type": "success"}).status_code == 302
+    assert TestCommand.objects.count() == 1
+
+
+def test_a_post_without_the_token_of_its_form_sends_nothing() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(User.objects.create(username="admin", is_staff=True, is_superuser=True))
+    response = client.post("/send/", {"type": "success"})
+    assert response.status_code == 403
+    assert "This form is out of date" in response.text
+    assert not TestCommand.objects.exists()
+
+
+def test_a_fragment_asked_for_after_the_session_ended_moves_the_whole_page_to_the_login(settings: Settings) -> None:
+    settings.PUBLIC_READ = False
+    response = Client().get("/live/", headers={"HX-Request": "true", "HX-Current-URL": "http://testserver/?a=1"})
+    assert response.status_code == 200
+    assert not response.content
+    assert response["HX-Redirect"].startswith("/login/?next=")
+
+
+def test_the_login_page_leads_back_and_logging_out_ends_the_session() -> None:
+    User.objects.create_user("ada", password="secret")
+    client = Client()
+    response = client.post("/login/", {"username": "ada", "password": "secret", "next": "/send/"})
+    assert response["Location"] == "/send/"
+    assert client.post("/logout/")["Location"] == "/"
+    assert "_auth_user_id" not in client.session
+
+
+def test_a_wrong_password_is_said_and_the_name_is_kept() -> None:
+    response = Client().post("/login/", {"username": "ada", "password": "wrong"})
+    assert "Please enter a correct username and password" in response.text
+    assert 'value="ada"' in response.text
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ADMIN_PAGES, "nowhere/"])
+def test_no_page_needs_more_than_its_strict_policy_allows(
+    page: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
+) -> None:
+    settings.PUBLIC_READ = True
+    for who in ("anonymous", "admin"):
+        response = visitor(who).get(page if page.startswith("/") else _address(page, command_id))
+        policy = response["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert not re.findall(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", response.text)
+
+
+def test_the_menu_names_three_pages_and_marks_the_one_that_is_open(
+    visitor: Callable[[str], Client], settings: Settings
+) -> None:
+    settings.PUBLIC_READ = True
+    client = visitor("admin")
+    opened: dict[str, Any] = {"/": "Dashboard", "/send/": "Send command", ADMIN_PAGES[1]: "Settings"}
+    for address, label in opened.items():
+        menu = re.search(r'<nav id="sidebar".*?</nav>', client.get(address).text, re.DOTALL)
+        assert menu is not None
+        entries = re.findall(
+            r'<a href="[^"]+" class="nav-item"( aria-current="page")?>.*?<span>(.*?)</span>', menu[0], re.DOTALL
+        )
+        assert [name for _, name in entries] == ["Dashboard", "Send command", "Settings"]
+        assert [name for current, name in entries if current] == [label]
