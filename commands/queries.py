@@ -46,11 +46,6 @@ class StatusCounts:
     by_status: dict[Status, Count]
     rejected: Count
 
-    @property
-    def never_any(self) -> bool:
-        """Nothing was ever sent."""
-        return not any(count.value for count in (*self.by_status.values(), self.rejected))
-
 
 def status_counts(limit: int = COUNT_LIMIT) -> StatusCounts:
     """Exact up to ``limit`` each, whatever the tables hold beyond."""
