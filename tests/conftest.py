@@ -1,5 +1,6 @@
 """Fixtures of all tests, and the marker that each directory gives."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -90,3 +91,16 @@ def throwaway_cluster() -> Iterator[Callable[[], Cluster]]:
     yield make
     for made in clusters:
         made.remove()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 100 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(disk)]
+    mount = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mount.returncode:
+        pytest.skip(f"needs a right to mount: {mount.stderr}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

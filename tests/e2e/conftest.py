@@ -1,11 +1,14 @@
 """Fixtures of tests that watch programs from outside."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from tests.conftest import StartManage
+from tests.e2e.checkouts import Checkout
+from tests.e2e.proxy import Proxy, proxy_before
 from tests.e2e.workers import LiveBus, Worker
 
 
@@ -31,3 +34,18 @@ def start_worker(start_manage: StartManage) -> StartWorker:
         return worker
 
     return start
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    """A set-up copy of this checkout, with a demo database of its own."""
+    made = Checkout(tmp_path / "checkout")
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def proxy(committed: str) -> Iterator[Proxy]:
+    """A network before the test database, for a worker that is given its ``url``."""
+    with proxy_before(committed) as running:
+        yield running

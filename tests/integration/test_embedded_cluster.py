@@ -6,7 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -62,19 +62,6 @@ def kill(cluster: Cluster) -> None:
     process = main_process(cluster)
     process.kill()
     wait_until(lambda: not cluster.is_running(), message="Death of the server")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    mount = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mount.returncode:
-        pytest.skip(f"needs a right to mount: {mount.stderr}")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 class TestBeforeTheFirstStart:
@@ -243,5 +230,5 @@ class TestSurviving:
         cluster = Cluster(name="full", state_dir=small_disk / "state", checkout=small_disk)
         with pytest.raises(EmbeddedError) as caught:
             cluster.ensure_running(quiet)
-        assert str(caught.value).startswith("disk full: 1 MB free")
+        assert str(caught.value).startswith("disk full: ")
         assert "\n" not in str(caught.value)

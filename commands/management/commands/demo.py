@@ -118,7 +118,7 @@ class Command(BaseCommand):
         if not settings.EMBEDDED or not cluster.is_running():
             return
         if clients := cluster.clients(settle=2):
-            self.say(f"The database keeps running for {clients} other connections; manage.py embeddedpg stop ends it.")
+            self.say(f"Other clients are connected ({clients}): the database stays. manage.py embeddedpg stop ends it.")
         else:
             self.say("Stopping the database.")
             cluster.stop()

@@ -1,0 +1,101 @@
+"""Copies of the checkout, below a directory of mode 0700, in which the tests run bin/setup and bin/demo."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import psycopg
+
+from e2e_site import postgres_home
+from e2e_site.embedded import Cluster, demo_cluster
+from tests.cluster import CHECKOUT
+from tests.processes import Program
+
+_LEFT_OUT = (".git", ".venv", ".data", ".*_cache", "__pycache__", "node_modules", "bench", "docs", "tests")
+_NODE_MODULES = "e2e_site/theme/static_src/node_modules"
+# Whoever asks a package registry is refused at once.
+NO_NETWORK = {
+    "PIP_CONFIG_FILE": "/dev/null",
+    "PIP_INDEX_URL": "http://127.0.0.1:1/simple",
+    "npm_config_registry": "http://127.0.0.1:1/",
+    "http_proxy": "http://127.0.0.1:1",
+    "https_proxy": "http://127.0.0.1:1",
+}
+
+
+class Checkout:
+    """A copy of the checkout that is set up: a .venv that borrows this one's packages, and all that bin/setup made."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._programs: list[Program] = []
+        shutil.copytree(CHECKOUT, directory, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        (directory / _NODE_MODULES).symlink_to(CHECKOUT / _NODE_MODULES)
+        venv = directory / ".venv"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+        packages = venv / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+        (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        for stamp in (CHECKOUT / ".venv").glob("stamp-*"):
+            shutil.copy(stamp, venv)
+        (venv / "stamp-venv").write_text(f"{directory}\n")
+
+    @property
+    def cluster(self) -> Cluster:
+        return demo_cluster(self.directory)
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """Little more than what any shell has."""
+        return {"HOME": os.environ["HOME"], "PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **changes}
+
+    def start(self, *command: str, **environment: str) -> Program:
+        log = self.directory.parent / f"{Path(command[0]).name}-{len(self._programs)}.log"
+        program = Program(command, log=log, env=self.environment(**environment), cwd=self.directory)
+        self._programs.append(program)
+        return program
+
+    def run(self, *command: str, **environment: str) -> Program:
+        """Start it and wait for its end."""
+        program = self.start(*command, **environment)
+        program.wait(60)
+        return program
+
+    def manage(self, *arguments: str) -> str:
+        """What ``manage.py <arguments>`` prints; it has to succeed."""
+        program = self.run(".venv/bin/python", "manage.py", *arguments)
+        assert program.returncode == 0, program.output
+        return program.output
+
+    def send(self, count: int = 1, **behavior: object) -> None:
+        """Send commands of one behavior; they are acknowledged when this returns."""
+        self.manage(
+            "shell",
+            "--command",
+            "from commands.behaviors import Behavior\n"
+            "from commands.bus import send_test_command\n"
+            f"for number in range({count}): send_test_command(Behavior.from_json({behavior!r}))",
+        )
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.cluster.url(), autocommit=True) as conn:
+            return conn.execute(sql).fetchall()
+
+    def remove(self) -> None:
+        """End its programs, and delete what PostgreSQL keeps for it."""
+        for program in self._programs:
+            program.kill()
+        cluster = self.cluster
+        cluster.stop()
+        if os.geteuid() == 0:
+            place = postgres_home.home(
+                name=cluster.name, state_dir=cluster.state_dir, major=cluster.major, checkout=cluster.checkout
+            )
+            shutil.rmtree(place.directory.parent, ignore_errors=True)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

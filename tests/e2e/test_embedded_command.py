@@ -1,0 +1,75 @@
+"""The embedded PostgreSQL as the site's programs use it, in a checkout below a directory of mode 0700."""
+
+import os
+import pwd
+import signal
+import stat
+from pathlib import Path
+
+import psycopg
+
+from e2e_site.postgres_home import SERVER_USER
+from tests.e2e.checkouts import Checkout
+from tests.waiting import wait_until
+
+PYTHON = ".venv/bin/python"
+
+
+def modes_above(directory: Path) -> dict[Path, int]:
+    return {parent: stat.S_IMODE(parent.stat().st_mode) for parent in (directory, *directory.parents)}
+
+
+def test_below_a_directory_of_mode_0700_it_runs_and_changes_no_directorys_mode(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    checkout = Checkout(private / "checkout")
+    try:
+        before = modes_above(checkout.directory)
+        checkout.manage("embeddedpg", "start")
+        ((data,),) = checkout.query("SHOW data_directory")
+        assert modes_above(checkout.directory) == before
+        owner = pwd.getpwuid(Path(str(data)).stat().st_uid).pw_name
+        if os.geteuid() == 0:
+            assert owner == SERVER_USER
+            assert str(data).startswith("/var/lib/commandbus-e2e/")
+        else:
+            assert str(data).startswith(str(checkout.directory / ".data"))
+    finally:
+        checkout.remove()
+
+
+def test_it_is_started_stopped_and_shown_by_hand(checkout: Checkout) -> None:
+    assert checkout.manage("embeddedpg", "status") == "Not running.\n"
+    started = checkout.manage("embeddedpg", "start")
+    assert f"Started on 127.0.0.1:{checkout.cluster.port}." in started
+    assert checkout.manage("embeddedpg", "start") == f"Running on 127.0.0.1:{checkout.cluster.port}.\n"
+    assert "0 client connections" in checkout.manage("embeddedpg", "status")
+    with psycopg.connect(checkout.manage("embeddedpg", "url").strip()) as conn:
+        assert conn.execute("SELECT current_database()").fetchone() == ("commandbus_e2e",)
+    assert checkout.manage("embeddedpg", "stop") == "Stopped.\n"
+    assert checkout.manage("embeddedpg", "stop") == "Not running.\n"
+
+
+def test_reading_the_settings_starts_and_writes_nothing(checkout: Checkout) -> None:
+    checkout.run(PYTHON, "-c", "import e2e_site.wsgi")
+    checkout.manage("help", "runworker")
+    checkout.manage("runworker", "--help")
+    assert not checkout.directory.joinpath(".data").exists()
+
+
+def test_a_command_that_needs_it_starts_it_and_it_outlives_the_command(checkout: Checkout) -> None:
+    checkout.manage("setup")
+    assert checkout.cluster.is_running()
+    checkout.cluster.stop()
+    shell = checkout.start(PYTHON, "manage.py", "shell", "--command", "import time; print('here'); time.sleep(600)")
+    shell.wait_for_output("here")
+    assert checkout.cluster.is_running()
+    os.killpg(shell.pid, signal.SIGINT)  # as Ctrl-C in a terminal
+    wait_until(lambda: shell.returncode is not None, message="End of the shell")
+    assert checkout.query("SELECT count(*) FROM public.e2e_config") == [(1,)]
+
+
+def test_with_a_database_url_it_is_left_alone(checkout: Checkout, database_url: str) -> None:
+    program = checkout.run(PYTHON, "manage.py", "showmigrations", DATABASE_URL=database_url, SECRET_KEY="x" * 50)
+    assert program.returncode == 0, program.output
+    assert not checkout.directory.joinpath(".data").exists()
