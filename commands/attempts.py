@@ -6,7 +6,6 @@ receive, handler and finish.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from commandbus import (
 )
 
 from commands.handlers import AttemptContext
+from commands.payload import PayloadError, check_json
 from settings_app.backoff import backoff_ms
 
 if TYPE_CHECKING:
@@ -120,13 +120,17 @@ async def perform(registry: HandlerRegistry, attempt: Attempt) -> Outcome:
     """Run the handler of one attempt. Whatever it raises becomes an outcome; only cancellation passes through."""
     try:
         result = await registry.dispatch(attempt.context.command, attempt.context)
-        json.dumps(result)  # what cannot be stored is the handler's mistake, found here and not in a batch of others
+        check_json(result, "result")  # what cannot be stored is found here, not in a batch of others
     except TransientCommandError as exc:
         return _failure(attempt, OutcomeKind.TRANSIENT, exc)
     except PermanentCommandError as exc:
         return _failure(attempt, OutcomeKind.PERMANENT, exc)
     except BusinessRuleException as exc:
         return _failure(attempt, OutcomeKind.BUSINESS_RULE, exc)
+    except PayloadError as exc:
+        return Outcome(
+            attempt=attempt, kind=OutcomeKind.TRANSIENT, error_code="INVALID_RESULT", error_msg=str(exc)[:1000]
+        )
     except Exception as exc:
         logger.exception(
             "handler raised",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from commandbus import DuplicateCommandError
 from commandbus.sync import SyncCommandBus
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from psycopg.errors import UniqueViolation
 
 from commands.models import TestCommand
 from commands.statuses import COMMAND_TYPE, DOMAIN, REPLY_QUEUE
@@ -28,10 +30,17 @@ def send_test_command(
     ``max_attempts`` is copied from the settings, so a later change of them does not touch this command. ``reply``
     asks for a reply in ``test__replies``. Raises the library's ``DuplicateCommandError`` for a known ``command_id``.
     """
+    command_id = command_id or uuid4()
+    try:
+        return _send(command_id, behavior, payload or {}, reply=reply)
+    except (IntegrityError, UniqueViolation) as exc:
+        # The library looks first and inserts then: of two sends at the same time, the second meets the constraint.
+        raise DuplicateCommandError(DOMAIN, str(command_id)) from exc
+
+
+def _send(command_id: UUID, behavior: Behavior, payload: dict[str, Any], *, reply: bool) -> TestCommand:
     with transaction.atomic():
-        row = TestCommand.objects.create(
-            command_id=command_id or uuid4(), payload=payload or {}, behavior=behavior.to_json()
-        )
+        row = TestCommand.objects.create(command_id=command_id, payload=payload, behavior=behavior.to_json())
         SyncCommandBus(pool=None).send(  # type: ignore[arg-type]  # not needed with `conn`
             domain=DOMAIN,
             command_type=COMMAND_TYPE,

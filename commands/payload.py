@@ -1,4 +1,4 @@
-"""What a payload may be: a JSON object of at most 64 KiB that PostgreSQL can store. Pure."""
+"""What a payload or a result may be: JSON of at most 64 KiB that PostgreSQL can store. Pure."""
 
 import json
 import math
@@ -9,7 +9,7 @@ MAX_DEPTH = 100
 
 
 class PayloadError(ValueError):
-    """Not JSON, or no payload; the text says why and what is allowed."""
+    """Not JSON, or not to be stored; the text says why and what is allowed."""
 
 
 def parse_json(text: str) -> Any:
@@ -28,46 +28,51 @@ def check_payload(value: object) -> None:
     """Raise `PayloadError` unless ``value`` can be a command's payload."""
     if not isinstance(value, dict):
         raise PayloadError(f"payload must be a JSON object, not {_kind(value)}.")
+    check_json(value, "payload")
+
+
+def check_json(value: object, name: str) -> None:
+    """Raise `PayloadError`, which calls it ``name``, unless ``value`` is JSON that can be stored."""
     waiting: list[tuple[object, int]] = [(value, 1)]
     while waiting:
         item, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            raise PayloadError(f"payload must not be nested deeper than {MAX_DEPTH} levels.")
+            raise PayloadError(f"{name} must not be nested deeper than {MAX_DEPTH} levels.")
         match item:
             case dict():
                 waiting.extend((key, depth + 1) for key in item)
                 waiting.extend((inner, depth + 1) for inner in item.values())
                 if not all(isinstance(key, str) for key in item):
-                    raise PayloadError("payload must have text for its keys.")
+                    raise PayloadError(f"{name} must have text for its keys.")
             case list():
                 waiting.extend((inner, depth + 1) for inner in item)
             case _:
-                _check_scalar(item)
-    _check_size(value)
+                _check_scalar(item, name)
+    _check_size(value, name)
 
 
-def _check_scalar(value: object) -> None:
+def _check_scalar(value: object, name: str) -> None:
     match value:
         case None | bool() | int():
             pass
         case float():
             if not math.isfinite(value):
-                raise PayloadError(f"payload must not hold {value}: JSON has no such number.")
+                raise PayloadError(f"{name} must not hold {value}: JSON has no such number.")
         case str():
             # PostgreSQL stores neither in jsonb.
             if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-                raise PayloadError("payload must not hold NUL characters or half surrogate pairs.")
+                raise PayloadError(f"{name} must not hold NUL characters or half surrogate pairs.")
         case _:
-            raise PayloadError(f"payload must hold JSON values only, not {_kind(value)}.")
+            raise PayloadError(f"{name} must hold JSON values only, not {_kind(value)}.")
 
 
-def _check_size(value: dict[str, Any]) -> None:
+def _check_size(value: object, name: str) -> None:
     try:
         size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
     except ValueError as exc:
-        raise PayloadError("payload must not hold a number with so many digits.") from exc
+        raise PayloadError(f"{name} must not hold a number with so many digits.") from exc
     if size > MAX_BYTES:
-        raise PayloadError(f"payload must be at most {MAX_BYTES:,} bytes (64 KiB) of JSON, not {size:,}.")
+        raise PayloadError(f"{name} must be at most {MAX_BYTES:,} bytes (64 KiB) of JSON, not {size:,}.")
 
 
 def _kind(value: object) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +57,7 @@ class Listener:
         self._engine = engine
         self._outage = outage
         self._conn: psycopg.AsyncConnection[Any] | None = None
+        self._opened = 0.0
 
     async def open(self, *, others_needed: int) -> None:
         """Connect; raise ``StartError`` where the server has no room or a worker of the other engine is alive.
@@ -90,7 +93,8 @@ class Listener:
                     event = state.look_at_settings if notification.channel == CONFIG_CHANNEL else state.wake
                     event.set()
             except psycopg.Error as exc:
-                self._outage.begins(exc)
+                self._outage.begins(exc, self._opened)
+                self._opened = math.inf  # what fails next is no connection of before
                 await self.close()
                 await asyncio.sleep(backoff.next())
             except StartError as exc:
@@ -108,7 +112,7 @@ class Listener:
 
     async def _attach(self, conn: psycopg.AsyncConnection[Any]) -> None:
         """Take the engine's lock, refuse beside a live worker of the other engine, and listen."""
-        self._conn = conn
+        self._conn, self._opened = conn, time.monotonic()
         await conn.execute(LOCK, (LOCK_CLASS, engine_lock(self._queue, self._engine)))
         for other in ENGINES:
             if other == self._engine:

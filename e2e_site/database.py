@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
@@ -38,14 +40,20 @@ def connection_params(alias: str = "default") -> dict[str, Any]:
 
 
 class Outage:
-    """Says once that the database is away and once that it is back, however many links met it."""
+    """Says once that the database is away and once that it is back, however many connections met it."""
 
     def __init__(self) -> None:
         self._away = False
+        self._began = -math.inf
 
-    def begins(self, error: BaseException) -> None:
-        if not self._away:
-            self._away = True
+    def begins(self, error: BaseException, opened: float = math.inf) -> None:
+        """A connection broke that was ``opened`` then (``time.monotonic``), or none could be made.
+
+        Connections notice an outage at different times, some when another is open again: one that is older than the
+        last outage met just that.
+        """
+        if not self._away and opened > self._began:
+            self._away, self._began = True, time.monotonic()
             logger.warning("database lost, reconnecting: %s", _first_line(error), extra={"action": "database_lost"})
 
     def ends(self) -> None:
@@ -62,6 +70,7 @@ class Link:
         self._outage = outage
         self._lock = asyncio.Lock()
         self._conn: psycopg.AsyncConnection[Any] | None = None
+        self._opened = 0.0
 
     async def connect(self) -> psycopg.AsyncConnection[Any]:
         """The open connection; raises ``ConnectionLostError`` where none can be made."""
@@ -71,6 +80,7 @@ class Link:
             except psycopg.OperationalError as exc:
                 self._outage.begins(exc)
                 raise ConnectionLostError(_first_line(exc)) from exc
+            self._opened = time.monotonic()
             self._outage.ends()
         return self._conn
 
@@ -87,7 +97,7 @@ class Link:
             except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
                 if not conn.closed:
                     raise
-                self._outage.begins(exc)
+                self._outage.begins(exc, self._opened)
                 raise ConnectionLostError(_first_line(exc)) from exc
             except asyncio.CancelledError:
                 # The answer of a statement that was given up must not meet the next one.

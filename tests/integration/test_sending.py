@@ -60,6 +60,15 @@ def test_a_rolled_back_send_leaves_nothing() -> None:
 def test_a_second_send_of_the_same_command_is_refused_and_leaves_the_first_alone() -> None:
     command_id = uuid4()
     send_test_command(Behavior(type=BehaviorType.SUCCESS), command_id=command_id)
+    with pytest.raises(DuplicateCommandError):
+        send_test_command(Behavior(type=BehaviorType.TIMEOUT), command_id=command_id)
+    assert TestCommand.objects.get(command_id=command_id).behavior == {"type": "success"}
+    assert len(messages()) == 1
+
+
+def test_a_command_that_the_bus_knows_is_refused_although_its_row_is_gone() -> None:
+    command_id = uuid4()
+    send_test_command(Behavior(type=BehaviorType.SUCCESS), command_id=command_id)
     TestCommand.objects.filter(command_id=command_id).delete()
     with pytest.raises(DuplicateCommandError):
         send_test_command(Behavior(type=BehaviorType.SUCCESS), command_id=command_id)

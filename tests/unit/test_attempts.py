@@ -151,9 +151,11 @@ def test_a_command_type_without_a_handler_is_transient(make_attempt: MakeAttempt
     assert (outcome.kind, outcome.error_code) == (OutcomeKind.TRANSIENT, "HandlerNotFoundError")
 
 
-def test_a_result_that_is_not_json_is_a_failure_of_the_handler(make_attempt: MakeAttempt) -> None:
-    outcome = _ended(make_attempt(), _returning({"when": datetime.now(UTC)}))
-    assert (outcome.kind, outcome.error_code, outcome.result) == (OutcomeKind.TRANSIENT, "TypeError", None)
+@pytest.mark.parametrize("value", [datetime.now(UTC), float("nan"), "NUL \0", "half \ud800", "x" * 70_000])
+def test_a_result_that_cannot_be_stored_is_a_failure_of_the_handler(make_attempt: MakeAttempt, value: object) -> None:
+    outcome = _ended(make_attempt(), _returning({"value": value}))
+    assert (outcome.kind, outcome.error_code, outcome.result) == (OutcomeKind.TRANSIENT, "INVALID_RESULT", None)
+    assert (outcome.error_msg or "").startswith("result must")
 
 
 def test_a_cancelled_attempt_has_no_outcome(make_attempt: MakeAttempt) -> None:
