@@ -50,7 +50,10 @@ class Program:
 
     def wait(self, timeout: float = 30) -> int:
         """Its exit code; AssertionError with what it printed if it does not end in time."""
-        wait_until(lambda: self.returncode is not None, timeout, f"End of the program, which printed:\n{self.output}\n")
+        try:
+            wait_until(lambda: self.returncode is not None, timeout, "End of the program")
+        except AssertionError as exc:
+            raise AssertionError(f"{exc}\nIt printed:\n{self.output}") from None
         assert self.returncode is not None
         return self.returncode
 

@@ -1,0 +1,51 @@
+"""Work that outlives its lease comes again; it ends once all the same (engine ``set``)."""
+
+from tests.e2e.conftest import StartWorker
+from tests.e2e.workers import COMPLETED, PARKED, LiveBus
+
+
+def test_long_work_completes_once_or_is_parked_when_its_deliveries_are_used_up(
+    bus: LiveBus, start_worker: StartWorker
+) -> None:
+    bus.settings(visibility_timeout=2, concurrency=10)
+    worker = start_worker()
+    five_s, thirteen_s = bus.timeout(5000), bus.timeout(13_000)
+    bus.wait_for_status(COMPLETED, [five_s])
+    bus.wait_for_status(PARKED, [thirteen_s])
+    bus.wait_for_word("SRRRCcc", five_s)
+    bus.wait_for_word("SRRRTccc", thirteen_s)
+
+    bus.assert_done_once([five_s], attempts=3)
+    late = [event["details_json"]["attempt"] for event in bus.events(five_s)[5:]]
+    assert [bus.events(five_s)[4]["details_json"]["attempt"], *late] == [1, 2, 3]
+
+    command, row = bus.command(thirteen_s), bus.test_command(thirteen_s)
+    assert (command["status"], command["attempts"]) == (PARKED, 3)
+    assert (command["last_error_type"], command["last_error_code"]) == ("TRANSIENT", "LEASE_EXPIRED")
+    assert (row["attempts"], row["result"], row["processed_at"]) == (3, None, None)
+    assert bus.replies_to(thirteen_s) == []
+    assert (bus.queued(), bus.archived()) == ([], [command["msg_id"]])
+
+    assert worker.stop() == 0
+    counts = bus.worker_row(worker)
+    assert (counts["received"], counts["completed"], counts["parked"], counts["late"]) == (6, 1, 1, 5)
+
+
+def test_with_one_slot_long_work_is_not_taken_a_second_time(bus: LiveBus, start_worker: StartWorker) -> None:
+    bus.settings(visibility_timeout=1, concurrency=1)
+    worker = start_worker()
+    long, next_one = bus.timeout(2500), bus.send()
+    bus.wait_for_status(COMPLETED, [long, next_one])
+    assert (bus.word(long), bus.word(next_one)) == ("SRC", "SRC")
+    assert worker.stop() == 0
+
+
+def test_engine_library_completes_it_at_every_end_and_replies_each_time(
+    bus: LiveBus, start_worker: StartWorker
+) -> None:
+    bus.settings(visibility_timeout=1, concurrency=10, poll_interval=0.1)
+    worker = start_worker("--engine", "library")
+    long = bus.timeout(2500)
+    bus.wait_for_word("SRRRCCC", long)
+    assert len(bus.replies_to(long)) == 3
+    assert worker.stop() == 0

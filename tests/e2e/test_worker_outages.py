@@ -1,0 +1,98 @@
+"""The database goes away and comes back: the worker goes on by itself, nothing is lost, and it says so once."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from e2e_site.embedded import Cluster
+from tests.e2e.conftest import StartWorker
+from tests.e2e.workers import COMPLETED, LiveBus, Worker
+from tests.processes import Program
+from tests.conftest import StartManage
+from tests.waiting import wait_until
+
+TERMINATE = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name LIKE %s
+"""
+
+
+def said(worker: Worker) -> tuple[int, int]:
+    return len(worker.lines("database_lost")), len(worker.lines("database_back"))
+
+
+def test_a_crash_of_the_server_loses_nothing(
+    throwaway_cluster: Callable[[], Cluster], start_manage: StartManage, start_worker: StartWorker
+) -> None:
+    server = throwaway_cluster()
+    server.ensure_running()
+    assert start_manage("setup", DATABASE_URL=server.url()).wait(60) == 0
+    bus = LiveBus(server.url())
+    bus.settings(visibility_timeout=3, concurrency=4)
+    worker = start_worker(DATABASE_URL=server.url())
+    sent = [bus.timeout(100) for _ in range(60)]
+    wait_until(lambda: bus.statuses().get(COMPLETED, 0) >= 10)
+    postmaster = int(bus.value("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"))
+    bus.conn.close()
+    os.kill(postmaster, signal.SIGQUIT)  # what `pg_ctl stop -m immediate` does
+    worker.wait_for("database_lost")
+    wait_until(lambda: not server.is_running())
+    server.ensure_running()
+
+    bus = LiveBus(server.url())
+    assert bus.statuses()[COMPLETED] < 60
+    bus.wait_for_status(COMPLETED, sent)
+    bus.assert_done_once(sent)
+    after = bus.send()
+    bus.wait_for_status(COMPLETED, [after])
+    assert worker.stop() == 0
+    assert said(worker) == (1, 1)
+    bus.conn.close()
+
+
+@pytest.mark.parametrize("engine", ["set", "library"])
+def test_it_goes_on_when_all_its_connections_are_ended(
+    engine: str, bus: LiveBus, start_worker: StartWorker
+) -> None:
+    bus.settings(visibility_timeout=2, poll_interval=0.2)
+    worker = start_worker("--engine", engine)
+    first = bus.send()
+    bus.wait_for_status(COMPLETED, [first])
+    running = [bus.timeout(500) for _ in range(4)]
+    waiting = [bus.send() for _ in range(4)]
+    bus.wait_for_attempts(1, running)
+    assert bus.value(TERMINATE, ["runworker%"]) >= 3
+    bus.wait_for_status(COMPLETED, [*running, *waiting])
+    after = bus.send()
+    bus.wait_for_status(COMPLETED, [after])
+    assert worker.stop() == 0
+    if engine == "set":
+        bus.assert_done_once([*running, *waiting, after], attempts=1)
+        assert said(worker) == (1, 1)
+
+
+def test_it_hears_again_after_it_lost_the_connection_that_listens(bus: LiveBus, start_worker: StartWorker) -> None:
+    worker = start_worker("--poll-interval", "60")
+    first = bus.send()
+    bus.wait_for_status(COMPLETED, [first])
+    assert bus.value(TERMINATE, ["runworker listen"]) == 1
+    worker.wait_for("database_back")
+    second = bus.send()
+    bus.wait_for_status(COMPLETED, [second], timeout=20)
+    version = bus.settings(concurrency=7)
+    wait_until(lambda: bus.worker_row(worker)["settings_version"] == version)
+    assert worker.stop() == 0
+    assert said(worker) == (1, 1)
+
+
+def test_what_was_sent_while_it_did_not_listen_does_not_wait_for_the_poll(
+    bus: LiveBus, start_worker: StartWorker
+) -> None:
+    worker = start_worker("--poll-interval", "60")
+    with bus.conn.transaction():  # the end of the connection and the new message become visible at once
+        sent = bus.send()
+        assert bus.value(TERMINATE, ["runworker listen"]) == 1
+    bus.wait_for_status(COMPLETED, [sent], timeout=20)
+    assert worker.stop() == 0
