@@ -21,7 +21,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from e2e_site.postgres_home import EmbeddedError, Home, free_mb, home
+from e2e_site.postgres_home import EmbeddedError, Home, free_mb, home, telling_line
 from e2e_site.postgres_process import (
     Postmaster,
     end_orphans,
@@ -214,8 +214,8 @@ class Cluster:
         try:
             place.run("pg_ctl", "start", "-D", place.data, "-w", "-t", str(_TIMEOUT_S), "-l", place.log)
         except EmbeddedError as exc:
-            fatal = [line for line in place.log.read_text().splitlines() if "FATAL" in line or "PANIC" in line]
-            raise EmbeddedError(f"PostgreSQL does not start: {(fatal or [str(exc)])[0]} ({place.log})") from exc
+            why = telling_line(place.log.read_text() or str(exc))
+            raise EmbeddedError(f"PostgreSQL does not start: {why} ({place.log})") from exc
 
     def _create_database(self) -> None:
         if self._state.read().get("created"):

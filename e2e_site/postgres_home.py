@@ -97,7 +97,7 @@ class Home:
             **identity,
         )
         if result.returncode:
-            raise EmbeddedError(f"{program} failed: {_telling_line(result.stdout)}")
+            raise EmbeddedError(f"{program} failed: {telling_line(result.stdout)}")
 
 
 def home(*, name: str, state_dir: Path, major: int, checkout: Path) -> Home:
@@ -152,7 +152,7 @@ def _make_user() -> None:
         except OSError as exc:
             raise EmbeddedError(f"PostgreSQL may not run as root, and useradd cannot make it a user: {exc}.") from exc
         if result.returncode:
-            raise EmbeddedError(f"The user {SERVER_USER} cannot be made: {_telling_line(result.stderr)}") from None
+            raise EmbeddedError(f"The user {SERVER_USER} cannot be made: {telling_line(result.stderr)}") from None
 
 
 def _copy_programs(source: Path, target: Path, user: str) -> None:
@@ -177,8 +177,8 @@ def _copy_tree(source: Path, target: Path, user: str) -> None:
     new.rename(target)
 
 
-def _telling_line(output: str) -> str:
-    """The line that says what went wrong: the first FATAL or error, else the last one."""
+def telling_line(output: str) -> str:
+    """The line of a program's output that says what went wrong: the first that names an error, else the last one."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if "FATAL" in line or "error:" in line]
+    telling = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "error:"))]
     return (telling or lines or ["no output"])[0 if telling else -1]
