@@ -49,6 +49,8 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except (AddressError, EmbeddedError, ImproperlyConfigured) as exc:
         sys.exit(f"manage.py {command}: {exc}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":
