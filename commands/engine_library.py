@@ -1,6 +1,7 @@
 """Engine ``library``: the library's own Worker as published, there to be compared and judged.
 
-Two things make it run at all: its queue client reads columns by name, and a supervisor starts it again when it dies.
+Three things make it run at all: its queue client reads columns by name, its connections let go of their lock when it
+leaves a loop over notifications, and a supervisor starts it again when it dies.
 A wrapper round each handler does for it what engine ``set`` does in SQL, each statement in a transaction of its own
 and unfenced. What it does otherwise than ``set`` is said at start (``DEVIATIONS``) and listed in docs/promises.md.
 """
@@ -22,6 +23,7 @@ from commandbus import (
     Worker,
 )
 from commandbus.pgmq.client import PgmqClient, PgmqMessage
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from commands.handlers import AttemptContext
@@ -29,9 +31,9 @@ from e2e_site.database import Backoff, ConnectionLostError
 from settings_app.backoff import library_schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
-    from psycopg import AsyncConnection
+    from psycopg import Notify
 
     from commands.worker_state import WorkerState
 
@@ -66,6 +68,23 @@ class NamedColumnsClient(PgmqClient):
         ]
 
 
+class UnlockedConnection(AsyncConnection[Any]):
+    """A connection that the library can give back after it broke out of ``notifies()``.
+
+    psycopg holds the connection's lock while that generator stands still, and the library keeps the generator: it
+    would wait for ever, unseen, when it stops or dies after a notification.
+    """
+
+    async def notifies(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # psycopg's signature
+        stop_after: int | None = None,
+    ) -> AsyncGenerator[Notify]:
+        for notification in [found async for found in super().notifies(timeout=timeout, stop_after=stop_after or 1)]:
+            yield notification
+
+
 class LibraryEngine:
     """Runs the library's Worker under a supervisor until told to stop."""
 
@@ -84,7 +103,13 @@ class LibraryEngine:
         while True:
             self._state.settings_changed.clear()
             # A pool for each run: the library leaves its listening connection in it, in another mode.
-            pool = AsyncConnectionPool(kwargs=self._params, min_size=1, max_size=self.POOL_SIZE, open=False)
+            pool = AsyncConnectionPool(
+                kwargs=self._params,
+                connection_class=UnlockedConnection,
+                min_size=1,
+                max_size=self.POOL_SIZE,
+                open=False,
+            )
             await pool.open()
             try:
                 abandoned = await self._run_once(pool)
@@ -124,7 +149,7 @@ class LibraryEngine:
         """Let running attempts end: for the grace after a stop, for as long as they take when settings changed."""
         hurry: asyncio.Future[Any] = asyncio.create_task(self._state.hurry.wait())
         stop: asyncio.Future[Any] = asyncio.create_task(self._state.stop.wait())
-        ended: asyncio.Future[Any] = asyncio.gather(asyncio.create_task(worker.stop(timeout=None)), runner)
+        ended: asyncio.Future[Any] = asyncio.create_task(_end(worker, runner))
         await asyncio.wait([ended, stop], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([ended, hurry], timeout=self._state.grace, return_when=asyncio.FIRST_COMPLETED)
         running = 0 if ended.done() else worker.in_flight_count
@@ -217,3 +242,12 @@ class LibraryEngine:
             return result
         finally:
             state.in_flight -= 1
+
+
+async def _end(worker: Worker, runner: asyncio.Task[None]) -> None:
+    """Let the Worker end: it waits for what runs, and for its next poll too, unless it is woken."""
+    while not runner.done():
+        await worker.stop(timeout=None)
+        await asyncio.wait([runner], timeout=1)  # a receive may be under way, and start more
+        if not worker.in_flight_count:
+            runner.cancel()
