@@ -1,0 +1,115 @@
+"""A real browser on a real server: gunicorn as a subprocess on the test database, Chromium by Playwright.
+
+The browser is ``CHROMIUM``, else a Chromium or Chrome on PATH, else Playwright's own. Every page that a test opens is
+watched: a violation of the Content-Security-Policy, a failed script or an error on the console fails the test.
+"""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, sync_playwright
+
+from e2e_site.postgres_process import free_port
+from tests.browser.visitor import Visitor
+from tests.bus import HandBus
+from tests.conftest import StartManage
+from tests.processes import Program, inherited_environment
+from tests.waiting import wait_until
+
+# Playwright's synchronous interface runs an event loop in this thread, where Django would refuse to use its database.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+def _executable() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_executable(), args=as_root)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def site(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a served site that reads and writes the test database."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "e2e_site.wsgi", "--threads", "4", "--no-control-socket"]
+    server = Program(
+        [*command, "--bind", f"127.0.0.1:{port}"],
+        log=tmp_path_factory.mktemp("site") / "gunicorn.log",
+        env=inherited_environment(DATABASE_URL=database_url, PUBLIC_READ="true", ENVIRONMENT="test"),
+    )
+    try:
+        wait_until(lambda: _answers(port), 30, "the site")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def bus(committed: str) -> Iterator[HandBus]:
+    hand_bus = HandBus(committed)
+    with hand_bus.conn:
+        yield hand_bus
+
+
+@pytest.fixture
+def worker(start_manage: StartManage, committed: str) -> Program:
+    """A running worker."""
+    program = start_manage("runworker")
+    program.wait_for_output("worker started")
+    return program
+
+
+@pytest.fixture
+def visit(browser: Browser, site: str, transactional_db: None) -> Iterator[Callable[..., Visitor]]:
+    """Opens browsers: ``visit()`` an anonymous one, ``visit("admin")`` one that is logged in as a superuser.
+
+    ``width`` in pixels, ``theme`` light, dark or auto, ``script=False`` without JavaScript, ``system`` the colour
+    scheme of the machine.
+    """
+    visitors: list[Visitor] = []
+
+    def start(
+        user: str = "", *, width: int = 1440, theme: str = "", script: bool = True, system: str = "light"
+    ) -> Visitor:
+        context = browser.new_context(
+            base_url=site,
+            viewport={"width": width, "height": 900},
+            java_script_enabled=script,
+            color_scheme="dark" if system == "dark" else "light",
+        )
+        if theme:
+            context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
+        if user:
+            context.add_cookies([{"name": "sessionid", "value": _session(user), "url": site}])
+        visitors.append(Visitor(context.new_page()))
+        return visitors[-1]
+
+    yield start
+    for visitor in visitors:
+        visitor.page.context.close()
+    assert not [trouble for visitor in visitors for trouble in visitor.troubles]
+
+
+def _session(name: str) -> str:
+    user, _ = User.objects.get_or_create(username=name, is_staff=name == "admin", is_superuser=name == "admin")
+    client = Client()
+    client.force_login(user)
+    return client.cookies["sessionid"].value

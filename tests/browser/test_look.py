@@ -1,0 +1,263 @@
+"""How the pages look and feel: sidebar, dark and light, narrow windows, no scripts, keyboard, axe."""
+
+import json
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.visitor import Visitor
+from tests.bus import HandBus, Json, outcome
+
+SETTINGS = "/admin/settings_app/configuration/1/change/"
+# Every page of the site, and the pages of the admin by their kinds; {…} is a command that ended like that.
+PAGES = {
+    "dashboard": "/",
+    "send": "/send/",
+    "a pending command": "/commands/{pending}/",
+    "a completed command": "/commands/{completed}/",
+    "a parked command": "/commands/{parked}/",
+    "a command that waits for its retry": "/commands/{waiting}/",
+    "a command with late ends": "/commands/{late}/",
+    "not found": "/nowhere/",
+    "settings": SETTINGS,
+    "reset of the settings": "/admin/settings_app/configuration/1/reset/",
+    "history of the settings": "/admin/settings_app/configuration/1/history/",
+    "admin": "/admin/",
+    "admin list of commands": "/admin/commands/command/",
+    "admin list of test commands": "/admin/commands/testcommand/",
+    "admin form of a test command": "/admin/commands/testcommand/1/change/",
+    "admin list of users": "/admin/auth/user/",
+    "admin form of a user": "/admin/auth/user/add/",
+    "admin form of a group": "/admin/auth/group/add/",
+    "change of the password": "/admin/password_change/",
+}
+
+
+BEHAVIORS: dict[str, Json] = {
+    "completed": {"type": "success", "execution_time_ms": 5},
+    "parked": {"type": "fail_permanent", "error_message": "x" * 300},
+    "waiting": {"type": "fail_transient"},
+    "late": {"type": "timeout", "execution_time_ms": 9000},
+}
+
+
+@pytest.fixture
+def commands(bus: HandBus) -> dict[str, UUID]:
+    """A command of each kind, a worker, and a message that was rejected."""
+    ids = {kind: bus.send(behavior) for kind, behavior in BEHAVIORS.items()}
+    bus.send_message({"a": "<b>"})
+    # The pending one is not delivered: it is sent last.
+    attempts = bus.receive(1000, lease=0)["commands"]
+    bus.finish(
+        outcome(ids["completed"], attempts[ids["completed"]], result={"status": "success"}),
+        outcome(ids["parked"], attempts[ids["parked"]], "permanent"),
+        outcome(ids["waiting"], attempts[ids["waiting"]], "transient", delay_ms=600_000),
+    )
+    again = bus.receive(1000, lease=60)["commands"]
+    bus.finish(outcome(ids["late"], attempts[ids["late"]]))
+    bus.finish(outcome(ids["late"], again[ids["late"]]))
+    bus.conn.execute(
+        """
+        INSERT INTO e2e_worker (host, pid, engine, queue_name, settings_version, concurrency, overrides, beat_at)
+        VALUES ('alpha', 1, 'set', 'test__commands', 1, 4, '{"concurrency": 4}', clock_timestamp() + interval '1 h'),
+               ('silent', 2, 'set', 'test__commands', 1, 4, '{}', clock_timestamp() - interval '1 min')
+        """
+    )
+    return {**ids, "pending": bus.send({"type": "success"})}
+
+
+def address(page: str, commands: dict[str, UUID]) -> str:
+    return PAGES[page].format(**commands)
+
+
+# -- sidebar ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["", "admin"])
+def test_the_home_page_has_the_sidebar_and_says_where_one_is(user: str, visit: Callable[..., Visitor]) -> None:
+    page = visit(user).open("/")
+    menu = page.get_by_role("navigation", name="Main")
+    expect(menu).to_be_visible()
+    assert [link.inner_text() for link in menu.get_by_role("link").all()] == ["Dashboard", "Send command", "Settings"]
+    expect(menu.locator("[aria-current=page]")).to_have_text("Dashboard")
+
+
+def test_the_admin_wears_the_same_sidebar_and_bar(visit: Callable[..., Visitor]) -> None:
+    visitor = visit("admin")
+    visitor.open("/")
+    own = visitor.page.locator("#sidebar").bounding_box(), visitor.page.locator("header").bounding_box()
+    for page in ("/admin/", "/admin/auth/user/", SETTINGS):
+        visitor.open(page)
+        box = visitor.page.locator("#sidebar").bounding_box(), visitor.page.locator("header").bounding_box()
+        assert box == own
+    expect(visitor.page.locator("#sidebar [aria-current=page]")).to_have_text("Settings")
+
+
+def test_who_is_logged_in_logs_out_from_the_bar(visit: Callable[..., Visitor]) -> None:
+    page = visit("admin").open("/send/")
+    page.get_by_role("button", name="admin").click()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("link", name="Log in")).to_be_visible()
+
+
+# -- light and dark --------------------------------------------------------------------------------------------------
+
+
+def test_the_chosen_theme_stays_and_covers_the_admin(visit: Callable[..., Visitor]) -> None:
+    visitor = visit("admin")
+    visitor.open("/")
+    light = visitor.background()
+    toggle = visitor.page.locator("[data-theme-toggle]")
+    for mode in ("light", "dark"):
+        toggle.click()
+        expect(visitor.page.locator("html")).to_have_attribute("data-theme", mode)
+    dark = visitor.background()
+    assert dark != light
+    for page in ("/", "/send/", "/admin/", SETTINGS):
+        visitor.open(page)
+        assert visitor.background() == dark
+    assert visitor.page.evaluate("localStorage.getItem('theme')") == "dark"
+    toggle.click()
+    assert visitor.background() == light
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_without_a_choice_the_pages_follow_the_system(script: bool, visit: Callable[..., Visitor]) -> None:
+    colours = set()
+    for system in ("light", "dark"):
+        visitor = visit("admin", system=system, script=script)
+        colours.add((system, visitor.open("/").locator("body").evaluate("b => getComputedStyle(b).backgroundColor")))
+    assert len({colour for _, colour in colours}) == 2
+
+
+def test_the_theme_is_there_before_the_first_paint(visit: Callable[..., Visitor]) -> None:
+    visitor = visit(theme="dark")
+    # What the browser knows when the body begins: the script in the head has run.
+    visitor.page.add_init_script(
+        "new MutationObserver((_, seen) => { if (document.body) {"
+        " window.themeAtFirst = document.documentElement.dataset.theme; seen.disconnect(); } })"
+        ".observe(document, {childList: true, subtree: true})"
+    )
+    visitor.open("/")
+    assert visitor.page.evaluate("window.themeAtFirst") == "dark"
+
+
+# -- narrow windows, no scripts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_390_pixels_are_enough(page: str, commands: dict[str, UUID], visit: Callable[..., Visitor]) -> None:
+    visitor = visit("admin", width=390)
+    visitor.open(address(page, commands))
+    assert not visitor.is_too_wide()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_in_a_narrow_window_the_menu_is_a_drawer(script: bool, visit: Callable[..., Visitor]) -> None:
+    page = visit(width=390, script=script).open("/")
+    menu = page.get_by_role("navigation", name="Main")
+    expect(menu).to_be_hidden()
+    page.get_by_role("button", name="Menu", exact=True).click()
+    expect(menu).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    page.get_by_role("button", name="Menu", exact=True).click()
+    menu.get_by_role("link", name="Settings").click()
+    page.wait_for_url("**/login/**")
+
+
+def test_without_scripts_pages_read_and_the_form_sends(bus: HandBus, visit: Callable[..., Visitor]) -> None:
+    visitor = visit("admin", script=False)
+    page = visitor.open("/send/")
+    assert "Only for fail_transient_then_succeed." in visitor.text()
+    page.locator("[value=fail_permanent]").check()
+    page.get_by_label("Error code", exact=True).fill("X")
+    page.get_by_role("button", name="Send command").click()
+    assert "fail_permanent" in visitor.text()
+    assert bus.value("SELECT behavior FROM test_command") == {"type": "fail_permanent", "error_code": "X"}
+    expect(page.locator("[data-theme-toggle]")).to_be_hidden()
+    visitor.open("/")
+    assert "Pending 1" in visitor.text()
+
+
+# -- keyboard --------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_tab_leads_past_the_menu(visit: Callable[..., Visitor]) -> None:
+    visitor = visit()
+    page = visitor.open("/")
+    page.keyboard.press("Tab")
+    expect(visitor.focused()).to_have_text("Skip to the content")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(visitor.focused()).to_have_text("Send command")
+    assert visitor.focused().evaluate("node => node.closest('main') !== null")
+
+
+def test_a_command_is_sent_by_keyboard_alone(bus: HandBus, visit: Callable[..., Visitor]) -> None:
+    visitor = visit("admin")
+    page = visitor.open("/send/")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(visitor.focused()).to_have_attribute("value", "success")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("[value=fail_permanent]")).to_be_checked()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/commands/*/**")
+    assert bus.value("SELECT behavior FROM test_command") == {"type": "fail_permanent"}
+
+
+# -- axe -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_axe_finds_nothing_serious(
+    page: str, theme: str, commands: dict[str, UUID], visit: Callable[..., Visitor]
+) -> None:
+    visitor = visit("admin", theme=theme)
+    visitor.open(address(page, commands))
+    assert not visitor.barriers(), json.dumps(visitor.barriers(), indent=1)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_where_nobody_is_logged_in(theme: str, visit: Callable[..., Visitor]) -> None:
+    visitor = visit(theme=theme)
+    for page in ("/", "/login/", "/admin/login/"):
+        visitor.open(page)
+        assert not visitor.barriers(), page
+    visitor.page.get_by_label("Username").fill("nobody")
+    visitor.page.get_by_label("Password").fill("wrong")
+    visitor.page.get_by_role("button", name="Log in").click()
+    expect(visitor.page.get_by_role("alert")).to_be_visible()
+    assert not visitor.barriers()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_what_opens(theme: str, visit: Callable[..., Visitor]) -> None:
+    visitor = visit("admin", theme=theme, width=390)
+    page = visitor.open("/")
+    page.get_by_role("button", name="Menu", exact=True).click()
+    assert not visitor.barriers()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Your account").click()
+    assert not visitor.barriers()
+    visitor.open("/send/")
+    page.locator("[value=fail_transient_then_succeed]").check()
+    page.get_by_label("Transient failures", exact=True).fill("1")
+    page.get_by_label("Payload", exact=True).fill("{")
+    page.get_by_role("button", name="Send command").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert not visitor.barriers()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_the_page_that_refuses(theme: str, visit: Callable[..., Visitor]) -> None:
+    visitor = visit("viewer", theme=theme)
+    visitor.open("/send/")
+    assert "commands.add_testcommand" in visitor.text()
+    assert not visitor.barriers()

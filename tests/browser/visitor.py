@@ -1,0 +1,58 @@
+"""A person at a browser: opens pages, looks at them, and notices what goes wrong on the way."""
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ConsoleMessage, Locator, Page
+
+
+class Visitor:
+    """``troubles``: errors on the console, of scripts and of the Content-Security-Policy, as they come."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.troubles: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # That a page or a fragment answered 404 or 503 is the browser's remark, not a defect.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            self.troubles.append(message.text)
+
+    def open(self, address: str) -> Page:
+        self.page.goto(address)
+        return self.page
+
+    def text(self, selector: str = "main") -> str:
+        """What a person reads there, white space made one."""
+        return " ".join(self.page.locator(selector).inner_text().split())
+
+    def background(self, selector: str = "body") -> str:
+        """The colour behind it, as the browser computes it."""
+        return str(self.page.locator(selector).evaluate("node => getComputedStyle(node).backgroundColor"))
+
+    def is_too_wide(self) -> bool:
+        """Whether the page must be scrolled sideways."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+    def remember_this_load(self) -> None:
+        """Mark the document, so that `has_reloaded` knows it again."""
+        self.page.evaluate("window.notReloaded = true")
+
+    def has_reloaded(self) -> bool:
+        return not self.page.evaluate("window.notReloaded === true")
+
+    def barriers(self) -> list[dict[str, Any]]:
+        """The serious and critical findings of axe on the open page."""
+        # Without preloading: axe would read imported style sheets by way of inline styles, which the policy refuses.
+        options = {"resultTypes": ["violations"], "preload": False}
+        found: list[dict[str, Any]] = Axe().run(self.page, options=options).response["violations"]
+        return [
+            {"id": finding["id"], "where": [node["html"][:200] for node in finding["nodes"]]}
+            for finding in found
+            if finding["impact"] in ("serious", "critical")
+        ]
+
+    def focused(self) -> Locator:
+        return self.page.locator(":focus")
