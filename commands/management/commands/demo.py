@@ -117,7 +117,11 @@ class Command(BaseCommand):
         cluster = demo_cluster(settings.BASE_DIR)
         if not settings.EMBEDDED or not cluster.is_running():
             return
-        if clients := cluster.clients(settle=2):
+        try:
+            clients = cluster.clients(settle=2)
+        except psycopg.OperationalError:
+            clients = 0  # it does not answer, so nobody works with it
+        if clients:
             self.say(f"Other clients are connected ({clients}): the database stays. manage.py embeddedpg stop ends it.")
         else:
             self.say("Stopping the database.")
