@@ -49,6 +49,10 @@ class Attempt:
     settings: WorkerSettings
     began: float = field(default_factory=time.monotonic)
 
+    def lease_is_over(self) -> bool:
+        """Whether its message can be seen again; a little early, since the lease began on the server before."""
+        return time.monotonic() - self.began >= 0.9 * self.settings.visibility_timeout
+
     @classmethod
     def from_row(cls, domain: str, row: list[Any], settings: WorkerSettings) -> Self:
         """From one array of what ``commandbus.receive_commands`` answers."""

@@ -20,7 +20,7 @@ import psycopg
 
 from commands.attempts import Attempt, Outcome, OutcomeKind, perform
 from commands.statuses import EventType, Status
-from e2e_site.database import Backoff, ConnectionLostError, Link
+from e2e_site.database import Backoff, ConnectionLostError, Link, end_all
 
 if TYPE_CHECKING:
     from commandbus import HandlerRegistry
@@ -57,7 +57,7 @@ class SetEngine:
         self._finish_link = finish
         self._running: set[asyncio.Task[None]] = set()
         self._unwritten: deque[Outcome] = deque()
-        self._writing = 0
+        self._writing: list[Outcome] = []
         self._held_up = 0  # busy outcomes on their way back into unwritten
         self._room = asyncio.Event()  # a slot became free, or an outcome was written
         self._ended = asyncio.Event()  # an outcome waits to be written
@@ -69,17 +69,13 @@ class SetEngine:
         """
         finisher = asyncio.create_task(self._finish_loop(), name="finish")
         receiver = asyncio.create_task(self._receive_loop(), name="receive")
-        hurry = asyncio.create_task(self._state.hurry.wait(), name="hurry")
+        stop = asyncio.create_task(self._state.stop.wait(), name="stop")
+        receiver.add_done_callback(lambda _: self._room.set())
         try:
-            done, _ = await asyncio.wait({finisher, receiver, hurry}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()  # neither loop ends by an error unless it is our own mistake: let it be seen
-            return await self._drain()
+            await asyncio.wait({finisher, receiver, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return await self._drain(receiver, finisher)
         finally:
-            tasks = (receiver, finisher, hurry, *self._running)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_all([receiver, finisher, stop, *self._running])
 
     # -- taking ------------------------------------------------------------------------------------------------------
 
@@ -113,9 +109,15 @@ class SetEngine:
     def _wanted(self) -> int:
         """How many messages may be taken now: never more than can be started at once."""
         settings = self._state.settings
-        if len(self._unwritten) + self._writing + self._held_up >= 2 * settings.concurrency:
+        if self._outcomes_left() >= 2 * settings.concurrency:
             return 0
+        if any(outcome.attempt.lease_is_over() for outcome in (*self._unwritten, *self._writing)):
+            return 0  # its message can be seen again: write first that the work is done
         return min(settings.batch_size, settings.concurrency - len(self._running))
+
+    def _outcomes_left(self) -> int:
+        """How many attempts have ended whose outcomes are not yet written."""
+        return len(self._unwritten) + len(self._writing) + self._held_up
 
     async def _receive(self, wanted: int) -> Batch:
         settings = self._state.settings
@@ -147,7 +149,7 @@ class SetEngine:
 
     async def _queue_is_empty(self) -> bool:
         """Whether nothing is left: no message, delayed and leased ones included, and nothing of our own."""
-        if self._running or self._unwritten or self._writing or self._held_up:
+        if self._running or self._outcomes_left():
             return False
         try:
             return await self._state.messages_left() == 0
@@ -182,7 +184,7 @@ class SetEngine:
             await self._ended.wait()
             self._ended.clear()
             while batch := self._next_to_write():
-                self._writing = len(batch)
+                self._writing = batch
                 pause = 0.0
                 try:
                     await self._write(batch)
@@ -198,7 +200,7 @@ class SetEngine:
                         pause = self._put_back(batch, backoff)
                     else:
                         self._isolate(batch, exc)
-                self._writing = 0
+                self._writing = []
                 self._room.set()
                 await asyncio.sleep(pause)
 
@@ -267,6 +269,7 @@ class SetEngine:
                 kind=OutcomeKind.PERMANENT,
                 error_code=type(exc).__name__,
                 error_msg=f"Its outcome could not be written: {exc.diag.message_primary}",
+                again=outcome.again,
                 alone=True,
             )
         )
@@ -297,16 +300,22 @@ class SetEngine:
 
     # -- stopping ----------------------------------------------------------------------------------------------------
 
-    async def _drain(self) -> int:
-        """Let running attempts end and write all outcomes, for at most ``grace`` seconds or until told to hurry."""
+    async def _drain(self, receiver: asyncio.Task[None], finisher: asyncio.Task[None]) -> int:
+        """Let running attempts end and write all outcomes, for at most ``grace`` seconds or until told to hurry.
+
+        A receive under way is waited for too: the server may have begun attempts for it.
+        """
         deadline = time.monotonic() + self._state.grace
-        while self._running or self._unwritten or self._writing or self._held_up:
+        while True:
+            for loop in (receiver, finisher):
+                if loop.done():
+                    loop.result()  # neither ends by an error unless it is our own mistake: let it be seen
+            abandoned = len(self._running) + self._outcomes_left()
             left = deadline - time.monotonic()
-            if left <= 0 or self._state.hurry.is_set():
-                return len(self._running) + len(self._unwritten) + self._writing + self._held_up
+            if left <= 0 or self._state.hurry.is_set() or (receiver.done() and not abandoned):
+                return abandoned
             self._room.clear()
             await _first_of(self._room, self._state.hurry, timeout=min(left, 1))
-        return 0
 
 
 async def _first_of(*events: asyncio.Event, timeout: float | None = None) -> None:  # noqa: ASYNC109  # of events, not of a call

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from e2e_site.embedded import Cluster
+from tests.conftest import StartManage
 from tests.e2e.conftest import StartWorker
 from tests.e2e.workers import COMPLETED, LiveBus, Worker
-from tests.processes import Program
-from tests.conftest import StartManage
 from tests.waiting import wait_until
 
 TERMINATE = """
@@ -53,9 +52,7 @@ def test_a_crash_of_the_server_loses_nothing(
 
 
 @pytest.mark.parametrize("engine", ["set", "library"])
-def test_it_goes_on_when_all_its_connections_are_ended(
-    engine: str, bus: LiveBus, start_worker: StartWorker
-) -> None:
+def test_it_goes_on_when_all_its_connections_are_ended(engine: str, bus: LiveBus, start_worker: StartWorker) -> None:
     bus.settings(visibility_timeout=2, poll_interval=0.2)
     worker = start_worker("--engine", engine)
     first = bus.send()
