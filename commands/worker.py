@@ -20,13 +20,14 @@ from commands.handlers import registry
 from commands.statuses import COMMAND_QUEUE
 from commands.worker_listener import Listener, StartError
 from commands.worker_state import LOAD, WorkerState, effective
-from e2e_site.database import ConnectionLostError, Link, Outage
+from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
 
 logger = logging.getLogger(__name__)
 
 EXIT_OK = 0
 EXIT_ABANDONED = 1  # the grace ran out, or a second signal came: attempts were given up
-EXIT_MAX_WAIT = 3  # --max-wait was over and messages were left
+EXIT_MAX_WAIT = 3  # --max-wait was over and messages were left, or nobody can tell
+GOODBYE_S = 2.0  # for the last statements of a worker that ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +100,18 @@ async def _run(engine: Engine, state: WorkerState, listener: Listener, options: 
 
     if options.max_wait is not None:
         asyncio.get_running_loop().call_later(options.max_wait, max_wait_is_over)
+    with _signals(state):
+        _say_started(state)
+        try:
+            abandoned = await engine.run()
+        finally:
+            await end_all(side_tasks)
+    with contextlib.suppress(TimeoutError):
+        await within(GOODBYE_S, state.say_goodbye())
+    return await _exit_code(state, abandoned=abandoned, over=over)
+
+
+def _say_started(state: WorkerState) -> None:
     settings = state.settings
     logger.info(
         "worker started",
@@ -113,25 +126,18 @@ async def _run(engine: Engine, state: WorkerState, listener: Listener, options: 
             "settings": settings.version,
         },
     )
-    try:
-        with _signals(state):
-            abandoned = await engine.run()
-    finally:
-        for task in side_tasks:
-            task.cancel()
-        await asyncio.gather(*side_tasks, return_exceptions=True)
-    await state.say_goodbye()
-    return await _exit_code(state, abandoned=abandoned, over=over)
 
 
 async def _exit_code(state: WorkerState, *, abandoned: int, over: bool) -> int:
     extra: dict[str, Any] = {"action": "stopped", "received": state.counts.received}
     if over:
-        with contextlib.suppress(ConnectionLostError):
-            left = await state.messages_left()
-            if left:
-                logger.warning("stopped: max wait is over", extra={**extra, "left": left})
-                return EXIT_MAX_WAIT
+        try:
+            left: int | str = await within(GOODBYE_S, state.messages_left())
+        except (ConnectionLostError, TimeoutError):
+            left = "unknown"
+        if left:
+            logger.warning("stopped: max wait is over", extra={**extra, "left": left})
+            return EXIT_MAX_WAIT
     if abandoned:
         logger.warning("stopped: attempts given up, they come again", extra={**extra, "abandoned": abandoned})
         return EXIT_ABANDONED

@@ -10,18 +10,20 @@ import asyncio
 import logging
 import math
 import time
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 import psycopg
 from django.db import connections
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
 logger = logging.getLogger(__name__)
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
+
+T = TypeVar("T")
 
 
 class ConnectionLostError(Exception):
@@ -127,6 +129,31 @@ class Backoff:
 
     def reset(self) -> None:
         self._delay = FIRST_DELAY_S
+
+
+async def end_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and return when they have ended, whatever they ended by.
+
+    A statement that is cancelled first asks the server to give it up, for seconds where the server does not answer;
+    cancelled once more, it breaks its connection.
+    """
+    left = set(tasks)
+    for patience in (1, None):
+        for task in left:
+            task.cancel()
+        if left:
+            ended, left = await asyncio.wait(left, timeout=patience)
+            await asyncio.gather(*ended, return_exceptions=True)
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` returns; ``TimeoutError`` after so many seconds, even where the server does not answer."""
+    task = asyncio.create_task(work)
+    await asyncio.wait([task], timeout=seconds)
+    if not task.done():
+        await end_all([task])
+        raise TimeoutError
+    return task.result()
 
 
 def _first_line(error: BaseException) -> str:

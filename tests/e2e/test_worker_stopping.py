@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from tests.e2e.conftest import StartWorker
+from tests.e2e.proxy import Proxy
 from tests.e2e.workers import COMPLETED, LiveBus
 
 
@@ -39,9 +40,8 @@ def test_engine_library_drains_too(bus: LiveBus, start_worker: StartWorker) -> N
 def test_when_the_grace_runs_out_it_exits_1_with_the_number_and_the_rest_comes_again(
     engine: str, bus: LiveBus, start_worker: StartWorker
 ) -> None:
-    worker = start_worker(
-        "--engine", engine, "--grace", "0.3", "--visibility-timeout", "2", "--concurrency", "3", "--poll-interval", "0.1"
-    )  # fmt: skip
+    bus.settings(visibility_timeout=2, concurrency=3, poll_interval=0.1)
+    worker = start_worker("--engine", engine, "--grace", "0.3")
     long = [bus.timeout(600_000) for _ in range(3)]
     bus.wait_for_attempts(1, long)
     assert worker.stop() == 1
@@ -50,7 +50,7 @@ def test_when_the_grace_runs_out_it_exits_1_with_the_number_and_the_rest_comes_a
 
     for command_id in long:
         bus.behave(command_id, {"type": "success"})
-    assert start_worker("--engine", engine, "--once", "--poll-interval", "0.1", ready=False).wait() == 0
+    assert start_worker("--engine", engine, "--once", ready=False).wait() == 0
     bus.assert_done_once(long, attempts=2)
 
 
@@ -66,17 +66,16 @@ def test_the_second_signal_stops_at_once(engine: str, bus: LiveBus, start_worker
     assert worker.lines("stopped")[0]["abandoned"] == 2
 
 
-def test_the_grace_counts_from_the_signal_even_where_the_database_does_not_answer(
-    bus: LiveBus, start_worker: StartWorker
+@pytest.mark.parametrize(("grace", "signals"), [("1", 1), ("600", 2)])
+def test_it_ends_in_time_even_where_the_server_no_longer_answers(
+    grace: str, signals: int, bus: LiveBus, proxy: Proxy, start_worker: StartWorker
 ) -> None:
-    worker = start_worker("--grace", "1", "--poll-interval", "0.05")
-    with bus.connect() as other:
-        other.execute("LOCK TABLE pgmq.q_test__commands IN ACCESS EXCLUSIVE MODE")
-        wait = (
-            "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        from tests.waiting import wait_until
-
-        wait_until(lambda: bus.value(wait))
+    worker = start_worker("--grace", grace, "--poll-interval", "0.05", DATABASE_URL=proxy.url)
+    long = bus.timeout(600_000)
+    bus.wait_for_attempts(1, [long])
+    proxy.hold()
+    for count in range(1, signals + 1):
         worker.signal(signal.SIGTERM)
-        assert worker.wait(timeout=20) == 0
+        worker.wait_for("signal", count=count)
+    assert worker.wait(timeout=20) == 1
+    assert worker.lines("stopped")[0]["abandoned"] == 1
