@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -25,9 +26,10 @@ BEAT_S = 2.0
 LOAD = "SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1"
 # A sign of life, and the newest settings on the way back; after a long stop the row may be gone.
 BEAT = """
-    INSERT INTO public.e2e_worker AS w (worker_id, host, pid, engine, queue_name, settings_version, overrides,
-        concurrency, in_flight, received, completed, retried, parked, failed, late)
-    VALUES (%(worker_id)s, %(host)s, %(pid)s, %(engine)s, %(queue_name)s, %(settings_version)s, %(overrides)s::jsonb,
+    INSERT INTO public.e2e_worker AS w (worker_id, host, pid, engine, queue_name, started_at, settings_version,
+        overrides, concurrency, in_flight, received, completed, retried, parked, failed, late)
+    VALUES (%(worker_id)s, %(host)s, %(pid)s, %(engine)s, %(queue_name)s,
+        clock_timestamp() - make_interval(secs => %(age_s)s), %(settings_version)s, %(overrides)s::jsonb,
         %(concurrency)s, %(in_flight)s, %(received)s, %(completed)s, %(retried)s, %(parked)s, %(failed)s, %(late)s)
     ON CONFLICT (worker_id) DO UPDATE SET
         beat_at = clock_timestamp(), settings_version = excluded.settings_version, concurrency = excluded.concurrency,
@@ -67,6 +69,7 @@ class WorkerState:
     overrides: Mapping[str, int | float] = field(default_factory=dict)
     domain: str = DOMAIN
     worker_id: UUID = field(default_factory=uuid4)
+    began: float = field(default_factory=time.monotonic)
     counts: Counts = field(default_factory=Counts)
     in_flight: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # take nothing more, drain
@@ -127,6 +130,7 @@ class WorkerState:
             "pid": os.getpid(),
             "engine": self.engine,
             "queue_name": self.queue_name,
+            "age_s": time.monotonic() - self.began,
             "settings_version": self.settings.version,
             "overrides": json.dumps(dict(self.overrides)),
             "concurrency": self.settings.concurrency,
