@@ -47,13 +47,17 @@ class Engine(Protocol):
     async def run(self) -> int: ...
 
 
+def connections_needed(engine: str) -> int:
+    """Connections of one worker process, whatever its concurrency: listen, receive, and finish or the library's."""
+    return 3 if engine == "set" else 2 + LibraryEngine.POOL_SIZE
+
+
 async def work(options: Options, params: Mapping[str, Any]) -> int:
     """Run one worker until it is told to stop; returns the process's exit code. Raises ``StartError``."""
     outage = Outage()
     links = [Link(params, outage, name=f"runworker {name}") for name in ("receive", "finish")]
     listener = Listener(params, COMMAND_QUEUE, options.engine, outage)
-    others = len(links) if options.engine == "set" else 1 + LibraryEngine.POOL_SIZE
-    await listener.open(others_needed=others)
+    await listener.open(others_needed=connections_needed(options.engine) - 1)
     try:
         state = await _state(options, links[0])
         engine: Engine = (

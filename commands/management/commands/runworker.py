@@ -9,11 +9,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from commands.checks import problems
-from commands.worker import Options, work
+from commands.worker import Options, connections_needed, work
 from commands.worker_listener import ENGINES, StartError
 from e2e_site.database import connection_params
 from settings_app.values import SETTINGS
 
+NO_ROOM = ("too many clients", "too many connections", "connection slots are reserved")  # the server's words
 OVERRIDES = ("concurrency", "batch_size", "visibility_timeout", "poll_interval")
 
 
@@ -40,6 +41,11 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         if found := problems():
+            if any(words in found[0].msg for words in NO_ROOM):
+                raise CommandError(
+                    f"runworker cannot start: this worker needs {connections_needed(options['engine'])} connections. "
+                    f"{found[0].msg}"
+                )
             raise CommandError("\n".join(f"{problem.msg} {problem.hint}" for problem in found))
         parsed = Options(
             engine=options["engine"],

@@ -1,0 +1,93 @@
+"""A worker that cannot work says why in one line and does not start."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+
+import psycopg
+
+from e2e_site.embedded import Cluster
+from tests.conftest import StartManage
+from tests.e2e.conftest import StartWorker
+from tests.e2e.workers import LiveBus, Worker
+
+
+def refusal(worker: Worker) -> str:
+    """The one line with which it refused to start."""
+    assert worker.wait() == 1
+    (line,) = worker.program.output.splitlines()
+    assert line.startswith("CommandError: ")
+    return line
+
+
+BAD_VALUES = [
+    ("--concurrency", "0", "a whole number from 1 to 500 (commands), not '0'"),
+    ("--batch-size", "many", "a whole number from 1 to 1,000 (messages), not 'many'"),
+    ("--visibility-timeout", "1.5", "a whole number from 1 to 43,200 (seconds), not '1.5'"),
+    ("--poll-interval", "nan", "from 0.05 to 60 (seconds), not 'nan'"),
+    ("--grace", "-1", "a number of seconds from 0 to 86400, not '-1'"),
+    ("--max-wait", "soon", "a number of seconds from 0 to 86400, not 'soon'"),
+]
+
+
+def test_a_bad_value_of_an_option(committed: str, start_worker: StartWorker) -> None:
+    workers = [start_worker(f"{option}={value}", ready=False) for option, value, _ in BAD_VALUES]
+    for worker, (option, _, allowed) in zip(workers, BAD_VALUES, strict=True):
+        line = refusal(worker)
+        assert option in line
+        assert allowed in line
+
+
+def test_a_database_that_does_not_answer(start_worker: StartWorker) -> None:
+    worker = start_worker(DATABASE_URL="postgres://nobody@127.0.0.1:1/nowhere", ready=False)
+    line = refusal(worker)
+    assert "The database cannot be used" in line
+    assert "DATABASE_URL" in line
+
+
+def test_a_database_without_the_schema(committed: str, start_worker: StartWorker) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(committed)["dbname"]
+    with psycopg.connect(committed, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}_empty"')
+        try:
+            url = committed.replace(str(name), f"{name}_empty")
+            worker = start_worker(DATABASE_URL=url, ready=False)
+            assert worker.wait() == 1
+        finally:
+            server.execute(f'DROP DATABASE "{name}_empty" WITH (FORCE)')
+    first, *others = worker.program.output.splitlines()
+    assert first.startswith("CommandError: The schema is missing")
+    assert all(line.endswith('Run "manage.py setup".') for line in (first, *others))
+
+
+def test_a_live_worker_of_the_other_engine_on_the_queue(bus: LiveBus, start_worker: StartWorker) -> None:
+    first, also_first = start_worker(), start_worker()
+    line = refusal(start_worker("--engine", "library", ready=False))
+    assert "2 worker(s) with engine set work on queue test__commands" in line
+    assert bus.value("SELECT count(*) FROM e2e_worker WHERE engine = 'library'") == 0
+
+    assert first.stop() == 0
+    also_first.die()
+    library = start_worker("--engine", "library")
+    assert "engine library" in refusal(start_worker("--engine", "set", ready=False))
+    assert library.stop() == 0
+
+
+def test_a_server_without_room_for_its_connections(
+    throwaway_cluster: Callable[[], Cluster], start_manage: StartManage, start_worker: StartWorker
+) -> None:
+    server = replace(throwaway_cluster(), options={"max_connections": "12", "superuser_reserved_connections": "3"})
+    server.ensure_running()
+    url = server.url()
+    assert start_manage("setup", DATABASE_URL=url).wait(60) == 0
+    with ExitStack() as held:
+        for _ in range(7):
+            held.enter_context(psycopg.connect(url))
+        line = refusal(start_worker(DATABASE_URL=url, ready=False))
+        assert "this worker needs 3 connections; max_connections is 12, 3 are reserved, 7 are in use" in line
+        for _ in range(5):
+            held.enter_context(psycopg.connect(url))
+        line = refusal(start_worker(DATABASE_URL=url, ready=False))
+        assert "this worker needs 3 connections" in line
+        assert "too many clients" in line
+    assert start_worker("--once", DATABASE_URL=url, ready=False).wait() == 0
