@@ -11,9 +11,12 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
 from playwright.sync_api import Browser, sync_playwright
+from pytest_django import DjangoDbBlocker
 
 from e2e_site.postgres_process import free_port
 from tests.browser.visitor import Visitor
@@ -40,7 +43,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a served site that reads and writes the test database."""
     port = free_port()
@@ -78,7 +81,17 @@ def worker(start_manage: StartManage, committed: str) -> Program:
 
 
 @pytest.fixture
-def visit(browser: Browser, site: str, transactional_db: None) -> Iterator[Callable[..., Visitor]]:
+def accounts(committed: str, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Django's database, for making users. They go with the test, and nothing else does: a transactional test of
+    pytest-django would make the content types anew, which the served site remembers by their numbers."""
+    with django_db_blocker.unblock():
+        yield
+        for model in (LogEntry, Session, User):
+            model.objects.all().delete()
+
+
+@pytest.fixture
+def visit(browser: Browser, site: str, accounts: None) -> Iterator[Callable[..., Visitor]]:
     """Opens browsers: ``visit()`` an anonymous one, ``visit("admin")`` one that is logged in as a superuser.
 
     ``width`` in pixels, ``theme`` light, dark or auto, ``script=False`` without JavaScript, ``system`` the colour

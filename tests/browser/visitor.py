@@ -16,8 +16,9 @@ class Visitor:
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
 
     def _hear(self, message: ConsoleMessage) -> None:
-        # That a page or a fragment answered 404 or 503 is the browser's remark, not a defect.
-        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+        # That a page or a fragment was refused or not answered is a remark of the browser or of htmx, not a defect.
+        remarks = ("Failed to load resource", "Response Status Error", "htmx:")
+        if message.type in ("error", "warning") and not message.text.startswith(remarks):
             self.troubles.append(message.text)
 
     def open(self, address: str) -> Page:

@@ -54,13 +54,8 @@
   region.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== region) return;
     failures = event.detail.successful ? 0 : failures + 1;
-    // The answer is morphed in after this event.
-    setTimeout(schedule, 0);
+    schedule();
   });
-  // The pill says it; the console stays quiet about a server that restarts.
-  for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
-    region.addEventListener(name, (event) => event.preventDefault());
-  }
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : tickSoon()));
   const tickSoon = () => {
     clearTimeout(timer);

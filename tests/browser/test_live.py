@@ -1,0 +1,189 @@
+"""How live pages refresh: when, how often, and what they leave alone."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.visitor import Visitor
+from tests.bus import HandBus, outcome
+from tests.waiting import wait_until
+
+FRAGMENT = "**/live/"
+
+
+class Live:
+    """A live page in a browser whose time stands still: `tick` moves it, and nothing else does."""
+
+    def __init__(self, visitor: Visitor, address: str) -> None:
+        self.visitor = visitor
+        self.page = visitor.page
+        self.asked = 0
+        self.held: list[Route] | None = None  # a list: requests are held back there
+        self.page.clock.install()
+        self.page.route(FRAGMENT, self._take)
+        self.page.add_init_script(
+            "window.answers = 0; addEventListener('htmx:afterRequest', () => { window.answers += 1; })"
+        )
+        self.page.goto(address)
+        self.page.clock.pause_at(self.page.evaluate("Date.now() / 1000 + 1"))
+        wait_until(lambda: self.answered == self.asked, message="the answers to the first requests")
+
+    def _take(self, route: Route) -> None:
+        self.asked += 1
+        if self.held is None:
+            route.continue_()
+        else:
+            self.held.append(route)
+
+    @property
+    def answered(self) -> int:
+        """Requests that htmx has dealt with, failed ones too."""
+        return int(self.page.evaluate("window.answers"))
+
+    @property
+    def state(self) -> str:
+        return self.page.locator("[data-live-state]").inner_text()
+
+    def tick(self, seconds: float) -> None:
+        self.page.clock.run_for(round(seconds * 1000))
+
+    def tick_and_answer(self, seconds: float) -> None:
+        """Move the time, and wait until the one request that this must bring about is dealt with."""
+        before = self.answered
+        self.tick(seconds)
+        wait_until(lambda: self.answered == before + 1, message="one more answer")
+
+    def release(self) -> None:
+        held, self.held = self.held or [], None
+        for route in held:
+            route.continue_()
+
+
+@pytest.fixture
+def live(visit: Callable[..., Visitor]) -> Live:
+    """The dashboard."""
+    return Live(visit(), "/")
+
+
+def choose(page: Page, interval: str) -> None:
+    page.get_by_label("Refresh every").select_option(interval)
+
+
+def test_the_interval_is_chosen_and_remembered(visit: Callable[..., Visitor]) -> None:
+    page = visit().open("/")
+    select = page.get_by_label("Refresh every")
+    expect(select).to_have_value("2")
+    assert select.locator("option").all_inner_texts() == ["1 s", "2 s", "5 s", "15 s", "30 s", "60 s", "Off"]
+    choose(page, "15 s")
+    page.reload()
+    expect(select).to_have_value("15")
+
+
+def test_it_asks_once_in_each_interval(live: Live) -> None:
+    live.tick_and_answer(2)  # from here on the next interval begins with an answer
+    before = live.asked
+    for number in (1, 2, 3):
+        live.tick(1.9)
+        assert live.asked == before + number - 1
+        live.tick_and_answer(0.2)
+        assert live.asked == before + number
+
+
+def test_switched_off_it_asks_no_more(live: Live) -> None:
+    choose(live.page, "Off")
+    before = live.asked
+    live.tick(600)
+    assert live.asked == before
+    assert live.state == "Not refreshing"
+
+
+def test_it_waits_for_an_answer_before_it_asks_again(live: Live) -> None:
+    live.held = []
+    before = live.asked
+    live.tick(2)
+    live.tick(9)  # less than the 10 s after which an answer is given up
+    assert live.asked == before + 1
+    live.release()
+    wait_until(lambda: live.answered == before + 1)
+    live.tick_and_answer(2)
+    assert live.asked == before + 2
+
+
+def test_in_a_hidden_tab_it_rests_and_catches_up_at_once(live: Live) -> None:
+    hide = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+    hide += " document.dispatchEvent(new Event('visibilitychange')); }"
+    live.page.evaluate(hide, True)
+    before = live.asked
+    live.tick(600)
+    assert live.asked == before
+    live.page.evaluate(hide, False)
+    wait_until(lambda: live.answered == before + 1)
+
+
+def test_selected_text_is_left_alone(live: Live) -> None:
+    live.page.locator("#events-title").select_text()
+    expect(live.page.locator("[data-live-state]")).to_have_text("Paused: text selected")
+    before = live.asked
+    live.tick(60)
+    assert live.asked == before
+    live.page.evaluate("document.getSelection().removeAllRanges()")
+    live.tick_and_answer(2)
+
+
+def test_a_refresh_keeps_the_focus_and_the_place(bus: HandBus, visit: Callable[..., Visitor]) -> None:
+    first, *_ = [bus.send() for _ in range(15)]
+    visitor = visit(width=390)
+    page = visitor.open("/")
+    page.locator(f"a[href='/commands/{first}/']").focus()
+    page.evaluate("window.scrollTo(0, 120)")
+    bus.receive(2)
+    expect(page.locator("#count-in_progress dd")).to_have_text("2", timeout=10_000)
+    assert visitor.focused().get_attribute("href") == f"/commands/{first}/"
+    assert page.evaluate("window.scrollY") == 120
+
+
+def test_while_the_server_is_away_it_says_so_and_keeps_what_it_knows(bus: HandBus, live: Live) -> None:
+    page = live.page
+    page.unroute(FRAGMENT)
+    page.route(FRAGMENT, lambda route: route.abort("connectionrefused"))
+    live.tick_and_answer(2)
+    assert live.state == "Reconnecting…"
+    expect(page.locator("#events-title")).to_be_visible()
+
+    page.unroute(FRAGMENT)
+    page.route(FRAGMENT, lambda route: route.fulfill(status=503, body="The database does not answer"))
+    live.tick_and_answer(2)
+    assert live.state == "Reconnecting…"
+    assert "The database does not answer" not in live.visitor.text("body")
+
+    page.unroute(FRAGMENT)
+    bus.send()
+    live.tick_and_answer(4)  # it asks less often while nobody answers
+    assert live.state == "Live"
+    expect(page.locator("#count-pending dd")).to_have_text("1")
+
+
+def test_a_command_is_watched_to_its_end_and_no_longer(bus: HandBus, visit: Callable[..., Visitor]) -> None:
+    sent = bus.send()
+    live = Live(visit(), f"/commands/{sent}/")
+    attempt = bus.begin(sent)
+    live.tick_and_answer(2)
+    expect(live.page.locator("#status")).to_have_text("In progress")
+    bus.finish(outcome(sent, attempt))
+    live.tick_and_answer(2)
+    expect(live.page.locator("#status")).to_have_text("Completed")
+    before = live.asked
+    live.tick(600)
+    assert live.asked == before
+    assert live.state == "Ended"
+
+
+def test_times_go_on_between_two_answers(bus: HandBus, live: Live) -> None:
+    bus.send()
+    live.tick_and_answer(2)
+    choose(live.page, "Off")
+    live.tick(65)
+    time = live.page.locator(".event time")
+    expect(time).to_have_text("1 min ago")
+    assert "(local)" in (time.get_attribute("title") or "")
