@@ -31,6 +31,11 @@ class Attempt:
     overtaken: bool = False  # its lease ran out: the message was delivered again, or the command ended without it
 
     @property
+    def goes_on(self) -> bool:
+        """Its end is not written yet and may still come, late or not."""
+        return self.end is None and not self.overtaken
+
+    @property
     def event_type(self) -> str:
         """The event whose look it wears."""
         if self.end:

@@ -1,5 +1,6 @@
 """The pages and their live fragments. A page and its fragment share one ``*_context`` function."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from commands import queries, timeline
@@ -19,6 +21,7 @@ from e2e_site.access import permission_needed
 from settings_app.backoff import backoff_ms
 from settings_app.models import Configuration
 
+LATE_ENDS_AWAITED = timedelta(minutes=1)
 PARAMETER_NAMES = tuple(sorted({name for names in PARAMETERS.values() for name in names}))
 
 
@@ -89,7 +92,10 @@ def detail_live(request: HttpRequest, command_id: UUID) -> HttpResponse:
 
 
 def detail_context(command_id: UUID) -> dict[str, Any]:
-    """The ``command``, its ``story``, its ``replies``; ``waiting``: it failed and waits for its next attempt."""
+    """The ``command``, its ``story``, its ``replies``; ``waiting``: it failed and waits for its next attempt.
+
+    ``followed``: more may happen. After the end that is a late end of an attempt that still goes on.
+    """
     command = queries.command(command_id)
     if command is None:
         raise Http404(f"No command has the id {command_id}.")
@@ -99,12 +105,19 @@ def detail_context(command_id: UUID) -> dict[str, Any]:
     return {
         "command": command,
         "final": final,
+        "followed": not final or _late_ends_may_come(story, command["updated_at"]),
         "waiting": not final and bool(events) and events[-1].event_type == EventType.FAILED,
         "story": story,
         "milliseconds": timeline.milliseconds_to_end(events) if final else None,
         "replies": queries.replies(command_id) if final and command["reply_queue"] else [],
         "again": urlencode(_form_fields(command["behavior"])),
     }
+
+
+def _late_ends_may_come(story: list[timeline.Entry], ended: datetime) -> bool:
+    """For a while only: the worker of an attempt may have died."""
+    goes_on = any(entry.attempt and entry.attempt.goes_on for entry in story)
+    return goes_on and timezone.now() - ended < LATE_ENDS_AWAITED
 
 
 def _form_fields(behavior: Any) -> dict[str, Any]:

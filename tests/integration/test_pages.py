@@ -239,11 +239,25 @@ def test_late_ends_are_told_beside_the_one_that_counted() -> None:
     first = begin(lease=0)[sent]
     second = begin(lease=0)[sent]
     finish(first)
+    response = Client().get(f"/commands/{sent}/")
+    assert "Attempt 2 of 3: goes on, too late to count" in text(response.text)
+    assert "data-live-final" not in response.text
     finish(second)
-    page = text(Client().get(f"/commands/{sent}/").text)
+    response = Client().get(f"/commands/{sent}/")
+    page = text(response.text)
+    assert "data-live-final" in response.text
     assert "timeout Completed" in page
     assert "Attempt 1 of 3: completed" in page
     assert "Attempt 2 of 3: completed too late" in page
+
+
+def test_an_attempt_that_never_ends_is_not_awaited_for_ever() -> None:
+    sent = send(type="timeout")
+    first = begin(lease=0)[sent]
+    begin(lease=0)
+    finish(first)
+    ask("UPDATE commandbus.command SET updated_at = updated_at - interval '61 s'")
+    assert "data-live-final" in Client().get(f"/commands/{sent}/").text
 
 
 def test_attempts_over_the_whole_life_are_told_after_an_operators_retry() -> None:
