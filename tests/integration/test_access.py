@@ -84,7 +84,7 @@ def test_where_reading_is_open_each_visitor_gets_what_is_theirs(
     assert response.status_code == PAGES[page][who]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != "login/"])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("login/", "logout/")])
 def test_where_reading_is_closed_an_anonymous_visitor_is_sent_to_the_login_page_and_back(
     page: str, command_id: UUID, settings: Settings
 ) -> None:
@@ -169,6 +169,7 @@ def test_the_login_page_leads_back_and_logging_out_ends_the_session() -> None:
     assert response["Location"] == "/send/"
     assert client.post("/logout/")["Location"] == "/"
     assert "_auth_user_id" not in client.session
+    assert client.post("/logout/")["Location"] == "/", "once more, from a tab that was left open"
 
 
 def test_a_wrong_password_is_said_and_the_name_is_kept() -> None:
