@@ -65,7 +65,7 @@ def test_what_runs_when_max_wait_is_over_may_end(bus: LiveBus, start_worker: Sta
 def test_when_nobody_can_tell_what_is_left_it_does_not_claim_that_nothing_is(
     bus: LiveBus, proxy: Proxy, start_worker: StartWorker
 ) -> None:
-    worker = start_worker("--once", "--max-wait", "3", "--grace", "0", DATABASE_URL=proxy.url, ready=False)
+    worker = start_worker("--once", "--max-wait", "2", "--grace", "0", DATABASE_URL=proxy.url, ready=False)
     bus.timeout(600_000)
     worker.wait_for("started")
     proxy.hold()
