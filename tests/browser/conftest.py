@@ -25,19 +25,21 @@ from tests.conftest import StartManage
 from tests.processes import Program, inherited_environment
 from tests.waiting import wait_until
 
-# Playwright's synchronous interface runs an event loop in this thread, where Django would refuse to use its database.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
 
 def _executable() -> str | None:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for one file: Playwright's synchronous interface runs an event loop in this thread as long as it lives.
+
+    No test of another directory may meet that loop. Django would refuse to use its database beside it.
+    """
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(executable_path=_executable(), args=as_root)
         yield browser
         browser.close()
