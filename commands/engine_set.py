@@ -57,6 +57,7 @@ class SetEngine:
         self._finish_link = finish
         self._running: set[asyncio.Task[None]] = set()
         self._unwritten: deque[Outcome] = deque()
+        self._receiving = False
         self._writing: list[Outcome] = []
         self._held_up = 0  # busy outcomes on their way back into unwritten
         self._room = asyncio.Event()  # a slot became free, or an outcome was written
@@ -121,7 +122,11 @@ class SetEngine:
 
     async def _receive(self, wanted: int) -> Batch:
         settings = self._state.settings
-        answer = await self._receive_link.value(RECEIVE, (self._state.domain, wanted, settings.visibility_timeout))
+        self._receiving = True
+        try:
+            answer = await self._receive_link.value(RECEIVE, (self._state.domain, wanted, settings.visibility_timeout))
+        finally:
+            self._receiving = False
         attempts = [Attempt.from_row(self._state.domain, row, settings) for row in answer["commands"]]
         counts = self._state.counts
         counts.received += len(attempts)
@@ -303,7 +308,8 @@ class SetEngine:
     async def _drain(self, receiver: asyncio.Task[None], finisher: asyncio.Task[None]) -> int:
         """Let running attempts end and write all outcomes, for at most ``grace`` seconds or until told to hurry.
 
-        A receive under way is waited for too: the server may have begun attempts for it.
+        A receive under way is waited for too, and counts as one attempt if no answer comes: the server may have begun
+        attempts for it.
         """
         deadline = time.monotonic() + self._state.grace
         while True:
@@ -313,7 +319,7 @@ class SetEngine:
             abandoned = len(self._running) + self._outcomes_left()
             left = deadline - time.monotonic()
             if left <= 0 or self._state.hurry.is_set() or (receiver.done() and not abandoned):
-                return abandoned
+                return abandoned + self._receiving
             self._room.clear()
             await _first_of(self._room, self._state.hurry, timeout=min(left, 1))
 

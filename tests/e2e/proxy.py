@@ -22,18 +22,20 @@ class Proxy(socketserver.ThreadingTCPServer):
         user = parts.netloc.rpartition("@")[0]
         self.url = parts._replace(netloc=f"{user}@127.0.0.1:{self.server_address[1]}").geturl()
         self.asked = self.answered = b""
+        self.silent = False
         self.cuts = 0
         self.passing = threading.Event()
         self.passing.set()
+        self.over = threading.Event()  # the test has ended
         self.sockets: list[socket.socket] = []
 
-    def cut(self, asked: bytes, answered: bytes = b"") -> None:
+    def cut(self, asked: bytes, answered: bytes = b"", *, silent: bool = False) -> None:
         """Lose each answer with `answered` in it to a question with `asked` in it: the server has done what it was
-        asked, the connection ends. ``cut(b"")`` loses no more."""
-        self.asked, self.answered = asked, answered
+        asked, the connection ends, or just says nothing more where `silent`. ``cut(b"")`` loses no more."""
+        self.asked, self.answered, self.silent = asked, answered, silent
 
     def hold(self) -> None:
-        """Pass on nothing more; connections stay open."""
+        """Pass on nothing more on any connection; they stay open."""
         self.passing.clear()
 
 
@@ -73,11 +75,13 @@ class _Connection(socketserver.BaseRequestHandler):
                 continue
             if suspect and self.server.answered in answer:
                 self.server.cuts += 1
+                if self.server.silent:
+                    self.server.over.wait()
                 return
+            if ended:
+                question.clear()  # before the client has the answer, and asks on
             self.request.sendall(answer)
             answer.clear()
-            if ended:
-                question.clear()
 
 
 def _shut(end: socket.socket) -> None:
@@ -97,5 +101,6 @@ def proxy_before(url: str) -> Iterator[Proxy]:
             proxy.shutdown()
             thread.join()
             proxy.passing.set()
+            proxy.over.set()
             for end in proxy.sockets:
                 _shut(end)

@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.conftest import StartWorker
 from tests.e2e.proxy import Proxy
 from tests.e2e.workers import COMPLETED, LiveBus
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -70,12 +71,28 @@ def test_the_second_signal_stops_at_once(engine: str, bus: LiveBus, start_worker
 def test_it_ends_in_time_even_where_the_server_no_longer_answers(
     grace: str, signals: int, bus: LiveBus, proxy: Proxy, start_worker: StartWorker
 ) -> None:
-    worker = start_worker("--grace", grace, "--poll-interval", "0.05", DATABASE_URL=proxy.url)
-    long = bus.timeout(600_000)
-    bus.wait_for_attempts(1, [long])
+    worker = start_worker("--grace", grace, "--concurrency", "1", DATABASE_URL=proxy.url)
+    bus.timeout(600_000)
+    wait_until(lambda: bus.worker_row(worker)["in_flight"] == 1)
     proxy.hold()
     for count in range(1, signals + 1):
         worker.signal(signal.SIGTERM)
         worker.wait_for("signal", count=count)
     assert worker.wait(timeout=20) == 1
     assert worker.lines("stopped")[0]["abandoned"] == 1
+
+
+def test_a_receive_that_gets_no_answer_counts_as_given_up_and_comes_again(
+    bus: LiveBus, proxy: Proxy, start_worker: StartWorker
+) -> None:
+    bus.settings(visibility_timeout=1)
+    worker = start_worker("--grace", "0.5", "--poll-interval", "60", DATABASE_URL=proxy.url)
+    proxy.cut(b"receive_commands", b"TestCommand", silent=True)
+    sent = bus.send()
+    bus.wait_for_attempts(1, [sent])
+    wait_until(lambda: proxy.cuts)
+    assert worker.stop() == 1
+    assert worker.lines("stopped")[0]["abandoned"] == 1
+
+    assert start_worker("--once", ready=False).wait() == 0
+    bus.assert_done_once([sent], attempts=2)
