@@ -9,7 +9,8 @@ Modules in the order in which the data flows::
     forms       what a person may type
     bus         sending, in one transaction with the test_command row
     worker      one worker process (worker_state: what its parts share; worker_listener: notifications)
-    engine_set  takes messages, performs them, writes outcomes; engine_library: the library's Worker, to compare
+    engine_set  takes messages and performs them; engine_library: the library's Worker, to compare
+    finisher    writes outcomes, many in one call
     attempts    one attempt, from the message that began it to the outcome that ends it
     handlers    what performs it
     models      unmanaged models over Flyway's tables

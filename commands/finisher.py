@@ -1,0 +1,178 @@
+"""How outcomes get written: the finishing half of engine ``set``.
+
+    add ─► unwritten ─► _next_to_write ─► finish_commands ─► queue, status, audit, reply
+
+Outcomes wait in ``unwritten`` while a write is under way and go out together in the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from commands.attempts import Outcome, OutcomeKind
+from commands.statuses import EventType, Status
+from e2e_site.database import Backoff, ConnectionLostError, Link
+
+if TYPE_CHECKING:
+    from commands.worker_state import WorkerState
+
+logger = logging.getLogger(__name__)
+
+FINISH = "SELECT commandbus.finish_commands(%s, %s::jsonb)"
+MOST_PER_FINISH = 1000
+BUSY_PAUSE_S = 0.1
+# SQLSTATE classes that blame what was sent, not the moment: data, constraint, syntax or access, raised by a function.
+CULPRIT_CLASSES = ("22", "23", "42", "P0")
+
+
+class Finisher:
+    """Writes the outcomes of attempts until cancelled; sets ``room`` whenever some were written."""
+
+    def __init__(self, state: WorkerState, link: Link, room: asyncio.Event) -> None:
+        self._state = state
+        self._link = link
+        self._room = room
+        self._unwritten: deque[Outcome] = deque()
+        self._writing: list[Outcome] = []
+        self._held_up = 0  # busy outcomes on their way back into unwritten
+        self._added = asyncio.Event()
+
+    def add(self, outcome: Outcome) -> None:
+        self._unwritten.append(outcome)
+        self._added.set()
+
+    def left(self) -> int:
+        """How many outcomes are not yet written."""
+        return len(self._unwritten) + len(self._writing) + self._held_up
+
+    def is_overdue(self) -> bool:
+        """Whether an outcome waits whose lease is over: its message can be seen again."""
+        return any(outcome.attempt.lease_is_over() for outcome in (*self._unwritten, *self._writing))
+
+    async def run(self) -> None:
+        """Write what is added, at once where no write is under way."""
+        backoff = Backoff()
+        while True:
+            await self._added.wait()
+            self._added.clear()
+            while batch := self._next_to_write():
+                self._writing = batch
+                pause = 0.0
+                try:
+                    await self._write(batch)
+                    backoff.reset()
+                except ConnectionLostError:
+                    # Nobody knows whether the server committed: the next call has to look.
+                    for outcome in batch:
+                        outcome.again = True
+                    pause = self._put_back(batch, backoff)
+                except psycopg.Error as exc:
+                    if not (exc.sqlstate or "").startswith(CULPRIT_CLASSES):
+                        logger.error("cannot finish: %s", exc, extra={"action": "finish_failed"})  # noqa: TRY400
+                        pause = self._put_back(batch, backoff)
+                    else:
+                        self._isolate(batch, exc)
+                self._writing = []
+                self._room.set()
+                await asyncio.sleep(pause)
+
+    def _put_back(self, batch: list[Outcome], backoff: Backoff) -> float:
+        self._unwritten.extendleft(reversed(batch))
+        return backoff.next()
+
+    def _next_to_write(self) -> list[Outcome]:
+        """The outcomes of the next call: one that must go alone, or many, at most one per command."""
+        batch: list[Outcome] = []
+        kept: list[Outcome] = []
+        seen = set()
+        while self._unwritten and len(batch) < MOST_PER_FINISH:
+            outcome = self._unwritten.popleft()
+            if outcome.alone and not batch:
+                batch = [outcome]
+                break
+            if outcome.alone or outcome.command_id in seen:
+                kept.append(outcome)
+                continue
+            seen.add(outcome.command_id)
+            batch.append(outcome)
+        self._unwritten.extendleft(reversed(kept))
+        return batch
+
+    async def _write(self, batch: list[Outcome]) -> None:
+        body = json.dumps([outcome.to_json() for outcome in batch])
+        answer = await self._link.value(FINISH, (self._state.domain, body))
+        busy = set(answer["busy"])
+        for outcome in batch:
+            key = str(outcome.command_id)
+            if key in busy:
+                self._send_later(outcome)
+            elif key in answer["accepted"]:
+                self._record(outcome, Status(answer["accepted"][key]), None)
+            else:
+                self._record(outcome, None, answer["before"].get(key))
+
+    def _send_later(self, outcome: Outcome) -> None:
+        """Someone else holds the command's row: try this one again by itself while other batches go on."""
+        outcome.alone = True
+        self._held_up += 1
+
+        def back() -> None:
+            self._held_up -= 1
+            self.add(outcome)
+
+        asyncio.get_running_loop().call_later(BUSY_PAUSE_S, back)
+
+    def _isolate(self, batch: list[Outcome], exc: psycopg.Error) -> None:
+        """The server refused this batch for what is in it: each goes alone now, and the culprit is parked."""
+        if len(batch) > 1:
+            for outcome in batch:
+                outcome.alone = True
+            self._unwritten.extend(batch)
+            return
+        outcome = batch[0]
+        if outcome.kind is OutcomeKind.PERMANENT:
+            logger.error(
+                "outcome given up: %s", exc, extra={"action": "outcome_given_up", "command_id": outcome.command_id}
+            )
+            return
+        self._unwritten.append(
+            Outcome(
+                attempt=outcome.attempt,
+                kind=OutcomeKind.PERMANENT,
+                error_code=type(exc).__name__,
+                error_msg=f"Its outcome could not be written: {exc.diag.message_primary}",
+                again=outcome.again,
+                alone=True,
+            )
+        )
+
+    def _record(self, outcome: Outcome, status: Status | None, before: str | None) -> None:
+        """Count and log what became of one outcome."""
+        counts, context = self._state.counts, outcome.attempt.context
+        late = status is None and (before is None or before in (EventType.LATE_COMPLETED, EventType.LATE_FAILED))
+        if late:
+            action, counts.late = "late", counts.late + 1
+        elif outcome.kind is OutcomeKind.SUCCESS:
+            action, counts.completed = "completed", counts.completed + 1
+        elif status is Status.IN_PROGRESS or before == EventType.FAILED:
+            action, counts.retried = "retry", counts.retried + 1
+        elif outcome.kind is OutcomeKind.BUSINESS_RULE:
+            action, counts.failed = "failed", counts.failed + 1
+        else:
+            action, counts.parked = "parked", counts.parked + 1
+        extra: dict[str, Any] = {
+            "action": action,
+            "command_id": context.command.command_id,
+            "attempt": f"{context.attempt}/{context.max_attempts}",
+            "ms": round((time.monotonic() - outcome.attempt.began) * 1000),
+        }
+        if outcome.error_code:
+            extra["error"] = outcome.error_code
+        logger.info(action, extra=extra)
