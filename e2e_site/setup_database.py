@@ -85,8 +85,9 @@ def _ensure_database(params: Mapping[str, Any], say: Callable[[str], object]) ->
             raise exc from None
         with server:
             if server.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None:
-                raise
-            if _create_database(server, name):
+                # Another process made it meanwhile, or the trouble is another one and shows again.
+                psycopg.connect(**params).close()
+            elif _create_database(server, name):
                 say(f"Database {name} created.")
 
 

@@ -1,12 +1,14 @@
 """``manage.py setup``: everything in order, nothing twice, from anywhere, in one line each."""
 
 import subprocess
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
+from pytest_django import DjangoDbBlocker
 
 from e2e_site.setup_database import ensure_admin, missing_in_django, set_up
 from tests.integration.conftest import Manage
@@ -48,13 +50,37 @@ def test_a_second_setup_does_nothing(manage: Manage, missing_database: MakeDatab
 def test_where_nothing_changed_nothing_is_run(database_url: str, django_uses: Callable[[str], None]) -> None:
     django_uses(database_url)
     said: list[str] = []
-    started = time.monotonic()
 
     # Django's own `migrate` would need its database connection, which this test may not use.
     set_up(said.append)
 
     assert said == []
-    assert time.monotonic() - started < 1
+
+
+def test_a_database_that_another_process_makes_meanwhile_is_taken(
+    missing_database: MakeDatabase,
+    database_url: str,
+    django_uses: Callable[[str], None],
+    django_db_blocker: DjangoDbBlocker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = missing_database()
+    django_uses(url)
+    connect = psycopg.connect
+
+    def connect_late(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return connect(*args, **kwargs)
+        except psycopg.OperationalError:
+            with connect(database_url, autocommit=True) as other:
+                other.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(url.rpartition("/")[2])))
+            raise
+
+    monkeypatch.setattr(psycopg, "connect", connect_late)
+    with django_db_blocker.unblock():
+        set_up(lambda line: None)
+
+    assert everything_is_there(url)
 
 
 def test_two_setups_at_once_do_everything_once(manage: Manage, missing_database: MakeDatabase) -> None:
