@@ -25,6 +25,7 @@ from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
 logger = logging.getLogger(__name__)
 
 EXIT_OK = 0
+EXIT_GAVE_WAY = 1  # a worker of the other engine has the queue now
 EXIT_ABANDONED = 1  # the grace ran out, or a second signal came: attempts were given up
 EXIT_MAX_WAIT = 3  # --max-wait was over and messages were left, or nobody can tell
 GOODBYE_S = 2.0  # for the last statements of a worker that ends
@@ -146,7 +147,7 @@ async def _exit_code(state: WorkerState, *, abandoned: int, over: bool) -> int:
         logger.warning("stopped: attempts given up, they come again", extra={**extra, "abandoned": abandoned})
         return EXIT_ABANDONED
     logger.info("stopped", extra=extra)
-    return EXIT_OK
+    return EXIT_GAVE_WAY if state.gave_way else EXIT_OK
 
 
 @contextlib.contextmanager

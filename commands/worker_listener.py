@@ -99,6 +99,7 @@ class Listener:
                 await asyncio.sleep(backoff.next())
             except StartError as exc:
                 logger.error("stopping: %s", exc, extra={"action": "other_engine"})  # noqa: TRY400  # one line
+                state.gave_way = True
                 state.request_stop()
                 return
 

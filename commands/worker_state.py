@@ -72,6 +72,7 @@ class WorkerState:
     began: float = field(default_factory=time.monotonic)
     counts: Counts = field(default_factory=Counts)
     in_flight: int = 0
+    gave_way: bool = False  # to a worker of the other engine, which came while the connection was lost
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # take nothing more, drain
     hurry: asyncio.Event = field(default_factory=asyncio.Event)  # give up what is running
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # look at the queue, the settings, and stop

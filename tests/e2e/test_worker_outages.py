@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from commands.statuses import COMMAND_QUEUE
+from commands.worker_listener import LOCK, LOCK_CLASS, engine_lock
 from e2e_site.embedded import Cluster
 from tests.conftest import StartManage
 from tests.e2e.conftest import StartWorker
@@ -96,3 +98,14 @@ def test_what_was_sent_while_it_did_not_listen_does_not_wait_for_the_poll(
         assert bus.value(TERMINATE, ["runworker listen"]) == 1
     bus.wait_for_status(COMPLETED, [sent], timeout=20)
     assert worker.stop() == 0
+
+
+def test_it_gives_way_with_an_error_where_the_other_engine_came_meanwhile(
+    bus: LiveBus, start_worker: StartWorker
+) -> None:
+    worker = start_worker()
+    # What a worker of the other engine holds as long as it lives.
+    bus.conn.execute(LOCK, (LOCK_CLASS, engine_lock(COMMAND_QUEUE, "library")))
+    bus.value(TERMINATE, ["runworker listen"])
+    worker.wait_for("other_engine")
+    assert worker.wait() == 1
