@@ -10,6 +10,7 @@ from pytest_django import DjangoDbBlocker
 
 from e2e_site.embedded import Cluster
 from tests import cluster, databases
+from tests.bus import HandBus
 from tests.processes import Program, inherited_environment, manage_command
 
 
@@ -57,6 +58,14 @@ def _clean_after_commits(request: pytest.FixtureRequest) -> Iterator[None]:
 def committed(database_url: str) -> str:
     """The database's address, for a test that commits by connections of its own and not by Django's."""
     return database_url
+
+
+@pytest.fixture
+def bus(committed: str) -> Iterator[HandBus]:
+    """The bus, driven by hand on the test database; what it does is committed."""
+    hand_bus = HandBus(committed)
+    with hand_bus.conn:
+        yield hand_bus
 
 
 class StartManage(Protocol):

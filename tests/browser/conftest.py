@@ -20,7 +20,6 @@ from pytest_django import DjangoDbBlocker
 
 from e2e_site.postgres_process import free_port
 from tests.browser.visitor import Visitor
-from tests.bus import HandBus
 from tests.conftest import StartManage
 from tests.processes import Program, inherited_environment
 from tests.waiting import wait_until
@@ -65,13 +64,6 @@ def site(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def _answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture
-def bus(committed: str) -> Iterator[HandBus]:
-    hand_bus = HandBus(committed)
-    with hand_bus.conn:
-        yield hand_bus
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """``finish_commands``: which ends count, what they write, and what is too late."""
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -10,13 +9,6 @@ import psycopg
 import pytest
 
 from tests.bus import HandBus, outcome
-
-
-@pytest.fixture
-def bus(committed: str) -> Iterator[HandBus]:
-    hand_bus = HandBus(committed)
-    with hand_bus.conn:
-        yield hand_bus
 
 
 def expired_attempts(bus: HandBus, command_id: UUID, number: int) -> list[Any]:

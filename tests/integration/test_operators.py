@@ -1,6 +1,6 @@
 """An operator's actions on a parked command: retry, cancel, complete."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -12,13 +12,6 @@ from tests.bus import HandBus, outcome
 RETRY = "SELECT commandbus.operator_retry('test', %s, 'anna')"
 CANCEL = "SELECT commandbus.operator_cancel('test', %s, 'no longer wanted', 'anna')"
 COMPLETE = """SELECT commandbus.operator_complete('test', %s, '{"by": "hand"}', 'anna')"""
-
-
-@pytest.fixture
-def bus(committed: str) -> Iterator[HandBus]:
-    hand_bus = HandBus(committed)
-    with hand_bus.conn:
-        yield hand_bus
 
 
 @pytest.fixture

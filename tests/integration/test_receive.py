@@ -1,6 +1,5 @@
 """``receive_commands``: what begins an attempt, what is parked, refused or left alone."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,13 +9,6 @@ import pytest
 from tests.bus import HandBus, outcome
 
 NIL = UUID(int=0)
-
-
-@pytest.fixture
-def bus(committed: str) -> Iterator[HandBus]:
-    hand_bus = HandBus(committed)
-    with hand_bus.conn:
-        yield hand_bus
 
 
 def test_an_attempt_is_counted_leased_and_audited_when_it_is_received(bus: HandBus) -> None:
