@@ -7,7 +7,7 @@ Modules in the order in which the data flows::
     payload     what a payload may be (pure)
     fields      JSON columns and form fields that check both
     forms       what a person may type
-    bus         sending, in one transaction with the test_command row
+    bus         sending, in one transaction with the test_command row; bulk: sending many
     worker      one worker process (worker_state: what its parts share; worker_listener: notifications)
     engine_set  takes messages and performs them; engine_library: the library's Worker, to compare
     finisher    writes outcomes, many in one call

@@ -12,7 +12,7 @@ from typing import Any
 from commandbus import Command, HandlerContext, HandlerRegistry, PermanentCommandError, TransientCommandError
 
 from commands.behaviors import Behavior, BehaviorError, SimulatedPermanentFailure, SimulatedTransientFailure, act
-from commands.statuses import COMMAND_TYPE, DOMAIN
+from commands.statuses import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN
 
 registry = HandlerRegistry()
 
@@ -30,6 +30,7 @@ class AttemptContext(HandlerContext):
 
 
 @registry.handler(DOMAIN, COMMAND_TYPE)
+@registry.handler(LOADTEST_DOMAIN, COMMAND_TYPE)
 async def handle_test_command(command: Command, context: HandlerContext) -> dict[str, Any]:
     """Take the time that the behavior says, then do what it says. Both engines hand it an `AttemptContext`."""
     assert isinstance(context, AttemptContext)

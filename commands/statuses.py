@@ -9,6 +9,18 @@ DOMAIN = "test"
 COMMAND_TYPE = "TestCommand"
 COMMAND_QUEUE = "test__commands"
 REPLY_QUEUE = "test__replies"
+LOADTEST_DOMAIN = "loadtest"  # what load tests send and empty; left out of the console's counts
+DOMAINS = (DOMAIN, LOADTEST_DOMAIN)
+
+
+def command_queue(domain: str) -> str:
+    """The queue in which commands of a domain wait."""
+    return f"{domain}__commands"
+
+
+def reply_queue(domain: str) -> str:
+    """The queue in which replies of a domain wait."""
+    return f"{domain}__replies"
 
 
 class Status(models.TextChoices):

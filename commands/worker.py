@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from commands.engine_library import LibraryEngine
 from commands.engine_set import SetEngine
 from commands.handlers import registry
-from commands.statuses import COMMAND_QUEUE
+from commands.statuses import DOMAIN, command_queue
 from commands.worker_listener import Listener, StartError
 from commands.worker_state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
@@ -36,6 +36,7 @@ class Options:
     """What the command line asks. ``max_wait`` and ``grace`` are seconds."""
 
     engine: str = "set"
+    domain: str = DOMAIN
     once: bool = False
     max_wait: float | None = None
     grace: float = 30.0
@@ -57,7 +58,7 @@ async def work(options: Options, params: Mapping[str, Any]) -> int:
     """Run one worker until it is told to stop; returns the process's exit code. Raises ``StartError``."""
     outage = Outage()
     links = [Link(params, outage, name=f"runworker {name}") for name in ("receive", "finish")]
-    listener = Listener(params, COMMAND_QUEUE, options.engine, outage)
+    listener = Listener(params, command_queue(options.domain), options.engine, outage)
     await listener.open(others_needed=connections_needed(options.engine) - 1)
     try:
         state = await _state(options, links[0])
@@ -80,6 +81,7 @@ async def _state(options: Options, link: Link) -> WorkerState:
         raise StartError('the settings row is missing; run "manage.py setup"')
     state = WorkerState(
         engine=options.engine,
+        domain=options.domain,
         settings=effective(row, options.overrides),
         link=link,
         once=options.once,

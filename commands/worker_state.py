@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from commands.statuses import DOMAIN
+from commands.statuses import DOMAIN, LOADTEST_DOMAIN, command_queue
 from e2e_site.database import ConnectionLostError, Link
 from settings_app.values import WorkerSettings
 
@@ -39,7 +39,10 @@ BEAT = """
 """
 STOPPED = "UPDATE public.e2e_worker SET stopped_at = clock_timestamp(), in_flight = 0 WHERE worker_id = %s"
 FORGET_OLD = "DELETE FROM public.e2e_worker WHERE beat_at < clock_timestamp() - interval '1 day'"
-LEFT = {DOMAIN: "SELECT count(*) FROM pgmq.q_test__commands"}
+LEFT = {
+    DOMAIN: "SELECT count(*) FROM pgmq.q_test__commands",
+    LOADTEST_DOMAIN: "SELECT count(*) FROM pgmq.q_loadtest__commands",
+}
 
 
 @dataclass(kw_only=True)
@@ -81,7 +84,7 @@ class WorkerState:
 
     @property
     def queue_name(self) -> str:
-        return f"{self.domain}__commands"
+        return command_queue(self.domain)
 
     def request_stop(self) -> None:
         """First call: drain. Second call: at once."""

@@ -138,6 +138,7 @@ INSTALLED_APPS = [
     "e2e_site.theme",
     "commands",
     "settings_app",
+    "bench",
     "whitenoise.runserver_nostatic",
     "django.contrib.admin",
     "django.contrib.auth",

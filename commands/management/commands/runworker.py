@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from commands.checks import problems
+from commands.statuses import DOMAIN, DOMAINS
 from commands.worker import Options, connections_needed, work
 from commands.worker_listener import ENGINES, StartError
 from e2e_site.database import connection_params
@@ -25,6 +26,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--engine", choices=ENGINES, default="set", help="set: ours (default); library: as published"
+        )
+        parser.add_argument(
+            "--domain", choices=DOMAINS, default=DOMAIN, help="whose commands: test (default), or those of load tests"
         )
         parser.add_argument("--once", action="store_true", help="end when the queue is empty")
         parser.add_argument(
@@ -49,6 +53,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(f"{problem.msg} {problem.hint}" for problem in found))
         parsed = Options(
             engine=options["engine"],
+            domain=options["domain"],
             once=options["once"],
             max_wait=_seconds("--max-wait", options["max_wait"]),
             grace=_seconds("--grace", options["grace"]) or 0.0,

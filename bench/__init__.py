@@ -1,0 +1,1 @@
+"""Proof: how fast the bus is, and what it does under load."""

@@ -1,0 +1,125 @@
+"""Sending many: one statement and one notification per chunk, in constant memory.
+
+NewCommand ─► chunks ─► commandbus.send_commands (rows, messages, SENT events)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import psycopg
+from commandbus import DuplicateCommandError
+from psycopg.errors import UniqueViolation
+
+from commands.payload import check_payload
+from commands.statuses import COMMAND_TYPE, reply_queue
+
+if TYPE_CHECKING:
+    from commands.behaviors import Behavior
+
+CHUNK_SIZE = 5000
+SEND = "SELECT commandbus.send_commands(%s, %s, %s::jsonb, %s, %s)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewCommand:
+    """A test command to be sent."""
+
+    behavior: Behavior
+    payload: Mapping[str, Any] | None = None
+    command_id: UUID = field(default_factory=uuid4)
+
+    def to_json(self) -> str:
+        """One array of ``commandbus.send_commands``: ``[command_id, behavior, payload]``. Raises `PayloadError`."""
+        payload = "{}"
+        if self.payload:
+            check_payload(dict(self.payload))
+            payload = json.dumps(self.payload)
+        return f'["{self.command_id}",{_behavior_json(self.behavior)},{payload}]'
+
+
+@lru_cache(maxsize=1024)
+def _behavior_json(behavior: Behavior) -> str:
+    return json.dumps(behavior.to_json())
+
+
+def send_chunk(
+    conn: psycopg.Connection[Any], domain: str, commands: Sequence[NewCommand], *, max_attempts: int, reply: bool = True
+) -> int:
+    """Send these in the connection's transaction, or in one of their own on an autocommit connection; how many.
+
+    All or none: raises the library's ``DuplicateCommandError`` where one of them is known already.
+    """
+    body = f"[{','.join([command.to_json() for command in commands])}]"
+    queue = reply_queue(domain) if reply else ""
+    try:
+        row = conn.execute(SEND, (domain, COMMAND_TYPE, body, max_attempts, queue)).fetchone()
+    except UniqueViolation as exc:
+        raise DuplicateCommandError(domain, f"one of {len(commands)}: {exc.diag.message_detail}") from exc
+    assert row is not None
+    return int(row[0])
+
+
+def send_many(
+    params: Mapping[str, Any],
+    domain: str,
+    commands: Iterable[NewCommand],
+    *,
+    max_attempts: int,
+    reply: bool = True,
+    chunk_size: int = CHUNK_SIZE,
+    connections: int = 2,
+    on_sent: Callable[[int], None] | None = None,
+) -> int:
+    """Send a stream of commands, each chunk in a transaction of its own, on connections of its own; how many.
+
+    ``params`` are those of ``e2e_site.database.connection_params``. ``on_sent`` hears the size of each chunk once it is
+    committed, from any thread. The first error ends the sending and is raised; what was sent before stays sent.
+    """
+    chunks = _Chunks(commands, chunk_size)
+
+    def send_some() -> int:
+        sent = 0
+        with psycopg.connect(**params, autocommit=True) as conn:
+            for chunk in chunks:
+                try:
+                    count = send_chunk(conn, domain, chunk, max_attempts=max_attempts, reply=reply)
+                except BaseException:
+                    chunks.stop()
+                    raise
+                sent += count
+                if on_sent is not None:
+                    on_sent(count)
+        return sent
+
+    with ThreadPoolExecutor(connections, "send") as pool:
+        return sum(sending.result() for sending in [pool.submit(send_some) for _ in range(connections)])
+
+
+class _Chunks:
+    """Chunks of a stream, for several threads."""
+
+    def __init__(self, commands: Iterable[NewCommand], size: int) -> None:
+        self._commands = iter(commands)
+        self._size = size
+        self._lock = Lock()
+
+    def __iter__(self) -> Iterator[list[NewCommand]]:
+        while True:
+            with self._lock:
+                chunk = list(islice(self._commands, self._size))
+            if not chunk:
+                return
+            yield chunk
+
+    def stop(self) -> None:
+        with self._lock:
+            self._commands = iter(())
