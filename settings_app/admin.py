@@ -20,7 +20,7 @@ from settings_app.values import lease_warning
 class ConfigurationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at run time
     form = ConfigurationForm
     fieldsets = (
-        ("Worker", {"fields": ("visibility_timeout", "concurrency", "poll_interval", "batch_size")}),
+        ("Worker", {"fields": ("visibility_timeout", "concurrency", "poll_interval", "batch_size", "heartbeat")}),
         ("Retry", {"fields": ("max_attempts", "base_delay_ms", "max_delay_ms", "backoff_multiplier")}),
     )
 

@@ -1,7 +1,6 @@
 """The form of the one settings row. It knows what its user started from, so that two users do not undo each other."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, cast
 
 from django import forms
@@ -9,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from settings_app.models import Configuration
-from settings_app.values import SETTINGS, shown
+from settings_app.values import NAMES, Value, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,42 +16,50 @@ class Change:
     """One setting before and after; its text is "concurrency 4 → 8"."""
 
     name: str
-    old: int | Decimal
-    new: int | Decimal
+    old: Value
+    new: Value
 
     def __str__(self) -> str:
-        return f"{self.name} {shown(self.old)} → {shown(self.new)}"
+        return f"{self.name} {self.old_text} → {self.new_text}"
+
+    @property
+    def old_text(self) -> str:
+        return shown(self.old)
+
+    @property
+    def new_text(self) -> str:
+        return shown(self.new)
 
 
-def differences(old: dict[str, int | Decimal], new: dict[str, int | Decimal]) -> list[Change]:
-    """The settings that differ, in the order of `SETTINGS`."""
+def differences(old: dict[str, Value], new: dict[str, Value]) -> list[Change]:
+    """The settings that differ, in the order of `NAMES`."""
     return [
         Change(name=name, old=old[name], new=new[name])
-        for name in SETTINGS
+        for name in NAMES
         if name in old and name in new and old[name] != new[name]
     ]
 
 
 class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]  # takes none at run time
-    """Eight settings, and hidden beside them the version and the values that the user saw."""
+    """Every setting, and hidden beside them the version and the values that the user saw."""
 
     seen_version = forms.IntegerField(widget=forms.HiddenInput)
 
     class Meta:
         model = Configuration
-        fields = tuple(SETTINGS)
+        fields = tuple(NAMES)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.before = self.instance.values()
         self.initial["seen_version"] = self.instance.version
-        for name in SETTINGS:
+        for name in NAMES:
             if name in self.fields:  # a user who may only look has none
                 self.fields[name].show_hidden_initial = True
 
     def changes(self) -> list[Change]:
         """What a valid form changes in the row."""
-        return differences(self.before, {name: self.cleaned_data[name] for name in SETTINGS})
+        return differences(self.before, {name: self.cleaned_data[name] for name in NAMES})
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -67,7 +74,7 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]  # takes non
         theirs = differences(self._seen_values(), self.before)
         touched = set(self.changed_data)
         data = cast(QueryDict, self.data).copy()
-        for name in SETTINGS:
+        for name in NAMES:
             if name not in touched:
                 data[self.add_prefix(name)] = str(self.before[name])
             data[self.add_initial_prefix(name)] = str(self.before[name])
@@ -81,10 +88,10 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]  # takes non
             code="conflict",
         )
 
-    def _seen_values(self) -> dict[str, int | Decimal]:
+    def _seen_values(self) -> dict[str, Value]:
         """What the user started from, as far as the form sent it back."""
-        seen: dict[str, int | Decimal] = {}
-        for name in SETTINGS:
+        seen: dict[str, Value] = {}
+        for name in NAMES:
             try:
                 value = self.fields[name].to_python(self.data.get(self.add_initial_prefix(name)))
             except ValidationError:

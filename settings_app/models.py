@@ -1,14 +1,13 @@
 """The one row of settings, ``public.e2e_config``. Flyway owns it; `settings_app.values` says what each may be."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from settings_app.values import SETTINGS, delay_conflict
+from settings_app.values import NAMES, SETTINGS, SWITCHES, Value, delay_conflict
 
 
 class SettingsConflictError(Exception):
@@ -29,6 +28,11 @@ def _options(name: str) -> dict[str, Any]:
     }
 
 
+def _switch_options(name: str) -> dict[str, Any]:
+    switch = SWITCHES[name]
+    return {"verbose_name": switch.label, "default": False, "help_text": switch.help_text}
+
+
 class ConfigurationQuerySet(models.QuerySet["Configuration"]):
     def delete(self) -> NoReturn:
         raise TypeError("The settings have exactly one row, which stays.")
@@ -46,6 +50,7 @@ class Configuration(models.Model):
     base_delay_ms = models.IntegerField(**_options("base_delay_ms"))
     max_delay_ms = models.IntegerField(**_options("max_delay_ms"))
     backoff_multiplier = models.DecimalField(max_digits=4, decimal_places=2, **_options("backoff_multiplier"))
+    heartbeat = models.BooleanField(**_switch_options("heartbeat"))
     version = models.BigIntegerField(editable=False)
     updated_at = models.DateTimeField(editable=False)
     updated_by = models.TextField(blank=True, editable=False)
@@ -73,20 +78,23 @@ class Configuration(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("The settings have exactly one row, which stays.")
 
-    def values(self) -> dict[str, int | Decimal]:
+    def values(self) -> dict[str, Value]:
         """The settings by name."""
-        return {name: getattr(self, name) for name in SETTINGS}
+        return {name: getattr(self, name) for name in NAMES}
 
     @classmethod
     def load(cls) -> "Configuration":
         return cls.objects.get(pk=1)
 
     @staticmethod
-    def defaults() -> dict[str, int | Decimal]:
-        return {name: setting.default if setting.places else int(setting.default) for name, setting in SETTINGS.items()}
+    def defaults() -> dict[str, Value]:
+        numbers = {
+            name: setting.default if setting.places else int(setting.default) for name, setting in SETTINGS.items()
+        }
+        return numbers | dict.fromkeys(SWITCHES, False)
 
     @classmethod
-    def change(cls, values: Mapping[str, int | Decimal], *, version: int, by: str) -> "Configuration":
+    def change(cls, values: Mapping[str, Value], *, version: int, by: str) -> "Configuration":
         """Write ``values`` over version ``version`` of the row, and return the row as it is then.
 
         Raises `SettingsConflictError` where the row has another version by now, ValidationError for values that the

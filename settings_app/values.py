@@ -1,7 +1,7 @@
 """The settings of the workers as plain values, and the one place that says what each may be. Free of Django.
 
-Model validators, admin help texts and the command line of `runworker` read `SETTINGS`; a test compares it with the
-CHECK constraints and defaults of ``public.e2e_config``.
+Model validators, admin help texts and the command line of `runworker` read `SETTINGS` (numbers) and `SWITCHES` (on or
+off); a test compares them with the CHECK constraints and defaults of ``public.e2e_config``.
 """
 
 from collections.abc import Mapping
@@ -48,6 +48,24 @@ class Setting:
             return float(value) if self.places else int(value)
         kind = "a whole number" if self.places == 0 else f"a number with at most {self.places} decimal places"
         raise ValueError(f"{self.name} must be {kind} from {self.range_text} ({self.unit}), not {text!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """One setting that is on or off; off unless somebody turns it on."""
+
+    name: str
+    help: str
+
+    @property
+    def label(self) -> str:
+        """ "Heartbeat"."""
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def help_text(self) -> str:
+        """Default and what it does, in one line."""
+        return f"On or off; default off. {self.help}"
 
 
 SETTINGS: Mapping[str, Setting] = {
@@ -121,6 +139,19 @@ SETTINGS: Mapping[str, Setting] = {
         ),
     )
 }
+SWITCHES: Mapping[str, Switch] = {
+    switch.name: switch
+    for switch in (
+        Switch(
+            name="heartbeat",
+            help="Extends the leases of running attempts while their worker lives, so that long work does not come "
+            "again. Never for behavior timeout, and not by engine library.",
+        ),
+    )
+}
+NAMES = (*SETTINGS, *SWITCHES)
+
+Value = int | Decimal  # a bool is an int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +166,7 @@ class WorkerSettings:
     base_delay_ms: int
     max_delay_ms: int
     backoff_multiplier: float
+    heartbeat: bool
     version: int
 
     @classmethod
@@ -149,6 +181,7 @@ class WorkerSettings:
             base_delay_ms=row["base_delay_ms"],
             max_delay_ms=row["max_delay_ms"],
             backoff_multiplier=float(row["backoff_multiplier"]),
+            heartbeat=row["heartbeat"],
             version=row["version"],
         )
 
@@ -170,6 +203,8 @@ def lease_warning(*, visibility_timeout: int, poll_interval: Decimal) -> str | N
     return None
 
 
-def shown(value: int | Decimal) -> str:
-    """The value as people write it: 2, not 2.00."""
+def shown(value: Value) -> str:
+    """The value as people write it: 2, not 2.00; on, not True."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)

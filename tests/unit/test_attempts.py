@@ -31,6 +31,7 @@ SETTINGS = WorkerSettings(
     base_delay_ms=100,
     max_delay_ms=350,
     backoff_multiplier=2.0,
+    heartbeat=False,
     version=1,
 )
 

@@ -45,6 +45,7 @@ def test_settings_are_read_from_a_row_by_name_and_decimals_become_floats() -> No
         "poll_interval": Decimal("0.25"),
         "concurrency": 4,
         "visibility_timeout": 30,
+        "heartbeat": False,
     }
     settings = WorkerSettings.from_row(row)
     assert settings == WorkerSettings(
@@ -56,6 +57,7 @@ def test_settings_are_read_from_a_row_by_name_and_decimals_become_floats() -> No
         base_delay_ms=1000,
         max_delay_ms=60_000,
         backoff_multiplier=1.5,
+        heartbeat=False,
         version=7,
     )
     assert isinstance(settings.poll_interval, float)
