@@ -45,6 +45,7 @@ DEVIATIONS = (
     "a command's own max_attempts is ignored: the worker's setting counts",
     "deliveries have no limit when leases run out or workers die",
     "late ends of expired attempts overwrite the status and send further replies",
+    "heartbeat has no effect: no lease is extended",
 )
 READ = "SELECT msg_id, read_ct, enqueued_at, vt, message FROM pgmq.read(%s, %s, %s)"
 COUNT_ATTEMPT = """

@@ -203,7 +203,7 @@ def lease_warning(*, visibility_timeout: int, poll_interval: Decimal) -> str | N
     return None
 
 
-def shown(value: Value) -> str:
+def shown(value: Value | float) -> str:
     """The value as people write it: 2, not 2.00; on, not True."""
     if isinstance(value, bool):
         return "on" if value else "off"

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from commands import formatting
 from commands.statuses import EventType, Status
+from settings_app.values import shown
 
 register = template.Library()
 
@@ -18,6 +19,7 @@ register.filter("pretty_json", formatting.pretty_json)
 register.filter("duration", formatting.duration)
 register.filter("event_summary", formatting.event_summary)
 register.filter("error_text", formatting.error_text)
+register.filter("setting", shown)
 
 
 def _label(words: type[Status] | type[EventType], value: str) -> str:

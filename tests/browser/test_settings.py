@@ -20,11 +20,12 @@ def test_a_saved_setting_is_taken_by_the_worker_and_the_page_says_so(
     page.get_by_role("link", name="Settings").click()
     expect(page.get_by_text("Every live worker runs it (1 of 1).")).to_be_visible()
     page.get_by_label("Concurrency").fill("7")
+    page.get_by_label("Heartbeat").check()
     saved = time.monotonic()
     page.get_by_role("button", name="Save").click()
     wait_until(lambda: bus.value("SELECT concurrency FROM e2e_worker WHERE settings_version = 2") == 7, 5)
     assert time.monotonic() - saved < 2 + 1  # the worker's two seconds, and the page's own
-    expect(page.get_by_text("Saved as version 2: concurrency 4 → 7.")).to_be_visible()
+    expect(page.get_by_text("Saved as version 2: concurrency 4 → 7, heartbeat off → on.")).to_be_visible()
     expect(page.get_by_text("Version 2, saved by admin")).to_be_visible()
     expect(page.get_by_text("Every live worker runs it (1 of 1).")).to_be_visible(timeout=5_000)
     visitor.open("/")

@@ -54,11 +54,12 @@ def test_with_fewer_slots_nothing_starts_until_enough_have_ended(bus: LiveBus, s
 
 
 def test_options_of_the_command_line_win_over_saved_settings(bus: LiveBus, start_worker: StartWorker) -> None:
-    worker = start_worker("--concurrency", "2", "--visibility-timeout", "40")
-    version = bus.settings(concurrency=9, visibility_timeout=50, base_delay_ms=10)
+    worker = start_worker("--concurrency", "2", "--visibility-timeout", "40", "--no-heartbeat")
+    version = bus.settings(concurrency=9, visibility_timeout=50, base_delay_ms=10, heartbeat=True)
     wait_until(lambda: bus.worker_row(worker)["settings_version"] == version)
     row = bus.worker_row(worker)
-    assert (row["concurrency"], row["overrides"]) == (2, {"concurrency": 2, "visibility_timeout": 40})
+    own = {"concurrency": 2, "visibility_timeout": 40, "heartbeat": False}
+    assert (row["concurrency"], row["overrides"]) == (2, own)
     sent = [bus.timeout(LONG_MS) for _ in range(4)]
     bus.wait_for_attempts(1, sent[:2])
     assert round(bus.value(LEASE, [bus.command(sent[0])["msg_id"]]), -1) == 40

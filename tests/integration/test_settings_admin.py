@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import reverse
 
 from settings_app.models import Configuration, SettingsConflictError
-from settings_app.values import SETTINGS, Setting
+from settings_app.values import NAMES, SETTINGS, SWITCHES, Setting, Value
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +59,7 @@ def worker() -> Callable[..., None]:
                 "INSERT INTO public.e2e_worker"
                 " (worker_id, host, pid, engine, queue_name, beat_at, settings_version, concurrency, overrides)"
                 " VALUES (%s, %s, 7, 'set', 'test__commands', now() - make_interval(secs => %s), %s, 4,"
-                """ '{"concurrency": 2}')""",
+                """ '{"concurrency": 2, "heartbeat": true}')""",
                 [uuid4(), host, silence, version],
             )
 
@@ -94,8 +94,9 @@ def test_the_page_groups_the_settings_and_says_unit_range_default_and_use_of_eac
     html = ada.get(PAGE).content.decode()
     assert "Worker</h2>" in html
     assert "Retry</h2>" in html
-    for setting in SETTINGS.values():
-        assert setting.help_text in html
+    numbers, switches = SETTINGS.values(), SWITCHES.values()
+    for help_text in [*(number.help_text for number in numbers), *(switch.help_text for switch in switches)]:
+        assert help_text in html
 
 
 @pytest.mark.parametrize("url", [PAGE, RESET, HISTORY])
@@ -156,6 +157,18 @@ def test_a_save_writes_counts_the_version_and_records_who_changed_what(ada: Clie
     assert "concurrency 4 → 8" in ada.get(HISTORY).content.decode()
 
 
+def test_a_switch_is_saved_on_and_off_again_and_counts_the_version(ada: Client) -> None:
+    assert ada.post(PAGE, {**opened_form(), "heartbeat": "on"}).status_code == 302
+    on = Configuration.load()
+    assert (on.heartbeat, on.version) == (True, 2)
+    left_out = {name: value for name, value in opened_form().items() if name != "heartbeat"}  # as browsers send "off"
+    response = ada.post(PAGE, left_out)
+    assert messages_of(response)[-1] == "Saved as version 3: heartbeat on → off."
+    assert Configuration.load().heartbeat is False
+    texts = [entry.change_message for entry in LogEntry.objects.order_by("pk")]
+    assert texts == ["heartbeat off → on.", "heartbeat on → off."]
+
+
 def test_a_save_without_a_change_writes_nothing(ada: Client) -> None:
     before = Configuration.load()
     response = ada.post(PAGE, {**opened_form(), "poll_interval": "1.0"})
@@ -207,7 +220,7 @@ def test_after_a_conflict_the_users_input_is_kept_and_a_second_save_applies_it_o
     opened = opened_form()
     Configuration.change({"concurrency": 16, "batch_size": 20}, version=1, by="grace")
     form = ada.post(PAGE, {**opened, "max_attempts": "5", "batch_size": "50"}).context["adminform"].form
-    shown = {name: str(form[name].value()) for name in (*SETTINGS, "seen_version")}
+    shown = {name: str(form[name].value()) for name in (*NAMES, "seen_version")}
     assert (shown["max_attempts"], shown["batch_size"]) == ("5", "50")  # the user's
     assert (shown["concurrency"], shown["seen_version"]) == ("16", "2")  # the newest
     seen = {f"initial-{name}": str(value) for name, value in Configuration.load().values().items()}
@@ -217,6 +230,20 @@ def test_after_a_conflict_the_users_input_is_kept_and_a_second_save_applies_it_o
     config = Configuration.load()
     assert (config.concurrency, config.batch_size, config.max_attempts, config.version) == (16, 50, 5, 3)
     assert LogEntry.objects.get().change_message == "batch_size 20 → 50, max_attempts 3 → 5."
+
+
+def test_a_conflict_over_a_switch_shows_the_newest_and_is_settled_like_any_other(ada: Client) -> None:
+    opened = opened_form()
+    Configuration.change({"heartbeat": True}, version=1, by="grace")
+    left_out = {name: value for name, value in opened.items() if name != "heartbeat"}
+    form = ada.post(PAGE, {**left_out, "max_attempts": "5"}).context["adminform"].form
+    assert "heartbeat off → on." in form.errors["__all__"][0]
+    assert "checked" in form["heartbeat"].as_widget()
+    again = {**opened_form(), "heartbeat": "on", "max_attempts": "5"}
+    assert ada.post(PAGE, again).status_code == 302
+    config = Configuration.load()
+    assert (config.heartbeat, config.max_attempts) == (True, 5)
+    assert LogEntry.objects.get().change_message == "max_attempts 3 → 5."
 
 
 @pytest.mark.django_db(transaction=True)
@@ -251,16 +278,22 @@ def test_a_save_that_does_not_say_which_version_it_saw_is_refused(ada: Client) -
 
 
 def test_a_reset_asks_first_then_sets_the_defaults_and_is_in_the_history(ada: Client) -> None:
-    Configuration.change({"concurrency": 16, "backoff_multiplier": Decimal("1.5")}, version=1, by="grace")
+    changed: dict[str, Value] = {"concurrency": 16, "backoff_multiplier": Decimal("1.5"), "heartbeat": True}
+    Configuration.change(changed, version=1, by="grace")
     page = ada.get(RESET)
-    assert [str(change) for change in page.context["changes"]] == ["concurrency 16 → 4", "backoff_multiplier 1.5 → 2"]
+    assert [str(change) for change in page.context["changes"]] == [
+        "concurrency 16 → 4",
+        "backoff_multiplier 1.5 → 2",
+        "heartbeat on → off",
+    ]
+    assert '<td class="num">1.5</td>' in page.content.decode()
     assert Configuration.load().concurrency == 16
     assert ada.post(RESET, {"seen_version": "2"}).headers["Location"] == PAGE
     config = Configuration.load()
     assert config.values() == Configuration.defaults()
     assert (config.version, config.updated_by) == (3, "ada")
     assert LogEntry.objects.get().change_message == (
-        "Reset to defaults: concurrency 16 → 4, backoff_multiplier 1.5 → 2."
+        "Reset to defaults: concurrency 16 → 4, backoff_multiplier 1.5 → 2, heartbeat on → off."
     )
 
 
@@ -301,7 +334,7 @@ def test_the_panel_says_which_live_workers_run_the_newest_version(ada: Client, w
         assert "stale:7" in html
         assert "(not yet 2)" in html
         assert "silent:7" not in html
-        assert "concurrency=2" in html
+        assert "heartbeat=on, concurrency=2" in html
 
 
 def test_the_panel_says_when_every_worker_has_it_and_when_there_is_none(

@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, BooleanOptionalAction
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -13,7 +14,7 @@ from commands.statuses import DOMAIN, DOMAINS
 from commands.worker import Options, connections_needed, work
 from commands.worker_listener import ENGINES, StartError
 from e2e_site.database import connection_params
-from settings_app.values import SETTINGS
+from settings_app.values import SETTINGS, SWITCHES
 
 NO_ROOM = ("too many clients", "too many connections", "connection slots are reserved")  # the server's words
 OVERRIDES = ("concurrency", "batch_size", "visibility_timeout", "poll_interval")
@@ -42,6 +43,8 @@ class Command(BaseCommand):
             parser.add_argument(
                 f"--{name.replace('_', '-')}", metavar="N", help=f"{setting.unit}, {setting.range_text}"
             )
+        for name in SWITCHES:
+            parser.add_argument(f"--{name}", action=BooleanOptionalAction, help="wins over the setting")
 
     def handle(self, **options: Any) -> None:
         if found := problems():
@@ -57,7 +60,7 @@ class Command(BaseCommand):
             once=options["once"],
             max_wait=_seconds("--max-wait", options["max_wait"]),
             grace=_seconds("--grace", options["grace"]) or 0.0,
-            overrides={name: _override(name, options[name]) for name in OVERRIDES if options[name] is not None},
+            overrides=_overrides(options),
         )
         params = connection_params()
         connections.close_all()
@@ -80,7 +83,13 @@ def _seconds(option: str, text: str | None) -> float | None:
     return value
 
 
-def _override(name: str, text: str) -> int | float:
+def _overrides(options: Mapping[str, Any]) -> dict[str, int | float]:
+    """The settings that the command line names."""
+    numbers = {name: _number(name, options[name]) for name in OVERRIDES if options[name] is not None}
+    return numbers | {name: options[name] for name in SWITCHES if options[name] is not None}
+
+
+def _number(name: str, text: str) -> int | float:
     try:
         return SETTINGS[name].parse(text)
     except ValueError as exc:
