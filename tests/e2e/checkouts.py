@@ -15,7 +15,7 @@ from e2e_site.embedded import Cluster, demo_cluster
 from tests.cluster import CHECKOUT
 from tests.processes import Program
 
-_LEFT_OUT = (".git", ".venv", ".data", ".*_cache", "__pycache__", "node_modules", "bench", "docs", "tests")
+_LEFT_OUT = (".git", ".venv", ".data", ".*_cache", "__pycache__", "node_modules", "docs", "tests")
 _NODE_MODULES = "e2e_site/theme/static_src/node_modules"
 # Whoever asks a package registry is refused at once.
 NO_NETWORK = {
