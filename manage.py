@@ -18,6 +18,7 @@ except ImportError as exc:
     sys.exit(f"manage.py: {exc}: run bin/setup, then .venv/bin/python manage.py.")
 
 USES_DATABASE = {
+    "benchmark",
     "changepassword",
     "clearsessions",
     "createsuperuser",

@@ -1,0 +1,130 @@
+"""The database of a benchmark: one of its own on the server that the site uses, dropped at the end.
+
+While it lives, its owner holds a connection to the server whose ``application_name`` is the database's name. So a
+database without such a connection is that of a benchmark that was killed, and the next one drops it.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import psycopg
+from django.conf import settings
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from bench.benchmark.scenario import BenchmarkError
+from e2e_site.database import connection_params
+from e2e_site.embedded import demo_cluster
+
+PREFIX = "commandbus_benchmark_"
+_OF_PSYCOPG = {"prepare_threshold", "autocommit"}  # what libpq itself does not know
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnDatabase:
+    """Its address for programs (``url``) and for psycopg (``params``)."""
+
+    name: str
+    url: str
+    params: Mapping[str, Any]
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a program that works on it, and on nothing else."""
+        inherited = {name: value for name, value in os.environ.items() if name != "LISTEN_DATABASE_URL"}
+        # One line per command would measure the log: only what is wrong is written.
+        own = {
+            "DATABASE_URL": self.url,
+            "SECRET_KEY": settings.SECRET_KEY,
+            "LOG_LEVEL": "WARNING",
+            "LOG_FORMAT": "text",
+        }
+        return {**inherited, **own}
+
+    def conninfo(self) -> str:
+        """The address as libpq's programs take it, without the password."""
+        return make_conninfo(**{k: v for k, v in self.params.items() if k not in {*_OF_PSYCOPG, "password"}})
+
+    @property
+    def password(self) -> str:
+        return str(self.params.get("password") or "")
+
+
+@contextmanager
+def own_database() -> Iterator[OwnDatabase]:
+    """Make a database with the whole schema in it, and drop it afterwards, however the benchmark ends."""
+    name = f"{PREFIX}{os.getpid()}_{token_hex(3)}"
+    params = connection_params()
+    with _server(params, name) as server:
+        _drop_leftovers(server)
+        _create(server, name)
+        own = OwnDatabase(name=name, url=_url(name), params={**params, "dbname": name, "application_name": "benchmark"})
+        try:
+            _set_up(own)
+            yield own
+        finally:
+            with _server(params, name) as newer:  # the older may have been lost meanwhile
+                newer.execute(_ddl("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+
+
+def _server(params: Mapping[str, Any], name: str) -> psycopg.Connection[Any]:
+    """A connection to a database that no benchmark drops: ``postgres``, or the site's own where that is missing."""
+    named = {**params, "application_name": name}
+    try:
+        return psycopg.connect(**{**named, "dbname": "postgres"}, autocommit=True)
+    except psycopg.OperationalError:
+        return psycopg.connect(**named, autocommit=True)
+
+
+def _create(server: psycopg.Connection[Any], name: str) -> None:
+    try:
+        server.execute(_ddl("CREATE DATABASE {}", name))
+    except psycopg.errors.InsufficientPrivilege as exc:
+        raise BenchmarkError(
+            f"A benchmark works in a database of its own, and user {server.info.user} may not create one: let an "
+            f'administrator run "ALTER ROLE {server.info.user} CREATEDB", or name another server in DATABASE_URL.'
+        ) from exc
+
+
+def _drop_leftovers(server: psycopg.Connection[Any]) -> None:
+    rows = server.execute(
+        """
+        SELECT datname FROM pg_database WHERE starts_with(datname, %s)
+           AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = datname)
+        """,
+        [PREFIX],
+    ).fetchall()
+    for (name,) in rows:
+        with suppress(psycopg.errors.InsufficientPrivilege):  # another user's
+            server.execute(_ddl("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+
+
+def _set_up(own: OwnDatabase) -> None:
+    """PGMQ, Flyway's files and Django's tables, by the same command as the site's own database."""
+    done = subprocess.run(  # noqa: S603 — our own program
+        [sys.executable, settings.BASE_DIR / "manage.py", "setup"],
+        env=own.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchmarkError(f"The benchmark's database cannot be set up:\n{done.stdout.strip()}")
+
+
+def _url(name: str) -> str:
+    if settings.EMBEDDED:
+        return demo_cluster(settings.BASE_DIR).url(name)
+    return urlsplit(settings.DATABASE_URL)._replace(path=f"/{quote(name)}").geturl()
+
+
+def _ddl(statement: str, name: str) -> sql.Composed:
+    return sql.SQL(statement).format(sql.Identifier(name))

@@ -1,0 +1,80 @@
+"""The machine and the server, said beside every figure: what they are, and what they do without us."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from bench.benchmark.figures import percentile
+
+if TYPE_CHECKING:
+    from bench.benchmark.stage import Stage
+
+DURABILITY = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "max_wal_size")
+_BLOCK = b"\0" * 8192
+
+
+def environment(stage: Stage) -> dict[str, Any]:
+    """What a reader has to know to compare figures with those of another machine."""
+    return {
+        "server": stage.value("SELECT current_setting('server_version')"),
+        "durability": {name: stage.value("SELECT current_setting(%s)", [name]) for name in DURABILITY},
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": psutil.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "load_before": round(os.getloadavg()[0], 1),
+        "ceiling_by": stage.ceiling.name,
+        "fdatasync_ms": fdatasync_ms(stage),
+        "select_1_ms": select_1_ms(stage),
+    }
+
+
+def select_1_ms(stage: Stage, times: int = 200) -> list[float]:
+    """p50 and p99 of the shortest statement there is."""
+    return _p50_p99([_timed(lambda: stage.value("SELECT 1")) for _ in range(times)])
+
+
+def fdatasync_ms(stage: Stage, times: int = 200) -> list[float] | None:
+    """p50 and p99 of writing one block to the disk of the server's data; None where that is not this machine's."""
+    directory = _beside_data(stage)
+    if directory is None:
+        return None
+    sync = getattr(os, "fdatasync", os.fsync)
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        file.write(_BLOCK)
+        os.fsync(file.fileno())
+
+        def write() -> None:
+            os.pwrite(file.fileno(), _BLOCK, 0)
+            sync(file.fileno())
+
+        return _p50_p99([_timed(write) for _ in range(times)])
+
+
+def _beside_data(stage: Stage) -> Path | None:
+    """A directory on the file system of the server's data that we may write to."""
+    with suppress(Exception):  # not allowed to ask, or no such directory here: another machine's
+        data = Path(stage.value("SELECT current_setting('data_directory')"))
+        device = data.stat().st_dev
+        for directory in (data.parent, Path.cwd(), Path(tempfile.gettempdir())):
+            if directory.stat().st_dev == device and os.access(directory, os.W_OK):
+                return directory
+    return None
+
+
+def _timed(work: Any) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+def _p50_p99(values: list[float]) -> list[float]:
+    return [round(percentile(values, 0.5), 3), round(percentile(values, 0.99), 3)]

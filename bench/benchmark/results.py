@@ -1,0 +1,62 @@
+"""What was measured, as values and as a JSON file.
+
+A file holds the newest result of each scenario: ``{"format": 1, "scenarios": {name: result}}``.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+
+
+class ResultsError(Exception):
+    """A results file cannot be read; the message names it and says why."""
+
+
+@dataclass(kw_only=True)
+class Result:
+    """One run of one scenario.
+
+    ``values`` holds what was measured, by metric, one number per round; ``series`` points (x, y) for charts; ``notes``
+    what a reader must know, by metric or by itself; ``environment`` the machine and server.
+    """
+
+    scenario: str
+    measured_at: str
+    runs: int
+    quick: bool
+    sizes: dict[str, int]
+    values: dict[str, list[float]] = field(default_factory=dict)
+    series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, metric: str, value: float) -> None:
+        """Remember one round's value."""
+        self.values.setdefault(metric, []).append(round(value, 6))
+
+
+Results = dict[str, Result]
+
+
+def load(path: Path) -> Results:
+    """The results in a file, by scenario; raises ResultsError."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        if document["format"] != FORMAT:
+            raise ResultsError(f"{path} has format {document['format']}, not {FORMAT}: measure again.")
+        return {name: Result(**result) for name, result in document["scenarios"].items()}
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise ResultsError(f"{path} cannot be read as results of a benchmark: {exc!r}") from exc
+
+
+def save(path: Path, results: Results) -> None:
+    """Put these into the file, each in place of the same scenario's older result; other scenarios stay."""
+    kept = load(path) if path.exists() else {}
+    scenarios = {name: asdict(result) for name, result in sorted({**kept, **results}.items())}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps({"format": FORMAT, "scenarios": scenarios}, indent=1) + "\n", "utf-8")
+    new.replace(path)

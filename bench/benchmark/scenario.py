@@ -1,0 +1,98 @@
+"""What a scenario is. Those of ``scenarios/`` are made of functions, by decorator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.benchmark.progress import Progress
+    from bench.benchmark.results import Result
+    from bench.benchmark.stage import Stage
+
+
+class BenchmarkError(Exception):
+    """The benchmark cannot go on; the message is for people and says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One row of a scenario's table. ``digits`` are those after the point."""
+
+    label: str
+    unit: str
+    digits: int = 0
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One scenario being run: where it happens, how big it is, and where its figures go."""
+
+    stage: Stage
+    sizes: Mapping[str, int]
+    rounds: int
+    result: Result
+    progress: Progress
+    metrics: Mapping[str, Metric]
+
+    def record(self, metric: str, value: float) -> float:
+        """Keep one round's value and say it; returns it."""
+        about = self.metrics[metric]  # a metric that no table would show is a mistake
+        self.result.add(metric, value)
+        self.say(f"{about.label}: {value:,.{about.digits}f} {about.unit}")
+        return value
+
+    def note(self, key: str, text: str) -> None:
+        self.result.notes[key] = text
+
+    def say(self, text: str) -> None:
+        self.progress.say(f"{self.result.scenario}: {text}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Something that can be measured: its sizes, the metrics it records, and the function that does it.
+
+    ``seconds`` is about how long one round takes in full size, and ``once_s`` what does not depend on the rounds;
+    a quick run takes a fifth.
+    """
+
+    name: str
+    title: str
+    sizes: Mapping[str, int]
+    quick: Mapping[str, int]
+    metrics: Mapping[str, Metric]
+    seconds: float
+    once_s: float
+    perform: Callable[[Run], None]
+
+    def planned_s(self, rounds: int, *, quick: bool) -> float:
+        return (self.seconds * rounds + self.once_s) * (0.2 if quick else 1.0)
+
+
+def scenario(
+    name: str,
+    title: str,
+    *,
+    sizes: Mapping[str, int],
+    quick: Mapping[str, int],
+    metrics: Mapping[str, Metric],
+    seconds: float,
+    once_s: float = 0.0,
+) -> Callable[[Callable[[Run], None]], Scenario]:
+    """Make a function the scenario of that name. ``quick`` holds the sizes that differ in a quick run."""
+
+    def make(perform: Callable[[Run], None]) -> Scenario:
+        return Scenario(
+            name=name,
+            title=title,
+            sizes=sizes,
+            quick={**sizes, **quick},
+            metrics=metrics,
+            seconds=seconds,
+            once_s=once_s,
+            perform=perform,
+        )
+
+    return make

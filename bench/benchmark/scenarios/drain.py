@@ -1,0 +1,110 @@
+"""How fast a backlog is worked off: engine set, the library's worker, and what PostgreSQL allows, side by side."""
+
+from typing import Any
+
+from bench.benchmark.pgbench import Step
+from bench.benchmark.processes import run_module
+from bench.benchmark.scenario import Metric, Run, scenario
+from bench.benchmark.stage import Drained
+from commands.statuses import DOMAIN
+
+BATCH = 200
+CONNECTIONS = 2
+LIBRARY_CONCURRENCIES = (4, 20, 50)
+
+# What a worker does to a batch, in the same two statements. In place of the handlers the server turns what it received
+# into outcomes, which costs it some 0.3 ms per batch of 200 that a worker spends in Python.
+CEILING = (
+    Step(
+        sql="""
+            SELECT (SELECT coalesce(json_agg(json_build_object(
+                        'command_id', c -> 1, 'msg_id', c -> 0, 'attempt', c -> 7, 'kind', 'success',
+                        'result', json_build_object('status', 'success'))), '[]')::text
+                    FROM json_array_elements(received -> 'commands') AS c) AS outcomes
+            FROM (SELECT commandbus.receive_commands(:domain, :batch, 30) AS received OFFSET 0) AS answer
+        """,
+        into="outcomes",
+    ),
+    Step(sql="SELECT commandbus.finish_commands(:domain, :outcomes::jsonb)"),
+)
+
+_RATE = "commands/s"
+
+
+def _library_metrics() -> dict[str, Metric]:
+    rows = {"library": "library, with its wrapper", "bare": "library, bare no-op handler"}
+    return {
+        f"{key}-{n}": Metric(label=f"{label}, concurrency {n}", unit=_RATE)
+        for key, label in rows.items()
+        for n in LIBRARY_CONCURRENCIES
+    }
+
+
+@scenario(
+    "drain",
+    "Working off a backlog",
+    sizes={"commands": 40_000, "library": 2_000},
+    quick={"commands": 10_000, "library": 400},
+    metrics={
+        "set": Metric(label="engine set, one process", unit=_RATE),
+        "ceiling": Metric(label="ceiling: the same statements, 2 connections", unit=_RATE),
+        **_library_metrics(),
+    },
+    seconds=65,
+)
+def drain(run: Run) -> None:
+    """One process, `success` without execution time, reply asked for; what is compared takes turns."""
+    run.note("ceiling", f"measured by {run.stage.ceiling.name}")
+    for _ in range(run.rounds):
+        run.record("set", _set(run).rate)
+        for concurrency in LIBRARY_CONCURRENCIES:
+            run.record(f"library-{concurrency}", _library(run, concurrency).rate)
+        run.record("ceiling", ceiling(run, run.sizes["commands"]).rate)
+        for concurrency in LIBRARY_CONCURRENCIES:
+            run.record(f"bare-{concurrency}", _bare(run, concurrency).rate)
+
+
+@scenario(
+    "defaults",
+    "With the default settings",
+    sizes={"commands": 10_000, "library": 2_000},
+    quick={"commands": 2_000, "library": 400},
+    metrics={
+        "set": Metric(label="engine set, 4 slots, batches of 10", unit=_RATE),
+        "library": Metric(label="library, 4 slots", unit=_RATE),
+    },
+    seconds=18,
+)
+def defaults(run: Run) -> None:
+    """The settings as they are after installation: 4 slots, batches of 10."""
+    for _ in range(run.rounds):
+        run.record("set", _set(run, concurrency=4, batch_size=10).rate)
+        run.record("library", _library(run, 4).rate)
+
+
+def _set(run: Run, **options: Any) -> Drained:
+    count = run.sizes["commands"]
+    return run.stage.drain(count, since=run.stage.fresh(count), **options)
+
+
+def _library(run: Run, concurrency: int) -> Drained:
+    count = run.sizes["library"]
+    return run.stage.drain(count, since=run.stage.fresh(count), engine="library", concurrency=concurrency)
+
+
+def _bare(run: Run, concurrency: int) -> Drained:
+    count = run.sizes["library"]
+    since = run.stage.fresh(count)
+    run_module(run.stage.database, "library_programs", "work", "--concurrency", str(concurrency))
+    return run.stage.drained(since, expected=count)
+
+
+def ceiling(run: Run, commands: int) -> Drained:
+    """Drain a backlog by the engine's own functions, batch and number of connections."""
+    times = commands // (BATCH * CONNECTIONS)
+    count = times * BATCH * CONNECTIONS
+    since = run.stage.fresh(count)
+    run.stage.ceiling.run(
+        run.stage.database, CEILING, {"domain": DOMAIN, "batch": str(BATCH)}, clients=CONNECTIONS, times=times
+    )
+    return run.stage.drained(since, expected=count)

@@ -1,0 +1,94 @@
+"""How fast commands are sent: in bulk by this site, by the library's send_batch, and what PostgreSQL allows."""
+
+from uuid import uuid4
+
+from bench.benchmark.pgbench import Step
+from bench.benchmark.processes import run_module
+from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
+from commands.behaviors import Behavior, BehaviorType
+from commands.bulk import CHUNK_SIZE, NewCommand
+from commands.statuses import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN, reply_queue
+
+_RATE = "commands/s"
+_PLACEHOLDER = "@@@@@@@@"
+
+
+def send_script(commands: int) -> tuple[Step]:
+    """One chunk, its text as a sender makes it: the ids differ between chunks in their last eight digits only.
+
+    So they are new each time, and scattered over the index as random ids are.
+    """
+    behavior = Behavior(type=BehaviorType.SUCCESS)
+    ids = [f"{str(uuid4())[:-8]}{_PLACEHOLDER}" for _ in range(commands)]
+    known = [NewCommand(behavior=behavior).to_json() for _ in ids]
+    body = ",".join(text.replace(text[2:38], command_id) for text, command_id in zip(known, ids, strict=True))
+    new = "lpad(to_hex((random() * 4294967295)::bigint), 8, '0')"
+    template = "SELECT commandbus.send_commands(:domain, :type, replace('[%s]', '%s', %s)::jsonb, 3, :replies)"
+    return (Step(sql=template % (body, _PLACEHOLDER, new)),)
+
+
+@scenario(
+    "send",
+    "Sending",
+    sizes={"commands": 100_000, "library": 10_000},
+    quick={"commands": 20_000, "library": 2_000},
+    metrics={
+        "one": Metric(label="in bulk, one connection", unit=_RATE),
+        "two": Metric(label="in bulk, two connections", unit=_RATE),
+        "library": Metric(label="library's send_batch, one connection", unit=_RATE),
+        "ceiling-one": Metric(label="ceiling: the same SQL, one connection", unit=_RATE),
+        "ceiling-two": Metric(label="ceiling: the same SQL, two connections", unit=_RATE),
+    },
+    seconds=35,
+)
+def send(run: Run) -> None:
+    """Chunks of 5,000 (library: its own 1,000); the library writes no test_command rows, so it has less to do."""
+    run.note("ceiling-one", f"measured by {run.stage.ceiling.name}")
+    for _ in range(run.rounds):
+        for metric, connections in (("one", 1), ("two", 2)):
+            run.record(
+                metric, run.sizes["commands"] / _send(run, DOMAIN, run.sizes["commands"], connections)["seconds"]
+            )
+            run.record(f"ceiling-{metric}", _ceiling(run, connections))
+        run.stage.empty()
+        answer = run_module(run.stage.database, "library_programs", "send", "--count", str(run.sizes["library"]))
+        run.record("library", run.sizes["library"] / answer["seconds"])
+
+
+@scenario(
+    "million",
+    "Sending a million",
+    sizes={"commands": 1_000_000},
+    quick={"commands": 50_000},
+    metrics={
+        "seconds": Metric(label="commands sent on two connections, time", unit="s", digits=1),
+        "memory": Metric(label="most memory of the sender", unit="MB"),
+    },
+    seconds=0,
+    once_s=50,
+)
+def million(run: Run) -> None:
+    """One process, two connections, as a stream."""
+    answer = _send(run, LOADTEST_DOMAIN, run.sizes["commands"], 2)
+    run.record("seconds", answer["seconds"])
+    run.record("memory", answer["peak_mb"])
+
+
+def _send(run: Run, domain: str, count: int, connections: int) -> dict[str, float]:
+    run.stage.empty()
+    words = ("--domain", domain, "--count", str(count), "--connections", str(connections))
+    return run_module(run.stage.database, "sender", *words)
+
+
+def _ceiling(run: Run, connections: int) -> float:
+    run.stage.empty()
+    chunk = min(CHUNK_SIZE, run.sizes["commands"] // connections)
+    times = run.sizes["commands"] // (chunk * connections)
+    variables = {"domain": DOMAIN, "type": COMMAND_TYPE, "replies": reply_queue(DOMAIN)}
+    transactions = run.stage.ceiling.run(
+        run.stage.database, send_script(chunk), variables, clients=connections, times=times
+    )
+    sent = run.stage.value("SELECT count(*) FROM commandbus.command")
+    if sent != chunk * times * connections:
+        raise BenchmarkError(f"{run.stage.ceiling.name} sent {sent:,} of {chunk * times * connections:,} commands.")
+    return transactions * chunk

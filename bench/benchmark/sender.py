@@ -1,0 +1,40 @@
+"""A program that sends commands in bulk and says how long it took and how much memory it had: one JSON object."""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+import django
+
+from commands.behaviors import Behavior, BehaviorType
+from commands.bulk import NewCommand, send_many
+from commands.statuses import DOMAINS
+from e2e_site.database import connection_params
+
+
+def main(arguments: list[str]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--domain", choices=DOMAINS, required=True)
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--connections", type=int, required=True)
+    options = parser.parse_args(arguments)
+    behavior = Behavior(type=BehaviorType.SUCCESS)
+    began = time.monotonic()
+    send_many(
+        connection_params(),
+        options.domain,
+        (NewCommand(behavior=behavior) for _ in range(options.count)),
+        max_attempts=3,
+        connections=options.connections,
+    )
+    seconds = time.monotonic() - began
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    return {"seconds": seconds, "peak_mb": kib / 1024}
+
+
+if __name__ == "__main__":
+    django.setup()
+    print(json.dumps(main(sys.argv[1:])))  # noqa: T201 — its answer
