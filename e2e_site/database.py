@@ -10,13 +10,18 @@ import asyncio
 import logging
 import math
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 import psycopg
+from django.conf import settings
 from django.db import connections
+from django.db.utils import ConnectionHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +37,35 @@ class ConnectionLostError(Exception):
 
 def connection_params(alias: str = "default") -> dict[str, Any]:
     """Keyword arguments for ``psycopg.connect``, as Django itself would connect."""
-    params: dict[str, Any] = connections[alias].get_connection_params()
+    return _params_of(connections[alias])
+
+
+def direct_params() -> dict[str, Any] | None:
+    """The same for ``LISTEN_DATABASE_URL``: past a pooler, for notifications and locks of a session; None if unset."""
+    config = settings.LISTEN_DATABASE
+    return None if config is None else _params_of(ConnectionHandler({"default": config})["default"])
+
+
+def session_params() -> dict[str, Any]:
+    """How to connect for work that a pooler might spoil, the schema's for one: direct where there is such a way."""
+    return direct_params() or connection_params()
+
+
+@contextmanager
+def one_at_a_time(params: Mapping[str, Any], name: str) -> Iterator[None]:
+    """Hold the advisory lock of this name; a second process waits.
+
+    It belongs to a transaction, on a connection of its own: a pooler would leave the lock of a session behind. The
+    server drops it with the connection.
+    """
+    with psycopg.connect(**params) as conn:
+        conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+        yield
+
+
+def _params_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    params: dict[str, Any] = connection.get_connection_params()
     for django_only in ("cursor_factory", "context"):
         params.pop(django_only, None)
     # Prepared statements would tie a connection to one server session; a pooler in transaction mode swaps them.

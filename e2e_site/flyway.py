@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -17,6 +16,7 @@ import psycopg
 from django.conf import settings
 
 from e2e_site import flyway_builtin
+from e2e_site.database import one_at_a_time
 from e2e_site.flyway_files import FlywayError, read_config
 
 Runner = Literal["flyway", "builtin"]
@@ -44,7 +44,7 @@ def run(
     program = None if runner == "builtin" else _find_flyway()
     if runner == "flyway" and program is None:
         raise FlywayError("No Flyway: set FLYWAY_BIN, put `flyway` on PATH, or use --runner builtin.")
-    with psycopg.connect(**params, autocommit=True) as conn, _lock(conn):
+    with one_at_a_time(params, "e2e_site.flyway"), psycopg.connect(**params, autocommit=True) as conn:
         if program:
             _run_flyway(program, action, conn, say, config_file)
             return "flyway"
@@ -65,13 +65,6 @@ def migrate(params: Mapping[str, Any], *, runner: Runner | None = None) -> Runne
 def state(conn: psycopg.Connection) -> flyway_builtin.State:
     """Files and history compared, in one or two statements."""
     return flyway_builtin.state(conn, read_config(CONFIG_FILE))
-
-
-@contextmanager
-def _lock(conn: psycopg.Connection) -> Iterator[None]:
-    # Of the session, since each migration has a transaction of its own; the server drops it with the connection.
-    conn.execute("SELECT pg_advisory_lock(hashtextextended('e2e_site.flyway', 0))")
-    yield
 
 
 def _run_builtin(action: Action, conn: psycopg.Connection, say: Callable[[str], object], config_file: Path) -> None:

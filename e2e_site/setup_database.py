@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from psycopg import sql
 
 from e2e_site import flyway, pgmq
-from e2e_site.database import connection_params
+from e2e_site.database import one_at_a_time, session_params
 from e2e_site.flyway_files import FlywayError
 
 
@@ -29,10 +29,9 @@ def set_up(say: Callable[[str], object]) -> None:
 
     Raises SetupError, pgmq.PgmqError, FlywayError or psycopg.Error.
     """
-    params = connection_params()
+    params = session_params()
     _ensure_database(params, say)
-    with psycopg.connect(**params, autocommit=True) as conn:
-        conn.execute("SELECT pg_advisory_lock(hashtextextended('e2e_site.setup', 0))")
+    with one_at_a_time(params, "e2e_site.setup"), psycopg.connect(**params, autocommit=True) as conn:
         if pgmq.install(conn):
             say(f"PGMQ {pgmq.status(conn).version} installed.")
         _ensure_schema(conn, params, say)

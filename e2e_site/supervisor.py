@@ -1,4 +1,4 @@
-"""Running the demo's programs: starting, restarting and stopping them in order.
+"""Running programs: starting, restarting and stopping them in order. `bin/demo` and `runworker --processes` do.
 
 Each program runs in a session of its own, so that a Ctrl-C in the terminal reaches the supervisor alone, which tells
 each program once. A program whose supervisor is killed stops too (Linux), so that nothing is left that holds the port.
@@ -11,11 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 
-_LOOK_EVERY_S = 0.1
+from django.conf import settings
+
+LOOK_EVERY_S = 0.1
 _READY_WITHIN_S = 60
 _LONGEST_DELAY_S = 30
 _STEADY_S = 60
@@ -29,6 +32,11 @@ class SupervisorError(Exception):
 
 class Stopped(Exception):  # noqa: N818 — it was asked for, so no error
     """Somebody asked to stop while the programs were still coming up."""
+
+
+def manage_command(*arguments: str) -> list[str]:
+    """The command line of a management command of this site."""
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
 
 
 @dataclass(kw_only=True)
@@ -61,7 +69,7 @@ class Program:
 
     def __init__(self, name: str, command: Sequence[str], *, grace: float) -> None:
         self.name = name
-        self._command = command
+        self.command = command
         self._grace = grace
         self._process: subprocess.Popen[bytes] | None = None
         self.keeper = Keeper(name=name, is_up=self.is_up, start=self.start)
@@ -71,19 +79,24 @@ class Program:
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        self._end_group()
+        self.end()
         self._process = subprocess.Popen(  # noqa: S603 — our own programs
-            self._command,
+            self.command,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_stop_with_parent,  # noqa: PLW1509 — the supervisor has no threads
+            preexec_fn=partial(_stop_with_parent, os.getpid()),  # noqa: PLW1509 — the supervisor has no threads
         )
 
     def is_up(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended last: minus the signal that killed it; None while it runs and before it was started."""
+        return self._process.poll() if self._process else None
+
     def ending(self) -> str:
-        code = self._process.poll() if self._process else None
+        code = self.exit_code
         if code is None:
             return ""
         return f" by signal {-code}" if code < 0 else f" with exit code {code}"
@@ -97,15 +110,37 @@ class Program:
         self.ask_to_stop()
         deadline = time.monotonic() + self._grace
         while self.is_up() and time.monotonic() < deadline and not hurry():
-            time.sleep(_LOOK_EVERY_S)
-        self._end_group()
+            time.sleep(LOOK_EVERY_S)
+        self.end()
 
-    def _end_group(self) -> None:
+    def end(self) -> None:
         """End whatever is left of it: a killed web server leaves processes that hold the port."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+class Wishes:
+    """Counts how often somebody asked this process to stop."""
+
+    def __init__(self, *numbers: signal.Signals) -> None:
+        self._numbers = numbers
+        self.count = 0
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Meanwhile the signals are counted, and do nothing else."""
+
+        def asked(number: int, frame: FrameType | None) -> None:
+            self.count += 1
+
+        before = [signal.signal(number, asked) for number in self._numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(self._numbers, before, strict=True):
+                signal.signal(number, handler)
 
 
 class Supervisor:
@@ -114,54 +149,46 @@ class Supervisor:
     def __init__(self, programs: Sequence[Program], *, say: Callable[[str], object]) -> None:
         self._programs = programs
         self._say = say
-        self._asked = 0
+        self._wishes = Wishes(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> AbstractContextManager[None]:
         """Take SIGINT, SIGTERM and SIGHUP as a wish to stop; a second one as a wish to stop at once."""
-
-        def asked(number: int, frame: FrameType | None) -> None:
-            self._asked += 1
-
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = [signal.signal(number, asked) for number in numbers]
-        try:
-            yield
-        finally:
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
+        return self._wishes.heard()
 
     def start(self, program: Program, is_ready: Callable[[], bool]) -> None:
         """Start a program and wait until it is ready. Raises SupervisorError, or Stopped if asked to stop meanwhile."""
         program.start()
         deadline = time.monotonic() + _READY_WITHIN_S
         while not is_ready():
-            if self._asked:
+            if self._wishes.count:
                 raise Stopped
             if not program.is_up():
                 raise SupervisorError(f"The {program.name} ended{program.ending()} before it was ready.")
             if time.monotonic() > deadline:
                 raise SupervisorError(f"The {program.name} was not ready within {_READY_WITHIN_S} s.")
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(LOOK_EVERY_S)
 
     def keep(self, database: Keeper | None) -> None:
         """Start again whatever ends, until asked to stop. The programs come up again when their database does."""
-        while not self._asked:
+        while not self._wishes.count:
             if database is not None:
                 database.look(self._say, lambda: "")
             for program in self._programs:
                 program.keeper.look(self._say, program.ending)
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(LOOK_EVERY_S)
 
     def stop(self) -> None:
         """Stop the programs one after another, each drained; all at once when asked again."""
         for program in self._programs:
             if program.is_up():
                 self._say(f"Stopping the {program.name} (Ctrl-C again: at once).")
-            program.stop(lambda: self._asked > 1)
+            program.stop(lambda: self._wishes.count > 1)
 
 
-def _stop_with_parent() -> None:
-    """In the child: have the system send SIGTERM when the parent dies."""
+def _stop_with_parent(parent: int) -> None:
+    """In the child: have the system send SIGTERM when the parent dies, or has died already."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's handler would only note it
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)

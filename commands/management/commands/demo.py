@@ -21,7 +21,7 @@ from e2e_site.embedded import EmbeddedError, demo_cluster
 from e2e_site.flyway_files import FlywayError
 from e2e_site.pgmq import PgmqError
 from e2e_site.setup_database import SetupError, one_line, set_up
-from e2e_site.supervisor import Keeper, Program, Stopped, Supervisor, SupervisorError
+from e2e_site.supervisor import Keeper, Program, Stopped, Supervisor, SupervisorError, manage_command
 
 WORKER_GRACE_S = 30
 WEB_GRACE_S = 10
@@ -45,7 +45,7 @@ class Command(BaseCommand):
     def handle(self, *, empty: bool, **options: Any) -> None:
         address = Address.of(os.environ)
         # Stopped in this order: nothing new is sent while the worker drains but what people send.
-        worker = Program("worker", _manage("runworker", f"--grace={WORKER_GRACE_S}"), grace=WORKER_GRACE_S + 5)
+        worker = Program("worker", manage_command("runworker", f"--grace={WORKER_GRACE_S}"), grace=WORKER_GRACE_S + 5)
         web = Program("web server", _gunicorn(address), grace=WEB_GRACE_S + 5)
         supervisor = Supervisor([worker, web], say=self.say)
         with supervisor.listening():
@@ -126,10 +126,6 @@ class Command(BaseCommand):
         else:
             self.say("Stopping the database.")
             cluster.stop()
-
-
-def _manage(*arguments: str) -> list[str]:
-    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
 
 
 def _gunicorn(address: Address) -> list[str]:

@@ -6,7 +6,7 @@ import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from e2e_site import flyway
-from e2e_site.database import connection_params
+from e2e_site.database import session_params
 from e2e_site.flyway_files import FlywayError
 from e2e_site.setup_database import one_line
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, action: flyway.Action, runner: flyway.Runner | None, **options: Any) -> None:
         try:
-            flyway.run(action, connection_params(), runner=runner, say=self.stdout.write)
+            flyway.run(action, session_params(), runner=runner, say=self.stdout.write)
         except FlywayError as exc:
             raise CommandError(str(exc)) from exc
         except psycopg.Error as exc:

@@ -6,7 +6,7 @@ import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from e2e_site import pgmq
-from e2e_site.database import connection_params
+from e2e_site.database import session_params
 from e2e_site.setup_database import one_line
 
 
@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with psycopg.connect(**connection_params()) as conn:
+            with psycopg.connect(**session_params()) as conn:
                 word = "installed" if pgmq.install(conn) else "is there already"
                 version = pgmq.status(conn).version or "(of a version that it does not tell)"
         except pgmq.PgmqError as exc:
