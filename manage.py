@@ -30,6 +30,7 @@ USES_DATABASE = {
     "loaddata",
     "migrate",
     "pgmq",
+    "prune",
     "runserver",
     "runworker",
     "setup",
