@@ -6,6 +6,7 @@ receive, handler and finish.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from commandbus import (
 )
 
 from commands.handlers import AttemptContext
-from commands.payload import PayloadError, check_json
+from commands.payload import PayloadError, json_text
 from settings_app.backoff import backoff_ms
 
 if TYPE_CHECKING:
@@ -41,17 +42,25 @@ class OutcomeKind(StrEnum):
     BUSINESS_RULE = "business_rule"  # the command's own rules say no; nobody has to look at it
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Attempt:
-    """One received command, and the settings that were in force when it was received."""
+    """One received command, and the settings that were in force when it was received.
 
+    ``key`` is the command's id as text; ``lease_ends`` is by ``time.monotonic``, as ``began``.
+    """
+
+    key: str
     context: AttemptContext
     settings: WorkerSettings
     began: float = field(default_factory=time.monotonic)
+    lease_ends: float = 0.0
 
-    def lease_is_over(self) -> bool:
-        """Whether its message can be seen again; a little early, since the lease began on the server before."""
-        return time.monotonic() - self.began >= 0.9 * self.settings.visibility_timeout
+    def __post_init__(self) -> None:
+        self.lease_ends = self.began + self.settings.visibility_timeout
+
+    def lease_left(self) -> float:
+        """Seconds until others can see its message; a little less, since the lease began on the server before."""
+        return self.lease_ends - time.monotonic() - 0.1 * self.settings.visibility_timeout
 
     @classmethod
     def from_row(cls, domain: str, row: list[Any], settings: WorkerSettings) -> Self:
@@ -75,56 +84,53 @@ class Attempt:
             behavior=behavior,
             life_attempt=life_attempt or 0,
         )
-        return cls(context=context, settings=settings)
+        return cls(key=command_id, context=context, settings=settings)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Outcome:
-    """How one attempt ended. ``again`` is set when it was sent to the server before and no answer came."""
+    """How one attempt ended. ``result`` is JSON text.
+
+    ``again`` is set when it was sent to the server before and no answer came, ``alone`` when it must go by itself.
+    """
 
     attempt: Attempt
     kind: OutcomeKind
-    result: Any = None
+    result: str | None = None
     error_code: str | None = None
     error_msg: str | None = None
     error_details: dict[str, Any] | None = None
     again: bool = False
     alone: bool = False
 
-    @property
-    def command_id(self) -> UUID:
-        command_id: UUID = self.attempt.context.command.command_id
-        return command_id
-
-    def to_json(self) -> dict[str, Any]:
-        """One object of ``commandbus.finish_commands``' array."""
-        context, settings = self.attempt.context, self.attempt.settings
-        return {
-            "command_id": str(self.command_id),
-            "msg_id": context.msg_id,
-            "attempt": context.attempt,
-            "kind": self.kind.value,
-            "result": self.result,
+    def to_json(self) -> str:
+        """One object of ``commandbus.finish_commands``' array, as text."""
+        context = self.attempt.context
+        start = f'{{"command_id":"{self.attempt.key}","msg_id":{context.msg_id},"attempt":{context.attempt}'
+        rest = f',"kind":"{self.kind.value}","again":{"true" if self.again else "false"}'
+        if self.kind is OutcomeKind.SUCCESS:
+            return f'{start}{rest},"result":{self.result or "null"}}}'
+        error: dict[str, Any] = {
             "error_code": self.error_code,
             "error_msg": self.error_msg,
             "error_details": self.error_details,
-            "delay_ms": backoff_ms(
+        }
+        if self.kind is OutcomeKind.TRANSIENT:
+            settings = self.attempt.settings
+            error["delay_ms"] = backoff_ms(
                 context.attempt,
                 base_delay_ms=settings.base_delay_ms,
                 max_delay_ms=settings.max_delay_ms,
                 multiplier=settings.backoff_multiplier,
             )
-            if self.kind is OutcomeKind.TRANSIENT
-            else None,
-            "again": self.again,
-        }
+        return f"{start}{rest},{json.dumps(error)[1:]}"
 
 
 async def perform(registry: HandlerRegistry, attempt: Attempt) -> Outcome:
     """Run the handler of one attempt. Whatever it raises becomes an outcome; only cancellation passes through."""
     try:
         result = await registry.dispatch(attempt.context.command, attempt.context)
-        check_json(result, "result")  # what cannot be stored is found here, not in a batch of others
+        text = None if result is None else json_text(result, "result")  # what cannot be stored is found here, alone
     except TransientCommandError as exc:
         return _failure(attempt, OutcomeKind.TRANSIENT, exc)
     except PermanentCommandError as exc:
@@ -143,7 +149,7 @@ async def perform(registry: HandlerRegistry, attempt: Attempt) -> Outcome:
         return Outcome(
             attempt=attempt, kind=OutcomeKind.TRANSIENT, error_code=type(exc).__name__, error_msg=str(exc)[:1000]
         )
-    return Outcome(attempt=attempt, kind=OutcomeKind.SUCCESS, result=result)
+    return Outcome(attempt=attempt, kind=OutcomeKind.SUCCESS, result=text)
 
 
 def _failure(
@@ -151,6 +157,9 @@ def _failure(
     kind: OutcomeKind,
     exc: TransientCommandError | PermanentCommandError | BusinessRuleException,
 ) -> Outcome:
-    return Outcome(
-        attempt=attempt, kind=kind, error_code=exc.code, error_msg=exc.error_message, error_details=exc.details or None
-    )
+    details = exc.details or None
+    try:
+        json_text(details, "error_details")
+    except PayloadError as problem:
+        details = {"left_out": str(problem)}
+    return Outcome(attempt=attempt, kind=kind, error_code=exc.code, error_msg=exc.error_message, error_details=details)

@@ -17,6 +17,7 @@ import psycopg
 
 from commands.attempts import Attempt, perform
 from commands.finisher import BUSY_PAUSE_S, Finisher
+from commands.heartbeat import keep_leases
 from e2e_site.database import Backoff, ConnectionLostError, Link, end_all
 
 if TYPE_CHECKING:
@@ -26,17 +27,49 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RECEIVE = "SELECT commandbus.receive_commands(%s, %s, %s)"
+RECEIVE = "SELECT commandbus.receive_commands(%s, %s, %s, %s)"
+RECEIVE_ONE_BY_ONE = "SELECT commandbus.receive_one_by_one(%s, %s, %s)"
+# SQLSTATE classes that blame what is in a batch: data, constraint, an error that a trigger raised.
+CULPRIT_CLASSES = ("22", "23", "P0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What one receive answered. ``due_ms``: milliseconds until the next message becomes visible, if any will."""
+    """What one receive answered. ``due_s``: seconds until there may be more to see, where that is known."""
 
     attempts: list[Attempt]
     dry: bool
     busy: int
-    due_ms: int | None
+    due_s: float | None
+
+
+class Mark:
+    """From which message to look on, so that rows at the head of the queue are not stepped over again and again.
+
+    Those may be delayed or leased messages, or dead rows that an open snapshot keeps. Messages below the mark become
+    visible too, or were sent by a slow transaction, so now and then all are looked at: the longer that takes, the more
+    rarely, so that it costs a twentieth of the time at most.
+    """
+
+    FULL_LOOK_SHARE = 20
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._full_look_at = 0.0
+
+    def after(self) -> int:
+        """The message after which to look now; 0 for all."""
+        return self._last if time.monotonic() < self._full_look_at else 0
+
+    def looked(self, after: int, last: int, seconds: float) -> None:
+        """Messages after ``after`` were looked at, up to ``last``, in so many seconds."""
+        self._last = last
+        if not after:
+            self._full_look_at = time.monotonic() + self.FULL_LOOK_SHARE * seconds
+
+    def until_full_look(self) -> float:
+        """Seconds until all are looked at again."""
+        return max(0.0, self._full_look_at - time.monotonic())
 
 
 class SetEngine:
@@ -46,8 +79,9 @@ class SetEngine:
         self._registry = registry
         self._state = state
         self._receive_link = receive
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[Attempt, asyncio.Task[None]] = {}
         self._receiving = False
+        self._mark = Mark()
         self._room = asyncio.Event()  # a slot became free, or outcomes were written
         self._finisher = Finisher(state, finish, self._room)
 
@@ -58,13 +92,14 @@ class SetEngine:
         """
         finisher = asyncio.create_task(self._finisher.run(), name="finish")
         receiver = asyncio.create_task(self._receive_loop(), name="receive")
+        heartbeat = asyncio.create_task(keep_leases(self._state, self._receive_link, self._running), name="heartbeat")
         stop = asyncio.create_task(self._state.stop.wait(), name="stop")
         receiver.add_done_callback(lambda _: self._room.set())
         try:
             await asyncio.wait({finisher, receiver, stop}, return_when=asyncio.FIRST_COMPLETED)
             return await self._drain(receiver, finisher)
         finally:
-            await end_all([receiver, finisher, stop, *self._running])
+            await end_all([receiver, finisher, stop, heartbeat, *self._running.values()])
 
     # -- taking ------------------------------------------------------------------------------------------------------
 
@@ -90,6 +125,7 @@ class SetEngine:
             backoff.reset()
             for attempt in batch.attempts:
                 self._start(attempt)
+            self._state.in_flight = len(self._running)
             if batch.dry:
                 if state.once and await self._queue_is_empty():
                     return
@@ -103,13 +139,21 @@ class SetEngine:
         return min(settings.batch_size, settings.concurrency - len(self._running))
 
     async def _receive(self, wanted: int) -> Batch:
-        settings = self._state.settings
+        settings, domain, after = self._state.settings, self._state.domain, self._mark.after()
+        parameters = (domain, wanted, settings.visibility_timeout)
         self._receiving = True
         try:
-            answer = await self._receive_link.value(RECEIVE, (self._state.domain, wanted, settings.visibility_timeout))
+            answer = await self._receive_link.value(RECEIVE, (*parameters, after))
+        except psycopg.Error as exc:
+            if not (exc.sqlstate or "").startswith(CULPRIT_CLASSES):
+                raise
+            logger.warning("the server refused a batch, taking it one by one: %s", exc, extra={"action": "split"})
+            after = 0
+            answer = await self._receive_link.value(RECEIVE_ONE_BY_ONE, parameters)
         finally:
             self._receiving = False
-        attempts = [Attempt.from_row(self._state.domain, row, settings) for row in answer["commands"]]
+        self._mark.looked(after, answer["last"], answer["look_us"] / 1e6)
+        attempts = [Attempt.from_row(domain, row, settings) for row in answer["commands"]]
         counts = self._state.counts
         counts.received += len(attempts)
         counts.parked += answer["parked"]
@@ -119,16 +163,16 @@ class SetEngine:
             )
         if answer["rejected"]:
             logger.warning("rejected messages", extra={"action": "rejected", "messages": answer["rejected"]})
-        due = answer["due_ms"]
-        return Batch(
-            attempts=attempts, dry=answer["dry"], busy=answer["busy"], due_ms=None if due is None else int(due)
-        )
+        due_s = self._mark.until_full_look() if after else None
+        if answer["due_ms"] is not None:
+            due_s = answer["due_ms"] / 1000
+        return Batch(attempts=attempts, dry=answer["dry"], busy=answer["busy"], due_s=due_s)
 
     async def _rest(self, batch: Batch) -> None:
         """Wait for a notification, the poll interval or the next visible message, whichever comes first."""
         timeout = self._state.settings.poll_interval
-        if batch.due_ms is not None:
-            timeout = min(timeout, batch.due_ms / 1000)
+        if batch.due_s is not None:
+            timeout = min(timeout, batch.due_s)
         if batch.busy:
             timeout = min(timeout, BUSY_PAUSE_S)
         events = [self._state.wake, self._room] if self._state.once else [self._state.wake]
@@ -146,18 +190,15 @@ class SetEngine:
     # -- performing --------------------------------------------------------------------------------------------------
 
     def _start(self, attempt: Attempt) -> None:
-        task = asyncio.create_task(self._perform(attempt))
-        self._running.add(task)
-        self._state.in_flight = len(self._running)
-        task.add_done_callback(self._slot_is_free)
-
-    def _slot_is_free(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._state.in_flight = len(self._running)
-        self._room.set()
+        self._running[attempt] = asyncio.create_task(self._perform(attempt))
 
     async def _perform(self, attempt: Attempt) -> None:
-        self._finisher.add(await perform(self._registry, attempt))
+        try:
+            self._finisher.add(await perform(self._registry, attempt))
+        finally:
+            del self._running[attempt]
+            self._state.in_flight = len(self._running)
+            self._room.set()
 
     # -- stopping ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ Outcomes wait in ``unwritten`` while a write is under way and go out together in
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections import deque
@@ -27,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 FINISH = "SELECT commandbus.finish_commands(%s, %s::jsonb)"
 MOST_PER_FINISH = 1000
+MOST_LINES = 20  # in the log, for the outcomes of one call
 BUSY_PAUSE_S = 0.1
+COUNTED = {"completed": "completed", "retry": "retried", "parked": "parked", "failed": "failed", "late": "late"}
 # SQLSTATE classes that blame what was sent, not the moment: data, constraint, syntax or access, raised by a function.
 CULPRIT_CLASSES = ("22", "23", "42", "P0")
 
@@ -54,7 +55,7 @@ class Finisher:
 
     def is_overdue(self) -> bool:
         """Whether an outcome waits whose lease is over: its message can be seen again."""
-        return any(outcome.attempt.lease_is_over() for outcome in (*self._unwritten, *self._writing))
+        return any(outcome.attempt.lease_left() <= 0 for outcome in (*self._unwritten, *self._writing))
 
     async def run(self) -> None:
         """Write what is added, at once where no write is under way."""
@@ -97,26 +98,26 @@ class Finisher:
             if outcome.alone and not batch:
                 batch = [outcome]
                 break
-            if outcome.alone or outcome.command_id in seen:
+            if outcome.alone or outcome.attempt.key in seen:
                 kept.append(outcome)
                 continue
-            seen.add(outcome.command_id)
+            seen.add(outcome.attempt.key)
             batch.append(outcome)
         self._unwritten.extendleft(reversed(kept))
         return batch
 
     async def _write(self, batch: list[Outcome]) -> None:
-        body = json.dumps([outcome.to_json() for outcome in batch])
+        body = f"[{','.join([outcome.to_json() for outcome in batch])}]"
         answer = await self._link.value(FINISH, (self._state.domain, body))
-        busy = set(answer["busy"])
+        accepted, busy, before = answer["accepted"], set(answer["busy"]), answer["before"]
+        ended: dict[str, list[Outcome]] = {}
         for outcome in batch:
-            key = str(outcome.command_id)
+            key = outcome.attempt.key
             if key in busy:
                 self._send_later(outcome)
-            elif key in answer["accepted"]:
-                self._record(outcome, Status(answer["accepted"][key]), None)
             else:
-                self._record(outcome, None, answer["before"].get(key))
+                ended.setdefault(_action(outcome, accepted.get(key), before.get(key)), []).append(outcome)
+        self._record(ended)
 
     def _send_later(self, outcome: Outcome) -> None:
         """Someone else holds the command's row: try this one again by itself while other batches go on."""
@@ -139,7 +140,7 @@ class Finisher:
         outcome = batch[0]
         if outcome.kind is OutcomeKind.PERMANENT:
             logger.error(
-                "outcome given up: %s", exc, extra={"action": "outcome_given_up", "command_id": outcome.command_id}
+                "outcome given up: %s", exc, extra={"action": "outcome_given_up", "command_id": outcome.attempt.key}
             )
             return
         self._unwritten.append(
@@ -153,26 +154,37 @@ class Finisher:
             )
         )
 
-    def _record(self, outcome: Outcome, status: Status | None, before: str | None) -> None:
-        """Count and log what became of one outcome."""
-        counts, context = self._state.counts, outcome.attempt.context
-        late = status is None and (before is None or before in (EventType.LATE_COMPLETED, EventType.LATE_FAILED))
-        if late:
-            action, counts.late = "late", counts.late + 1
-        elif outcome.kind is OutcomeKind.SUCCESS:
-            action, counts.completed = "completed", counts.completed + 1
-        elif status is Status.IN_PROGRESS or before == EventType.FAILED:
-            action, counts.retried = "retry", counts.retried + 1
-        elif outcome.kind is OutcomeKind.BUSINESS_RULE:
-            action, counts.failed = "failed", counts.failed + 1
-        else:
-            action, counts.parked = "parked", counts.parked + 1
-        extra: dict[str, Any] = {
-            "action": action,
-            "command_id": context.command.command_id,
-            "attempt": f"{context.attempt}/{context.max_attempts}",
-            "ms": round((time.monotonic() - outcome.attempt.began) * 1000),
-        }
-        if outcome.error_code:
-            extra["error"] = outcome.error_code
-        logger.info(action, extra=extra)
+    def _record(self, ended: dict[str, list[Outcome]]) -> None:
+        """Count and log what became of outcomes, by action; of many at a time one line for each action."""
+        counts = self._state.counts
+        for action, outcomes in ended.items():
+            setattr(counts, COUNTED[action], getattr(counts, COUNTED[action]) + len(outcomes))
+            if len(outcomes) > MOST_LINES:
+                logger.info(action, extra={"action": action, "commands": len(outcomes)})
+            elif logger.isEnabledFor(logging.INFO):
+                for outcome in outcomes:
+                    _log(action, outcome)
+
+
+def _action(outcome: Outcome, status: str | None, before: str | None) -> str:
+    """What became of an outcome: ``status`` if it was accepted, ``before`` if an earlier call had written it."""
+    if status is None and (before is None or before in (EventType.LATE_COMPLETED, EventType.LATE_FAILED)):
+        return "late"
+    if outcome.kind is OutcomeKind.SUCCESS:
+        return "completed"
+    if status == Status.IN_PROGRESS or before == EventType.FAILED:
+        return "retry"
+    return "failed" if outcome.kind is OutcomeKind.BUSINESS_RULE else "parked"
+
+
+def _log(action: str, outcome: Outcome) -> None:
+    context = outcome.attempt.context
+    extra: dict[str, Any] = {
+        "action": action,
+        "command_id": context.command.command_id,
+        "attempt": f"{context.attempt}/{context.max_attempts}",
+        "ms": round((time.monotonic() - outcome.attempt.began) * 1000),
+    }
+    if outcome.error_code:
+        extra["error"] = outcome.error_code
+    logger.info(action, extra=extra)

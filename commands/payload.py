@@ -4,6 +4,8 @@ import json
 import math
 from typing import Any
 
+import orjson
+
 MAX_BYTES = 65_536  # as compact JSON in UTF-8
 MAX_DEPTH = 100
 
@@ -28,51 +30,70 @@ def check_payload(value: object) -> None:
     """Raise `PayloadError` unless ``value`` can be a command's payload."""
     if not isinstance(value, dict):
         raise PayloadError(f"payload must be a JSON object, not {_kind(value)}.")
-    check_json(value, "payload")
+    json_text(value, "payload")
 
 
-def check_json(value: object, name: str) -> None:
-    """Raise `PayloadError`, which calls it ``name``, unless ``value`` is JSON that can be stored."""
-    waiting: list[tuple[object, int]] = [(value, 1)]
-    while waiting:
-        item, depth = waiting.pop()
-        if depth > MAX_DEPTH:
-            raise PayloadError(f"{name} must not be nested deeper than {MAX_DEPTH} levels.")
-        match item:
-            case dict():
-                waiting.extend((key, depth + 1) for key in item)
-                waiting.extend((inner, depth + 1) for inner in item.values())
-                if not all(isinstance(key, str) for key in item):
+def json_text(value: object, name: str) -> str:
+    """``value`` as compact JSON; raises `PayloadError`, which calls it ``name``, unless it can be stored."""
+    _check(value, name, 1)
+    try:
+        text = orjson.dumps(value)
+    except TypeError:  # a number of more than 64 bits
+        text = _dumps(value, name)
+    if len(text) > MAX_BYTES:
+        raise PayloadError(f"{name} must be at most {MAX_BYTES:,} bytes (64 KiB) of JSON, not {len(text):,}.")
+    return text.decode()
+
+
+def _check(value: object, name: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise PayloadError(f"{name} must not be nested deeper than {MAX_DEPTH} levels.")
+    match value:
+        case str():
+            _check_text(value, name)
+        case dict():
+            for key, inner in value.items():
+                if not isinstance(key, str):
                     raise PayloadError(f"{name} must have text for its keys.")
-            case list():
-                waiting.extend((inner, depth + 1) for inner in item)
-            case _:
-                _check_scalar(item, name)
-    _check_size(value, name)
+                _check_text(key, name)
+                _check(inner, name, depth + 1)
+        case list():
+            for inner in value:
+                _check(inner, name, depth + 1)
+        case _:
+            _check_plain(value, name)
 
 
-def _check_scalar(value: object, name: str) -> None:
+def _check_plain(value: object, name: str) -> None:
     match value:
         case None | bool() | int():
             pass
         case float():
             if not math.isfinite(value):
                 raise PayloadError(f"{name} must not hold {value}: JSON has no such number.")
-        case str():
-            # PostgreSQL stores neither in jsonb.
-            if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-                raise PayloadError(f"{name} must not hold NUL characters or half surrogate pairs.")
         case _:
             raise PayloadError(f"{name} must hold JSON values only, not {_kind(value)}.")
 
 
-def _check_size(value: object, name: str) -> None:
+def _check_text(text: str, name: str) -> None:
+    # PostgreSQL stores neither in jsonb.
+    if "\0" in text or not (text.isascii() or _is_unicode(text)):
+        raise PayloadError(f"{name} must not hold NUL characters or half surrogate pairs.")
+
+
+def _is_unicode(text: str) -> bool:
     try:
-        size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _dumps(value: object, name: str) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except ValueError as exc:
         raise PayloadError(f"{name} must not hold a number with so many digits.") from exc
-    if size > MAX_BYTES:
-        raise PayloadError(f"{name} must be at most {MAX_BYTES:,} bytes (64 KiB) of JSON, not {size:,}.")
 
 
 def _kind(value: object) -> str:

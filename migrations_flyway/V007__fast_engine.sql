@@ -543,6 +543,30 @@ $$;
 COMMENT ON FUNCTION commandbus.write_late(TEXT, commandbus.outcome[]) IS
     'Part of finish_commands: one LATE_* event for each end that no longer counts';
 
+-- -------------------------------------------------------------------------------------------------------- heartbeat
+
+CREATE FUNCTION commandbus.extend_leases(p_domain TEXT, p_attempts JSONB, p_lease_s INTEGER) RETURNS JSON
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_ids UUID[];
+    v_msg_ids BIGINT[];
+BEGIN
+    -- Only the current attempt has a lease to extend: its command is locked, so that no other begins meanwhile.
+    SELECT array_agg(c.command_id), array_agg(c.msg_id) INTO v_ids, v_msg_ids
+    FROM jsonb_to_recordset(p_attempts) AS a (command_id UUID, msg_id BIGINT, attempt INTEGER)
+    CROSS JOIN LATERAL (
+        SELECT command_id, msg_id, status, attempts FROM commandbus.command
+        WHERE domain = p_domain AND command_id = a.command_id LIMIT 1 FOR UPDATE SKIP LOCKED) c
+    WHERE c.status = 'IN_PROGRESS' AND c.msg_id = a.msg_id AND c.attempts = a.attempt;
+    EXECUTE format('UPDATE pgmq.%I SET vt = clock_timestamp() + make_interval(secs => $2) WHERE msg_id = ANY ($1)',
+                   'q_' || p_domain || '__commands') USING v_msg_ids, p_lease_s;
+    RETURN to_json(coalesce(v_ids, '{}'));
+END
+$$;
+COMMENT ON FUNCTION commandbus.extend_leases(TEXT, JSONB, INTEGER) IS
+    'Leases the messages of running attempts anew, for p_lease_s seconds from now. p_attempts: array of {command_id, '
+    'msg_id, attempt}. Answers the commands whose lease was extended: those whose attempt is still the current one';
+
 -- ---------------------------------------------------------------------------------------------------- both domains
 
 CREATE PROCEDURE commandbus.make_engine(p_domain TEXT)

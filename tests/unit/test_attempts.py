@@ -1,6 +1,7 @@
 """commands/attempts.py: every way in which a handler can end becomes one outcome."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -105,10 +106,11 @@ def test_a_command_without_correlation_reply_and_test_command_row_can_be_receive
     assert (attempt.context.life_attempt, attempt.context.behavior) == (0, None)
 
 
-@pytest.mark.parametrize("result", [{"status": "success"}, None, [1, "a"], "text"])
+@pytest.mark.parametrize("result", [{"status": "success"}, None, [1, "a"], "täxt", {"big": 10**30}])
 def test_a_handler_that_returns_is_a_success_with_its_result(make_attempt: MakeAttempt, result: object) -> None:
     outcome = _ended(make_attempt(), _returning(result))
-    assert (outcome.kind, outcome.result, outcome.error_code) == (OutcomeKind.SUCCESS, result, None)
+    assert (outcome.kind, outcome.error_code) == (OutcomeKind.SUCCESS, None)
+    assert json.loads(outcome.to_json())["result"] == result
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,14 @@ def test_each_of_the_librarys_errors_is_its_kind_with_its_code_message_and_detai
 
 def test_an_error_without_details_has_none(make_attempt: MakeAttempt) -> None:
     assert _ended(make_attempt(), _raising(TransientCommandError("BUSY", "Try later"))).error_details is None
+
+
+def test_details_that_cannot_be_stored_are_left_out_and_the_outcome_says_why(make_attempt: MakeAttempt) -> None:
+    outcome = _ended(
+        make_attempt(), _raising(PermanentCommandError("BROKEN", "It is broken", {"at": datetime.now(UTC)}))
+    )
+    assert (outcome.kind, outcome.error_code) == (OutcomeKind.PERMANENT, "BROKEN")
+    assert "error_details must hold JSON" in json.loads(outcome.to_json())["error_details"]["left_out"]
 
 
 def test_any_other_error_is_transient_named_after_its_class_and_logged_with_the_command(
@@ -182,7 +192,7 @@ def test_a_transient_failure_asks_for_the_backoff_of_its_attempt_by_the_settings
     make_attempt: MakeAttempt, attempt: int, delay_ms: int
 ) -> None:
     outcome = _ended(make_attempt(attempt=attempt), _raising(TransientCommandError("BUSY", "Try later")))
-    assert outcome.to_json()["delay_ms"] == delay_ms
+    assert json.loads(outcome.to_json())["delay_ms"] == delay_ms
 
 
 @pytest.mark.parametrize(
@@ -195,20 +205,27 @@ def test_a_transient_failure_asks_for_the_backoff_of_its_attempt_by_the_settings
     ids=["success", "permanent", "business_rule"],
 )
 def test_an_end_without_a_retry_asks_for_no_backoff(make_attempt: MakeAttempt, handler: Handler) -> None:
-    assert _ended(make_attempt(), handler).to_json()["delay_ms"] is None
+    assert "delay_ms" not in json.loads(_ended(make_attempt(), handler).to_json())
 
 
 def test_an_outcome_names_its_attempt_by_message_and_number(make_attempt: MakeAttempt) -> None:
     outcome = _ended(make_attempt(), _raising(PermanentCommandError("BROKEN", "It is broken", {"part": "a"})))
-    assert outcome.to_json() == {
+    assert json.loads(outcome.to_json()) == {
         "command_id": str(COMMAND_ID),
         "msg_id": 7,
         "attempt": 2,
         "kind": "permanent",
-        "result": None,
         "error_code": "BROKEN",
         "error_msg": "It is broken",
         "error_details": {"part": "a"},
-        "delay_ms": None,
         "again": False,
     }
+
+
+def test_a_lease_is_taken_for_over_a_little_early_and_anew_when_it_was_extended(
+    make_attempt: MakeAttempt,
+) -> None:
+    attempt = make_attempt()
+    assert 26 < attempt.lease_left() <= 27
+    attempt.lease_ends += 10
+    assert 36 < attempt.lease_left() <= 37
