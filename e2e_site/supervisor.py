@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
+from typing import IO
 
 from django.conf import settings
 
@@ -65,12 +66,25 @@ class Keeper:
 
 
 class Program:
-    """One subprocess. ``grace`` is how many seconds it may take to drain."""
+    """One subprocess. ``grace`` is how many seconds it may take to drain.
 
-    def __init__(self, name: str, command: Sequence[str], *, grace: float) -> None:
+    ``environment`` is set for it besides what it inherits; ``output`` takes what it prints, on both channels.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        grace: float,
+        environment: Mapping[str, str] | None = None,
+        output: IO[bytes] | None = None,
+    ) -> None:
         self.name = name
         self.command = command
         self._grace = grace
+        self._environment = environment or {}
+        self._output = output
         self._process: subprocess.Popen[bytes] | None = None
         self.keeper = Keeper(name=name, is_up=self.is_up, start=self.start)
 
@@ -83,6 +97,9 @@ class Program:
         self._process = subprocess.Popen(  # noqa: S603 — our own programs
             self.command,
             stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output and subprocess.STDOUT,
+            env={**os.environ, **self._environment},
             start_new_session=True,
             preexec_fn=partial(_stop_with_parent, os.getpid()),  # noqa: PLW1509 — the supervisor has no threads
         )
