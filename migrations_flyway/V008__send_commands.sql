@@ -20,7 +20,8 @@ BEGIN
              INSERT INTO pgmq.%I (vt, message)
              SELECT clock_timestamp(), jsonb_build_object(
                  ''domain'', $1, ''command_type'', $2, ''command_id'', command_id, ''correlation_id'', correlation_id,
-                 ''data'', payload, ''reply_to'', nullif($5, '''')) FROM new
+                 ''data'', payload) || CASE WHEN $5 = '''' THEN ''{}'' ELSE jsonb_build_object(''reply_to'', $5) END
+             FROM new
              RETURNING msg_id, (message ->> ''command_id'')::UUID AS command_id,
                        (message ->> ''correlation_id'')::UUID AS correlation_id
          ), sent AS (

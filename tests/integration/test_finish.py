@@ -246,6 +246,43 @@ def test_a_row_lock_on_one_command_makes_that_one_busy_and_finishes_the_others(b
     assert bus.finish(both[0])["accepted"] == {str(locked): "COMPLETED"}
 
 
+def test_a_lock_on_a_test_command_row_makes_that_command_busy_and_finishes_the_others(bus: HandBus) -> None:
+    held, free = bus.send(), bus.send()
+    attempts = bus.receive()["commands"]
+    with bus.connect() as other:
+        other.execute("SELECT FROM test_command WHERE command_id = %s FOR UPDATE", [held])
+        answer = bus.finish(outcome(held, attempts[held]), outcome(free, attempts[free]))
+        assert (answer["accepted"], answer["busy"]) == ({str(free): "COMPLETED"}, [str(held)])
+        assert bus.word(held) == "SR"
+    assert bus.finish(outcome(held, attempts[held]))["accepted"] == {str(held): "COMPLETED"}
+
+
+def test_an_outcome_sent_again_while_its_row_is_held_is_busy_and_not_written_twice(bus: HandBus) -> None:
+    command_id = bus.send()
+    attempt = bus.begin(command_id)
+    bus.finish(outcome(command_id, attempt))
+    with bus.connect() as other:
+        other.execute("SELECT FROM commandbus.command WHERE command_id = %s FOR UPDATE", [command_id])
+        answer = bus.finish(outcome(command_id, attempt, again=True))
+        assert (answer["busy"], answer["late"], answer["before"]) == ([str(command_id)], [], {})
+    assert bus.finish(outcome(command_id, attempt, again=True))["before"] == {str(command_id): "COMPLETED"}
+    assert bus.word(command_id) == "SRC"
+
+
+def test_a_reply_goes_to_the_queue_that_the_sender_named(bus: HandBus) -> None:
+    bus.conn.execute("SELECT pgmq.create('elsewhere')")
+    try:
+        here, there = bus.send(), bus.send(reply="elsewhere")
+        attempts = bus.receive()["commands"]
+        bus.finish(outcome(here, attempts[here]), outcome(there, attempts[there], result={"a": 1}))
+        (reply,) = bus.rows("SELECT message FROM pgmq.q_elsewhere")
+        assert (reply["message"]["command_id"], reply["message"]["outcome"]) == (str(there), "SUCCESS")
+        assert reply["message"]["result"] == {"a": 1}
+        assert [reply["command_id"] for reply in bus.replies()] == [str(here)]
+    finally:
+        bus.conn.execute("SELECT pgmq.drop_queue('elsewhere')")
+
+
 def test_two_outcomes_of_one_command_in_one_call_are_refused(bus: HandBus) -> None:
     command_id = bus.send()
     first, second = expired_attempts(bus, command_id, 2)

@@ -1,14 +1,21 @@
 """``receive_commands``: what begins an attempt, what is parked, refused or left alone."""
 
+import json
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from tests.bus import HandBus, outcome
 
 NIL = UUID(int=0)
+
+
+class Refuse(Protocol):
+    def __call__(self, table: str, command_id: UUID, change: str = "TRUE") -> None: ...
 
 
 def test_an_attempt_is_counted_leased_and_audited_when_it_is_received(bus: HandBus) -> None:
@@ -165,3 +172,145 @@ def test_attempts_over_the_life_go_on_after_an_operators_retry(bus: HandBus) -> 
     bus.value("SELECT commandbus.operator_retry('test', %s, 'anna')", [command_id])
     attempt = bus.begin(command_id)
     assert (attempt["attempt"], attempt["life"]) == (1, 2)
+
+
+def test_a_lock_on_a_test_command_row_leaves_that_command_untouched_and_delivers_the_others(bus: HandBus) -> None:
+    held, free = bus.send(), bus.send()
+    with bus.connect() as other:
+        other.execute("SELECT FROM test_command WHERE command_id = %s FOR UPDATE", [held])
+        answer = bus.receive()
+        assert (list(answer["commands"]), answer["busy"]) == ([free], 1)
+        assert (bus.word(held), bus.command(held)["attempts"], bus.command(held)["status"]) == ("S", 0, "PENDING")
+    assert list(bus.receive()["commands"]) == [held]
+
+
+def test_only_messages_after_the_mark_are_looked_at(bus: HandBus) -> None:
+    sent = [bus.send() for _ in range(4)]
+    first, second = bus.queued()[:2]
+    answer = bus.value("SELECT commandbus.receive_commands('test', 1, 30, %s)", [first])
+    assert [row[1] for row in answer["commands"]] == [str(sent[1])]
+    assert (answer["last"], answer["dry"], answer["due_ms"]) == (second, False, None)
+    answer = bus.value("SELECT commandbus.receive_commands('test', 9, 30, %s)", [second])
+    assert [row[1] for row in answer["commands"]] == [str(sent[2]), str(sent[3])]
+    assert answer["dry"]
+    assert list(bus.receive()["commands"]) == [sent[0]]
+
+
+def test_a_domain_without_an_engine_is_an_error_that_names_what_is_missing(bus: HandBus) -> None:
+    with pytest.raises(psycopg.errors.UndefinedFunction, match="receive_nowhere"):
+        bus.value("SELECT commandbus.receive_commands('nowhere', 1, 30)")
+
+
+# -- a batch that the server refuses for what one command is
+
+
+def _refuse(bus: HandBus, table: str, command_id: UUID, change: str) -> None:
+    """Have the server refuse each such change of one command's row."""
+    bus.conn.execute(
+        f"""
+        CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'not this one' USING ERRCODE = '22012'; END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON {table} FOR EACH ROW
+            WHEN (NEW.command_id = '{command_id}' AND ({change})) EXECUTE FUNCTION public.refuse();
+        """
+    )
+
+
+@pytest.fixture
+def refuse(bus: HandBus) -> Iterator[Refuse]:
+    yield lambda table, command_id, change="TRUE": _refuse(bus, table, command_id, change)
+    bus.conn.execute("DROP FUNCTION IF EXISTS public.refuse() CASCADE")
+
+
+def test_one_by_one_the_culprit_is_parked_with_the_servers_reason_and_the_others_begin(
+    bus: HandBus, refuse: Refuse
+) -> None:
+    before, culprit, after = bus.send(), bus.send(), bus.send()
+    refuse("test_command", culprit)
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        bus.receive()
+    answer = bus.value("SELECT commandbus.receive_one_by_one('test', 10, 30)")
+    assert [UUID(row[1]) for row in answer["commands"]] == [before, after]
+    assert (answer["parked"], answer["rejected"], answer["busy"], answer["dry"]) == (1, 0, 0, False)
+    command = bus.command(culprit)
+    assert (command["status"], command["attempts"]) == ("IN_TROUBLESHOOTING_QUEUE", 1)
+    assert (command["last_error_type"], command["last_error_code"]) == ("PERMANENT", "22012")
+    assert command["last_error_msg"] == "It cannot be received: not this one"
+    assert bus.word(culprit) == "SRT"
+    assert bus.events(culprit)[-1]["details_json"]["reason"] == "NOT_RECEIVABLE"
+    assert bus.archived() == [command["msg_id"]]
+    assert bus.value("SELECT count(*) FROM commandbus.parked") == 1
+
+
+def test_a_command_that_cannot_be_changed_at_all_has_its_message_rejected(bus: HandBus, refuse: Refuse) -> None:
+    culprit, other = bus.send(), bus.send()
+    refuse("commandbus.command", culprit)
+    answer = bus.value("SELECT commandbus.receive_one_by_one('test', 10, 30)")
+    assert ([UUID(row[1]) for row in answer["commands"]], answer["rejected"]) == ([other], 1)
+    assert bus.word(culprit) == "S"
+    (rejected,) = bus.events(NIL)
+    assert rejected["details_json"]["reason"] == "It cannot be received: not this one"
+    assert len(bus.archived()) == 1
+
+
+def test_an_operator_can_retry_a_command_that_could_not_be_received(bus: HandBus, refuse: Refuse) -> None:
+    culprit = bus.send()
+    refuse("test_command", culprit)
+    bus.value("SELECT commandbus.receive_one_by_one('test', 10, 30)")
+    bus.conn.execute("DROP FUNCTION public.refuse() CASCADE")
+    bus.value("SELECT commandbus.operator_retry('test', %s, 'ann')", [culprit])
+    bus.finish(outcome(culprit, bus.begin(culprit)))
+    assert bus.word(culprit) == "SRTORC"
+
+
+def test_an_error_of_the_moment_parks_nobody(bus: HandBus) -> None:
+    command_id = bus.send()
+    with bus.connect() as other:
+        other.execute("ALTER TABLE test_command RENAME COLUMN behavior TO behaviour")  # as a deployment gone wrong
+        other.execute("SAVEPOINT before")
+        with pytest.raises(psycopg.errors.UndefinedColumn):
+            other.execute("SELECT commandbus.receive_one_by_one('test', 10, 30)")
+        other.rollback()
+    assert bus.word(command_id) == "S"
+
+
+# -- leases that are extended
+
+
+def _extend(bus: HandBus, command_id: UUID, attempt: dict[str, Any], *, lease: int) -> list[str]:
+    body = [{"command_id": str(command_id), "msg_id": attempt["msg_id"], "attempt": attempt["attempt"]}]
+    extended: list[str] = bus.value("SELECT commandbus.extend_leases('test', %s::jsonb, %s)", [json.dumps(body), lease])
+    return extended
+
+
+def _lease(bus: HandBus) -> float:
+    return float(bus.value("SELECT extract(epoch FROM vt - clock_timestamp())::float FROM pgmq.q_test__commands"))
+
+
+def test_a_lease_is_extended_from_now_and_counts_no_attempt(bus: HandBus) -> None:
+    command_id = bus.send()
+    attempt = bus.begin(command_id, lease=5)
+    assert _extend(bus, command_id, attempt, lease=60) == [str(command_id)]
+    assert 50 < _lease(bus) <= 60
+    assert (bus.word(command_id), bus.command(command_id)["attempts"]) == ("SR", 1)
+
+
+def test_only_the_current_attempt_of_a_command_that_is_not_final_extends_its_lease(bus: HandBus) -> None:
+    command_id = bus.send()
+    first = bus.begin(command_id)
+    bus.expire_lease(command_id)
+    second = bus.begin(command_id, lease=5)
+    assert _extend(bus, command_id, first, lease=60) == []
+    assert _lease(bus) <= 5
+    assert _extend(bus, command_id, second, lease=60) == [str(command_id)]
+    bus.finish(outcome(command_id, second))
+    assert _extend(bus, command_id, second, lease=60) == []
+
+
+def test_a_held_row_has_its_lease_extended_later_and_nobody_waits(bus: HandBus) -> None:
+    command_id = bus.send()
+    attempt = bus.begin(command_id, lease=5)
+    with bus.connect() as other:
+        other.execute("SELECT FROM commandbus.command WHERE command_id = %s FOR UPDATE", [command_id])
+        assert _extend(bus, command_id, attempt, lease=60) == []
+    assert _extend(bus, command_id, attempt, lease=60) == [str(command_id)]
