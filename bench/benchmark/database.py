@@ -85,6 +85,8 @@ def _server(params: Mapping[str, Any], name: str) -> psycopg.Connection[Any]:
 def _create(server: psycopg.Connection[Any], name: str) -> None:
     try:
         server.execute(_ddl("CREATE DATABASE {}", name))
+        # This session now waits to the end: what it has written must not show in the counters meanwhile.
+        server.execute("SELECT pg_stat_force_next_flush()")
     except psycopg.errors.InsufficientPrivilege as exc:
         raise BenchmarkError(
             f"A benchmark works in a database of its own, and user {server.info.user} may not create one: let an "

@@ -1,18 +1,14 @@
 """Programs that run the published library by itself, to be measured from outside.
 
 ``work``: its Worker with a handler that does nothing, until the queue is empty. ``send``: its ``send_batch``.
-Each prints one JSON object.
 """
 
 import argparse
 import asyncio
-import json
-import sys
 import time
 from typing import Any
 from uuid import uuid4
 
-import django
 from commandbus import Command, HandlerContext, HandlerRegistry, SendRequest, SyncCommandBus, Worker
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
@@ -84,8 +80,3 @@ def main(arguments: list[str]) -> dict[str, Any]:
         asyncio.run(work(options.concurrency))
         return {}
     return {"seconds": send(options.count)}
-
-
-if __name__ == "__main__":
-    django.setup()
-    print(json.dumps(main(sys.argv[1:])))  # noqa: T201 — its answer

@@ -12,11 +12,13 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from django.conf import settings
@@ -61,6 +63,30 @@ class Ceiling:
         if found is None or done is None or int(done[1]) != clients * times:
             raise BenchmarkError(f"pgbench did not do its {clients * times} transactions:\n{output}")
         return float(found[1])
+
+    def timings(
+        self,
+        database: OwnDatabase,
+        steps: Sequence[Step],
+        variables: Variables,
+        *,
+        clients: int,
+        rate: float,
+        times: int,
+    ) -> list[float]:
+        """Begin a script so often per second, whether earlier ones have ended or not; the milliseconds that each took.
+
+        They count from the moment at which it should have begun. All connections together do it ``times`` times.
+        """
+        if self.program is None:
+            return _time_by_client(database, steps, variables, clients=clients, rate=rate, times=times)
+        words = ("-c", str(clients), "-j", str(clients), "-t", str(times // clients), f"--rate={rate}", "-l")
+        found: list[float] = []
+        with tempfile.TemporaryDirectory() as directory:
+            self._pgbench(database, steps, variables, *words, f"--log-prefix={directory}/log")
+            for log in Path(directory).glob("log*"):
+                found += [int(line.split()[2]) / 1000 for line in log.read_text().splitlines()]
+        return found
 
     def _pgbench(self, database: OwnDatabase, steps: Sequence[Step], variables: Variables, *words: str) -> str:
         assert self.program is not None
@@ -116,29 +142,52 @@ def _for_pgbench(step: Step) -> str:
 
 
 def _run_by_client(
-    database: OwnDatabase, steps: Sequence[Step], given: Variables, *, clients: int, times: int
+    database: OwnDatabase, steps: Sequence[Step], variables: Variables, *, clients: int, times: int
 ) -> float:
     """What pgbench would do, in threads of this process: psycopg waits for the server without Python's lock."""
 
-    def repeat(conn: psycopg.Connection[tuple[str]]) -> None:
+    def repeat(conn: psycopg.Connection[Any], _: int) -> None:
         for _ in range(times):
-            variables = dict(given)
-            for step in steps:
-                row = conn.execute(_for_psycopg(step.sql), variables, prepare=True).fetchone()
-                if step.into and row is not None:
-                    variables[step.into] = row[0]
+            _perform(conn, steps, variables)
 
-    connections = [psycopg.connect(**database.params, autocommit=True) for _ in range(clients)]
-    try:
+    began = time.monotonic()
+    _in_threads(database, clients, repeat)
+    return clients * times / (time.monotonic() - began)
+
+
+def _time_by_client(
+    database: OwnDatabase, steps: Sequence[Step], variables: Variables, *, clients: int, rate: float, times: int
+) -> list[float]:
+    found: list[float] = []
+    start = time.monotonic()
+
+    def repeat(conn: psycopg.Connection[Any], number: int) -> None:
+        for turn in range(number, times, clients):
+            intended = start + turn / rate
+            time.sleep(max(0.0, intended - time.monotonic()))
+            _perform(conn, steps, variables)
+            found.append((time.monotonic() - intended) * 1000)
+
+    _in_threads(database, clients, repeat)
+    return found
+
+
+def _in_threads(database: OwnDatabase, clients: int, work: Callable[[psycopg.Connection[Any], int], None]) -> None:
+    with ExitStack() as stack:
+        connections = [stack.enter_context(psycopg.connect(**database.params, autocommit=True)) for _ in range(clients)]
         with ThreadPoolExecutor(clients) as pool:
-            began = time.monotonic()
-            for running in [pool.submit(repeat, conn) for conn in connections]:
+            for running in [pool.submit(work, conn, number) for number, conn in enumerate(connections)]:
                 running.result()
-        return clients * times / (time.monotonic() - began)
-    finally:
-        for conn in connections:
-            conn.close()
 
 
+def _perform(conn: psycopg.Connection[Any], steps: Sequence[Step], given: Variables) -> None:
+    variables = dict(given)
+    for step in steps:
+        row = conn.execute(_for_psycopg(step.sql), variables, prepare=True).fetchone()
+        if step.into and row is not None:
+            variables[step.into] = row[0]
+
+
+@lru_cache
 def _for_psycopg(statement: str) -> bytes:
     return re.sub(r"(?<!:):([a-z]\w*)", r"%(\1)s", statement.replace("%", "%%")).encode()

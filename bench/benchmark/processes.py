@@ -83,7 +83,7 @@ class Program:
 
     def look(self) -> None:
         """Note the most memory that it has had so far."""
-        with suppress(psutil.Error, OSError, ValueError):
+        with suppress(psutil.Error, OSError):  # it has ended meanwhile
             self.peak_mb = max(self.peak_mb, _peak_mb(self._process.pid))
 
     def _ended_well(self) -> str:
@@ -117,15 +117,16 @@ def worker(
 
 def run_module(database: OwnDatabase, module: str, *arguments: str) -> dict[str, Any]:
     """Run one of our modules as a program; what it prints last is one JSON object."""
-    with Program([sys.executable, "-m", f"bench.benchmark.{module}", *arguments], database.environment()) as program:
+    with Program(
+        [sys.executable, "-m", "bench.benchmark.program", module, *arguments], database.environment()
+    ) as program:
         answer: dict[str, Any] = json.loads(program.wait().splitlines()[-1])
         return answer
 
 
 def _peak_mb(pid: int) -> float:
-    """The most memory that a process has had (Linux tells; elsewhere what it has now)."""
+    """The most memory that a process has had (Linux tells; elsewhere what it has now); 0 for one that has ended."""
     if psutil.LINUX:
         with open(f"/proc/{pid}/status") as status:
-            kib = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
-        return kib / 1024
+            return max((int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:")), default=0.0)
     return float(psutil.Process(pid).memory_info().rss / 2**20)

@@ -10,6 +10,8 @@ from typing import Any
 
 FORMAT = 1
 
+Point = tuple[float, float]
+
 
 class ResultsError(Exception):
     """A results file cannot be read; the message names it and says why."""
@@ -29,7 +31,7 @@ class Result:
     quick: bool
     sizes: dict[str, int]
     values: dict[str, list[float]] = field(default_factory=dict)
-    series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    series: dict[str, list[Point]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
 

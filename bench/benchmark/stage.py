@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
@@ -18,13 +19,14 @@ from commands.statuses import DOMAIN, DOMAINS, command_queue, reply_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from bench.benchmark.database import OwnDatabase
     from bench.benchmark.pgbench import Ceiling
+    from bench.benchmark.processes import Program
 
 SUCCESS = Behavior(type=BehaviorType.SUCCESS)
 MAX_ATTEMPTS = 3
+LOOK_S = 0.2
 
 _QUEUES = tuple(queue for domain in DOMAINS for queue in (command_queue(domain), reply_queue(domain)))
 _TABLES = (
@@ -80,26 +82,23 @@ class Stage:
         with suppress(psycopg.errors.InsufficientPrivilege):
             self.conn.execute("CHECKPOINT")
 
-    def fill(self, count: int, *, domain: str = DOMAIN, behaviors: Iterable[Behavior] | None = None) -> None:
-        """Send so many commands that ask for a reply, and tidy up behind it."""
+    def fill(self, count: int, *, domain: str = DOMAIN, behaviors: Iterable[Behavior] | None = None) -> int:
+        """Send so many commands that ask for a reply; the mark from which a drain of them is measured."""
         wanted = repeat(SUCCESS, count) if behaviors is None else behaviors
-        send_many(
-            self.database.params,
-            domain,
-            (NewCommand(behavior=behavior) for behavior in wanted),
-            max_attempts=MAX_ATTEMPTS,
-        )
-        self.tidy()
+        commands = (NewCommand(behavior=behavior) for behavior in wanted)
+        send_many(self.database.params, domain, commands, max_attempts=MAX_ATTEMPTS)
+        return self.mark()
 
     def tidy(self) -> None:
         """Vacuum and analyze, so that autovacuum has no reason to come while something is measured."""
         self.conn.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.SQL(", ").join(_TABLES)))
 
     def fresh(self, count: int, *, domain: str = DOMAIN, behaviors: Iterable[Behavior] | None = None) -> int:
-        """An emptied database with a backlog in it; the mark from which a drain of it is measured."""
+        """An emptied database with a backlog in it, tidied up; its mark."""
         self.empty()
-        self.fill(count, domain=domain, behaviors=behaviors)
-        return self.mark()
+        mark = self.fill(count, domain=domain, behaviors=behaviors)
+        self.tidy()
+        return mark
 
     def mark(self) -> int:
         """The newest event's number: what is measured comes after it."""
@@ -119,6 +118,25 @@ class Stage:
             program.wait()
         return self.drained(since, expected=count, domain=domain)
 
-    def server_time(self) -> datetime:
-        moment: datetime = self.value("SELECT clock_timestamp()")
-        return moment
+    def drain_beside_others(self, count: int, *, since: int, domain: str) -> Drained:
+        """Drain so many commands where others stay in the queue: the worker is stopped once they have ended."""
+        with worker(self.database, domain=domain, once=False) as program:
+            self.wait_for_events(since + 2 * count, program)
+            while self.ended(since, domain) < count:
+                program.check_running()
+                time.sleep(LOOK_S)
+            program.stop()
+        return self.drained(since, expected=count, domain=domain)
+
+    def wait_for_events(self, number: int, program: Program) -> None:
+        """Until the newest event has this number: a look that costs the server nothing. Two events make a command."""
+        while self.mark() < number:
+            program.check_running()
+            time.sleep(LOOK_S)
+
+    def ended(self, since: int, domain: str) -> int:
+        """How many commands have completed since a mark."""
+        query: LiteralString = """
+            SELECT count(*) FROM commandbus.audit WHERE audit_id > %s AND domain = %s AND event_type = 'COMPLETED'
+        """
+        return int(self.value(query, [since, domain]))

@@ -3,9 +3,27 @@
 from collections.abc import Sequence
 
 from bench.benchmark.scenario import BenchmarkError, Scenario
-from bench.benchmark.scenarios import drain, send
+from bench.benchmark.scenarios import costs, drain, growth, latency, rate, send, shapes, snapshot
 
-SCENARIOS = {one.name: one for one in (drain.drain, drain.defaults, send.send, send.million)}
+SCENARIOS = {
+    one.name: one
+    for one in (
+        drain.drain,
+        drain.defaults,
+        send.send,
+        send.million,
+        latency.latency,
+        rate.rate,
+        rate.sustainable,
+        growth.growth,
+        growth.delayed,
+        snapshot.snapshot,
+        shapes.processes,
+        shapes.times,
+        shapes.mix,
+        costs.costs,
+    )
+}
 
 
 def chosen(names: Sequence[str]) -> list[Scenario]:

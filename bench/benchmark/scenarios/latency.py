@@ -1,0 +1,108 @@
+"""How long one command takes on an idle system, beside what the disk and the network take."""
+
+import time
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+
+from bench.benchmark.figures import percentile
+from bench.benchmark.machine import fdatasync_ms, select_1_ms
+from bench.benchmark.pgbench import Step
+from bench.benchmark.processes import Program, worker
+from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
+from bench.benchmark.scenarios.drain import CEILING
+from bench.benchmark.stage import MAX_ATTEMPTS, SUCCESS
+from commands.bulk import NewCommand, send_chunk
+from commands.statuses import COMMAND_TYPE, DOMAIN, reply_queue
+
+PAUSE_S = 0.01  # between two commands, so that each meets an idle system
+WARM_UP = 20
+ANSWER_S = 30  # after which a command that did not complete ends the benchmark
+
+# Commands sent, received and finished: what a sender and a worker ask of the server, one after the other.
+ROUND_TRIP = (
+    Step(
+        sql="""
+            SELECT commandbus.send_commands(:domain, :type, (
+                SELECT jsonb_agg(jsonb_build_array(gen_random_uuid(), '{"type": "success"}'::jsonb, '{}'::jsonb))
+                FROM generate_series(1, :batch::int)), 3, :replies)
+        """
+    ),
+    *CEILING,
+)
+_TIMES: LiteralString = """
+    SELECT extract(epoch FROM max(ts) FILTER (WHERE event_type = 'RECEIVED') - min(ts))::float8 * 1000,
+           extract(epoch FROM max(ts) FILTER (WHERE event_type = 'COMPLETED') - min(ts))::float8 * 1000
+    FROM commandbus.audit WHERE audit_id > %s GROUP BY command_id
+"""
+
+
+def _percentiles(key: str, label: str) -> dict[str, Metric]:
+    return {f"{key}-{p}": Metric(label=f"{label}, {p}", unit="ms", digits=2) for p in ("p50", "p99")}
+
+
+@scenario(
+    "latency",
+    "One command on an idle system",
+    sizes={"commands": 400},
+    quick={"commands": 100},
+    metrics={
+        **_percentiles("done", "send to COMPLETED, server's clock"),
+        **_percentiles("pickup", "send to RECEIVED, server's clock"),
+        **_percentiles("seen", "call of send to the reply's notification, client's clock"),
+        **_percentiles("ceiling", "ceiling: the same three statements, one after the other"),
+        **_percentiles("fdatasync", "fdatasync of one block"),
+        **_percentiles("select", "select 1"),
+    },
+    seconds=22,
+)
+def latency(run: Run) -> None:
+    """Default settings (4 slots); each command is sent 10 ms after the one before has been answered."""
+    count = run.sizes["commands"]
+    for _ in range(run.rounds):
+        run.stage.empty()
+        with worker(run.stage.database, domain=DOMAIN, concurrency=4, batch_size=10, once=False) as program:
+            _send_one_by_one(run, WARM_UP, program)
+            mark = run.stage.mark()
+            _record(run, "seen", _send_one_by_one(run, count, program))
+            program.stop()
+        rows = run.stage.conn.execute(_TIMES, [mark]).fetchall()
+        _record(run, "pickup", [row[0] for row in rows])
+        _record(run, "done", [row[1] for row in rows])
+        variables = {"domain": DOMAIN, "type": COMMAND_TYPE, "replies": reply_queue(DOMAIN), "batch": "1"}
+        ceiling = run.stage.ceiling
+        _record(
+            run, "ceiling", ceiling.timings(run.stage.database, ROUND_TRIP, variables, clients=1, rate=50, times=count)
+        )
+        for key, anchor in (("fdatasync", fdatasync_ms(run.stage)), ("select", select_1_ms(run.stage))):
+            if anchor is not None:
+                run.record(f"{key}-p50", anchor[0])
+                run.record(f"{key}-p99", anchor[1])
+
+
+def ceiling(run: Run, *, commands: int, clients: int, rate: float, times: int) -> list[float]:
+    """Milliseconds of sending, receiving and finishing so many commands without a worker, so often per second."""
+    variables = {"domain": DOMAIN, "type": COMMAND_TYPE, "replies": reply_queue(DOMAIN), "batch": str(commands)}
+    return run.stage.ceiling.timings(run.stage.database, ROUND_TRIP, variables, clients=clients, rate=rate, times=times)
+
+
+def _record(run: Run, key: str, milliseconds: list[float]) -> None:
+    run.record(f"{key}-p50", percentile(milliseconds, 0.50))
+    run.record(f"{key}-p99", percentile(milliseconds, 0.99))
+
+
+def _send_one_by_one(run: Run, count: int, program: Program) -> list[float]:
+    """Milliseconds from the call of send to the notification of the reply, for each command."""
+    found: list[float] = []
+    with psycopg.connect(**run.stage.database.params, autocommit=True) as replies:
+        replies.execute(sql.SQL("LISTEN {}").format(sql.Identifier(f"pgmq_notify_{reply_queue(DOMAIN)}")))
+        for _ in range(count):
+            time.sleep(PAUSE_S)
+            began = time.perf_counter()
+            send_chunk(run.stage.conn, DOMAIN, [NewCommand(behavior=SUCCESS)], max_attempts=MAX_ATTEMPTS)
+            if not list(replies.notifies(timeout=ANSWER_S, stop_after=1)):
+                program.check_running()
+                raise BenchmarkError(f"A command was not answered within {ANSWER_S} s.")
+            found.append((time.perf_counter() - began) * 1000)
+    return found

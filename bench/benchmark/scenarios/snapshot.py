@@ -1,0 +1,75 @@
+"""What a transaction that stays open costs: as long as its snapshot is held, no dead row can be cleared away."""
+
+import time
+from statistics import mean
+from typing import LiteralString
+
+import psycopg
+
+from bench.benchmark.processes import Program, worker
+from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
+from commands.statuses import LOADTEST_DOMAIN
+
+RAMP_S = 2  # after the first end, not counted
+RECOVERED = 0.9  # of the rate before
+WINDOW_S = 2
+_PER_SECOND: LiteralString = """
+    SELECT floor(extract(epoch FROM ts) - %s)::int, count(*) FROM commandbus.audit
+    WHERE domain = %s AND audit_id > %s AND event_type = 'COMPLETED' GROUP BY 1 ORDER BY 1
+"""
+
+
+@scenario(
+    "snapshot",
+    "A transaction that holds a snapshot",
+    sizes={"commands": 900_000, "before_s": 10, "held_s": 30, "after_s": 12},
+    quick={"commands": 250_000, "before_s": 5, "held_s": 5, "after_s": 5},
+    metrics={
+        "before": Metric(label="before", unit="commands/s"),
+        "during": Metric(label="while it is held", unit="commands/s"),
+        "recovery": Metric(label="from its end until the rate is back at 0.9", unit="s"),
+    },
+    seconds=0,
+    once_s=100,
+)
+def snapshot(run: Run) -> None:
+    """One worker drains a long backlog; meanwhile a REPEATABLE READ transaction stays open. Once."""
+    stage, sizes = run.stage, run.sizes
+    stage.empty()
+    mark = stage.fill(sizes["commands"], domain=LOADTEST_DOMAIN)
+    stage.tidy()
+    with worker(stage.database, domain=LOADTEST_DOMAIN, once=False) as program:
+        stage.wait_for_events(mark + 1, program)
+        _watch(run, program, RAMP_S + sizes["before_s"])
+        with psycopg.connect(**stage.database.params) as holder:
+            holder.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            row = holder.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
+            _watch(run, program, sizes["held_s"])
+        assert row is not None
+        _watch(run, program, sizes["after_s"])
+        program.stop()
+    _judge(
+        run, held_at=row[0], counts=dict(stage.conn.execute(_PER_SECOND, [row[0], LOADTEST_DOMAIN, mark]).fetchall())
+    )
+
+
+def _watch(run: Run, program: Program, seconds: float) -> None:
+    """Let the drain go on for so long; BenchmarkError if it runs out of commands."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        program.check_running()
+        time.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
+    if not run.stage.value("SELECT count(*) FROM (SELECT FROM pgmq.q_loadtest__commands LIMIT 1) AS any_left"):
+        raise BenchmarkError("The backlog was worked off too early: give a greater --size snapshot.commands=N.")
+
+
+def _judge(run: Run, *, held_at: float, counts: dict[int, int]) -> None:
+    """``counts``: completed in each second, 0 being the one that began when the snapshot was taken."""
+    first, held = min(counts) + RAMP_S, run.sizes["held_s"]
+    before = run.record("before", mean(counts.get(second, 0) for second in range(first, 0)))
+    run.record("during", mean(counts.get(second, 0) for second in range(held)))
+    windows = range(held, held + run.sizes["after_s"] - WINDOW_S)
+    rates = {second: mean(counts.get(second + n, 0) for n in range(WINDOW_S)) for second in windows}
+    back = next((second - held for second, rate in rates.items() if rate >= RECOVERED * before), None)
+    run.record("recovery", run.sizes["after_s"] if back is None else back)
+    run.result.series["rate"] = [(float(second), float(counts.get(second, 0))) for second in range(first, max(counts))]
