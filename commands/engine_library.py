@@ -91,9 +91,12 @@ class LibraryEngine:
 
     POOL_SIZE = 6  # fixed, whatever the concurrency: one listens, the rest take turns
 
-    def __init__(self, registry: HandlerRegistry, state: WorkerState, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self, registry: HandlerRegistry, state: WorkerState, params: Mapping[str, Any], *, use_notify: bool
+    ) -> None:
         self._registry = registry
         self._state = state
+        self._use_notify = use_notify  # on a connection of its pool
         self._params = {**params, "application_name": "runworker library"}
 
     async def run(self) -> int:
@@ -128,7 +131,7 @@ class LibraryEngine:
         """One life of the Worker: to a stop (attempts given up), an empty queue (``None``), or a change of settings."""
         state, settings = self._state, self._state.settings
         worker = self._worker(pool)
-        runner = asyncio.create_task(worker.run(settings.concurrency, settings.poll_interval))
+        runner = asyncio.create_task(worker.run(settings.concurrency, settings.poll_interval, self._use_notify))
         watchers: list[asyncio.Task[Any]] = [
             asyncio.create_task(event.wait()) for event in (state.stop, state.settings_changed)
         ]

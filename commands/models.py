@@ -207,6 +207,7 @@ class Worker(ReadOnlyModel):
     pid = models.IntegerField()
     engine = models.TextField()
     queue_name = models.TextField()
+    polling = models.BooleanField()
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True)

@@ -25,6 +25,7 @@ from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
 logger = logging.getLogger(__name__)
 
 EXIT_OK = 0
+EXIT_REFUSED = 2  # it cannot start, and trying again is of no use
 EXIT_GAVE_WAY = 1  # a worker of the other engine has the queue now
 EXIT_ABANDONED = 1  # the grace ran out, or a second signal came: attempts were given up
 EXIT_MAX_WAIT = 3  # --max-wait was over and messages were left, or nobody can tell
@@ -54,17 +55,32 @@ def connections_needed(engine: str) -> int:
     return 3 if engine == "set" else 2 + LibraryEngine.POOL_SIZE
 
 
-async def work(options: Options, params: Mapping[str, Any]) -> int:
-    """Run one worker until it is told to stop; returns the process's exit code. Raises ``StartError``."""
+async def check_start(
+    options: Options, params: Mapping[str, Any], direct: Mapping[str, Any] | None, *, workers: int
+) -> None:
+    """Raise ``StartError`` where so many of these workers could not start."""
+    listener = Listener(params, command_queue(options.domain), options.engine, Outage(), direct=direct)
+    await listener.open(needed=workers * connections_needed(options.engine), workers=workers)
+    await listener.close()
+
+
+async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str, Any] | None) -> int:
+    """Run one worker until it is told to stop; returns the process's exit code. Raises ``StartError``.
+
+    ``direct``: how to connect past a pooler, where ``params`` lead through one.
+    """
     outage = Outage()
     links = [Link(params, outage, name=f"runworker {name}") for name in ("receive", "finish")]
-    listener = Listener(params, command_queue(options.domain), options.engine, outage)
-    await listener.open(others_needed=connections_needed(options.engine) - 1)
+    listener = Listener(params, command_queue(options.domain), options.engine, outage, direct=direct)
+    await listener.open(needed=connections_needed(options.engine))
     try:
-        state = await _state(options, links[0])
-        engine: Engine = (
-            SetEngine(registry, state, *links) if options.engine == "set" else LibraryEngine(registry, state, params)
-        )
+        state = await _state(options, links[0], polling=listener.polling)
+        await listener.join(state)
+        engine: Engine
+        if options.engine == "set":
+            engine = SetEngine(registry, state, *links)
+        else:
+            engine = LibraryEngine(registry, state, params, use_notify=not await links[0].is_pooled())
         return await _run(engine, state, listener, options)
     finally:
         await listener.close()
@@ -72,11 +88,11 @@ async def work(options: Options, params: Mapping[str, Any]) -> int:
             await link.close()
 
 
-async def _state(options: Options, link: Link) -> WorkerState:
+async def _state(options: Options, link: Link, *, polling: bool) -> WorkerState:
     try:
         row = await link.value(LOAD)
     except ConnectionLostError as exc:
-        raise StartError(f"cannot connect to the database: {exc}") from exc
+        raise StartError(f"cannot connect to the database: {exc}", again=True) from exc
     if row is None:
         raise StartError('the settings row is missing; run "manage.py setup"')
     state = WorkerState(
@@ -87,6 +103,7 @@ async def _state(options: Options, link: Link) -> WorkerState:
         once=options.once,
         grace=options.grace,
         overrides=options.overrides,
+        polling=polling,
     )
     await state.beat()
     return state
@@ -133,6 +150,11 @@ def _say_started(state: WorkerState) -> None:
             "settings": settings.version,
         },
     )
+    if state.polling:
+        logger.warning(
+            "polling: a pooler is between this worker and the database; LISTEN_DATABASE_URL would name a direct way",
+            extra={"action": "polling", "every_s": settings.poll_interval},
+        )
 
 
 async def _exit_code(state: WorkerState, *, abandoned: int, over: bool) -> int:

@@ -1,4 +1,8 @@
-"""The worker's direct connection: it hears notifications, and it keeps two engines off one queue."""
+"""The worker's direct connection: it hears notifications, and it keeps two engines off one queue.
+
+Where every connection leads through a pooler there is none: then the worker polls, and the rows of ``e2e_worker`` tell
+who is alive.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from e2e_site.database import Backoff, Outage
+from commands.models import Worker
+from e2e_site.database import Backoff, ConnectionLostError, Link, Outage, through_pooler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +31,21 @@ ENGINES = ("set", "library")
 LOCK_CLASS = zlib.crc32(b"e2e_worker") & 0x7FFFFFFF
 
 LOCK = "SELECT pg_advisory_lock_shared(%s, %s)"
-LOCKED = """
-    SELECT count(*) FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s AND objsubid = 2
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+# Workers of the other engine that are alive: those with a lock, and those that poll.
+OTHERS = """
+    SELECT (SELECT count(*) FROM pg_locks
+            WHERE locktype = 'advisory' AND granted AND classid = %(class)s AND objid = %(lock)s AND objsubid = 2
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+         + (SELECT count(*) FROM public.e2e_worker
+            WHERE polling AND stopped_at IS NULL AND queue_name = %(queue)s AND engine = %(engine)s
+              AND beat_at >= clock_timestamp() - %(silence)s)
+"""
+# Seen from another connection: is the one with this process id on the same server and in the same database?
+HOLDS_LOCK = """
+    SELECT EXISTS (
+        SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND pid = %s AND classid = %s
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
 ROOM = """
     SELECT current_setting('max_connections')::int,
@@ -40,7 +56,11 @@ ROOM = """
 
 
 class StartError(Exception):
-    """The worker cannot start; the message says why, in one line."""
+    """The worker cannot start; the message says why, in one line. ``again``: later it may, by itself."""
+
+    def __init__(self, message: str, *, again: bool = False) -> None:
+        super().__init__(message)
+        self.again = again
 
 
 def engine_lock(queue_name: str, engine: str) -> int:
@@ -49,36 +69,71 @@ def engine_lock(queue_name: str, engine: str) -> int:
 
 
 class Listener:
-    """Wakes the worker at notifications; comes back by itself. The lock lives as long as the connection."""
+    """Wakes the worker at notifications; comes back by itself. The lock lives as long as the connection.
 
-    def __init__(self, params: Mapping[str, Any], state_queue: str, engine: str, outage: Outage) -> None:
-        self._params = params
-        self._queue = state_queue
+    ``polling`` after ``open``: there is no such connection, since a pooler is in the way.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        queue_name: str,
+        engine: str,
+        outage: Outage,
+        *,
+        direct: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.polling = False
+        self._direct = direct is not None
+        self._params = direct or params
+        self._queue = queue_name
         self._engine = engine
         self._outage = outage
         self._conn: psycopg.AsyncConnection[Any] | None = None
         self._opened = 0.0
 
-    async def open(self, *, others_needed: int) -> None:
+    async def open(self, *, needed: int, workers: int = 1) -> None:
         """Connect; raise ``StartError`` where the server has no room or a worker of the other engine is alive.
 
-        ``others_needed``: connections that this process will open besides.
+        ``needed``: connections that these ``workers`` will have open, this one included.
         """
         try:
             conn = await self._connect()
         except psycopg.OperationalError as exc:
-            raise StartError(f"cannot connect to the database ({others_needed + 1} needed): {exc}") from exc
-        most, reserved, used = await _row(conn, ROOM, ())
-        if most - reserved - used < others_needed:
-            await conn.close()
-            raise StartError(
-                f"the server has no room: this worker needs {others_needed + 1} connections; "
-                f"max_connections is {most}, {reserved} are reserved, {used - 1} are in use"
-            )
-        await self._attach(conn)
+            raise StartError(f"cannot connect to the database ({needed} needed): {exc}", again=True) from exc
+        try:
+            self.polling = await through_pooler(conn)
+            if self.polling and self._direct:
+                raise StartError("LISTEN_DATABASE_URL leads through a pooler; it has to be a direct connection")
+            if self.polling:
+                await self._refuse_beside_others(conn)
+            else:
+                await self._refuse_without_room(conn, needed, workers)
+                await self._attach(conn)
+        finally:
+            if self._conn is None:
+                await conn.close()
+
+    async def join(self, state: WorkerState) -> None:
+        """Look once more, now that others see this worker; ``StartError`` as ``open``."""
+        if self.polling and (alive := await self._others(state.link)):
+            await state.take_back()
+            raise StartError(self._beside(alive))
+        pid = None if self._conn is None else self._conn.info.backend_pid
+        if self._direct and not await state.link.value(HOLDS_LOCK, (pid, LOCK_CLASS)):
+            await state.take_back()
+            raise StartError("LISTEN_DATABASE_URL names another database than DATABASE_URL")
 
     async def run(self, state: WorkerState) -> None:
         """Hear notifications until cancelled; reconnect with growing delay."""
+        try:
+            await (self._watch_rows(state) if self.polling else self._listen(state))
+        except StartError as exc:
+            logger.error("stopping: %s", exc, extra={"action": "other_engine"})  # noqa: TRY400  # one line
+            state.gave_way = True
+            state.request_stop()
+
+    async def _listen(self, state: WorkerState) -> None:
         backoff = Backoff()
         while True:
             try:
@@ -97,11 +152,17 @@ class Listener:
                 self._opened = math.inf  # what fails next is no connection of before
                 await self.close()
                 await asyncio.sleep(backoff.next())
-            except StartError as exc:
-                logger.error("stopping: %s", exc, extra={"action": "other_engine"})  # noqa: TRY400  # one line
-                state.gave_way = True
-                state.request_stop()
-                return
+
+    async def _watch_rows(self, state: WorkerState) -> None:
+        """Give way where the other engine came while this worker was silent for so long that it looked dead."""
+        while True:
+            await state.was_silent.wait()
+            try:
+                if alive := await self._others(state.link):
+                    raise StartError(self._beside(alive))
+                state.was_silent.clear()
+            except ConnectionLostError:
+                await asyncio.sleep(1)
 
     async def close(self) -> None:
         if self._conn is not None:
@@ -115,21 +176,53 @@ class Listener:
         """Take the engine's lock, refuse beside a live worker of the other engine, and listen."""
         self._conn, self._opened = conn, time.monotonic()
         await conn.execute(LOCK, (LOCK_CLASS, engine_lock(self._queue, self._engine)))
-        for other in ENGINES:
-            if other == self._engine:
-                continue
-            (alive,) = await _row(conn, LOCKED, (LOCK_CLASS, engine_lock(self._queue, other)))
-            if alive:
-                await conn.close()
-                raise StartError(
-                    f"{alive} worker(s) with engine {other} work on queue {self._queue}; "
-                    "a queue has one engine at a time"
-                )
+        await self._refuse_beside_others(conn)
         for channel in (f"pgmq_notify_{self._queue}", CONFIG_CHANNEL):
             await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
 
+    async def _refuse_beside_others(self, conn: psycopg.AsyncConnection[Any]) -> None:
+        if alive := await self._others(conn):
+            await conn.close()
+            raise StartError(self._beside(alive))
 
-async def _row(conn: psycopg.AsyncConnection[Any], statement: Any, params: tuple[Any, ...]) -> tuple[Any, ...]:
+    async def _others(self, way: Link | psycopg.AsyncConnection[Any]) -> int:
+        """How many workers of the other engine are alive on the queue."""
+        params = {
+            "class": LOCK_CLASS,
+            "lock": engine_lock(self._queue, self._other),
+            "queue": self._queue,
+            "engine": self._other,
+            "silence": Worker.SILENCE,
+        }
+        count: int = await way.value(OTHERS, params) if isinstance(way, Link) else (await _row(way, OTHERS, params))[0]
+        return count
+
+    @property
+    def _other(self) -> str:
+        return next(engine for engine in ENGINES if engine != self._engine)
+
+    def _beside(self, alive: int) -> str:
+        return (
+            f"{alive} worker(s) with engine {self._other} work on queue {self._queue}; a queue has one engine at a time"
+        )
+
+    async def _refuse_without_room(self, conn: psycopg.AsyncConnection[Any], needed: int, workers: int) -> None:
+        most, reserved, used = await _row(conn, ROOM, ())
+        if most - reserved - used < needed - 1:  # this one is among those in use
+            raise StartError(
+                f"the server has no room: {needs(needed, workers)}; "
+                f"max_connections is {most}, {reserved} are reserved, {used - 1} are in use",
+                again=True,
+            )
+
+
+def needs(connections: int, workers: int) -> str:
+    """ "this worker needs 3 connections"."""
+    who = "this worker needs" if workers == 1 else f"these {workers} workers need"
+    return f"{who} {connections} connections"
+
+
+async def _row(conn: psycopg.AsyncConnection[Any], statement: Any, params: Any) -> tuple[Any, ...]:
     cursor = await conn.execute(statement, params)
     row = await cursor.fetchone()
     assert row is not None

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from commands.models import Worker
 from commands.statuses import DOMAIN, LOADTEST_DOMAIN, command_queue
 from e2e_site.database import ConnectionLostError, Link
 from settings_app.values import WorkerSettings
@@ -22,21 +23,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BEAT_S = 2.0
+POLLING_BEAT_S = 1.0  # no notification tells of new settings
 
 LOAD = "SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1"
-# A sign of life, and the newest settings on the way back; after a long stop the row may be gone.
+# A sign of life, and on the way back the newest settings, and whether the last sign was so long ago that others took
+# this worker for dead. After a long stop the row may be gone.
 BEAT = """
-    INSERT INTO public.e2e_worker AS w (worker_id, host, pid, engine, queue_name, started_at, settings_version,
-        overrides, concurrency, in_flight, received, completed, retried, parked, failed, late)
-    VALUES (%(worker_id)s, %(host)s, %(pid)s, %(engine)s, %(queue_name)s,
+    WITH before AS (SELECT beat_at FROM public.e2e_worker WHERE worker_id = %(worker_id)s)
+    INSERT INTO public.e2e_worker AS w (worker_id, host, pid, engine, queue_name, polling, started_at,
+        settings_version, overrides, concurrency, in_flight, received, completed, retried, parked, failed, late)
+    VALUES (%(worker_id)s, %(host)s, %(pid)s, %(engine)s, %(queue_name)s, %(polling)s,
         clock_timestamp() - make_interval(secs => %(age_s)s), %(settings_version)s, %(overrides)s::jsonb,
         %(concurrency)s, %(in_flight)s, %(received)s, %(completed)s, %(retried)s, %(parked)s, %(failed)s, %(late)s)
     ON CONFLICT (worker_id) DO UPDATE SET
         beat_at = clock_timestamp(), settings_version = excluded.settings_version, concurrency = excluded.concurrency,
         in_flight = excluded.in_flight, received = excluded.received, completed = excluded.completed,
         retried = excluded.retried, parked = excluded.parked, failed = excluded.failed, late = excluded.late
-    RETURNING (SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1)
+    RETURNING (SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1),
+        (SELECT clock_timestamp() - beat_at > %(silence)s FROM before)
 """
+TAKE_BACK = "DELETE FROM public.e2e_worker WHERE worker_id = %s"
 STOPPED = "UPDATE public.e2e_worker SET stopped_at = clock_timestamp(), in_flight = 0 WHERE worker_id = %s"
 FORGET_OLD = "DELETE FROM public.e2e_worker WHERE beat_at < clock_timestamp() - interval '1 day'"
 LEFT = {
@@ -71,6 +77,7 @@ class WorkerState:
     grace: float = 30.0
     overrides: Mapping[str, int | float] = field(default_factory=dict)
     domain: str = DOMAIN
+    polling: bool = False  # nothing notifies it
     worker_id: UUID = field(default_factory=uuid4)
     began: float = field(default_factory=time.monotonic)
     counts: Counts = field(default_factory=Counts)
@@ -80,6 +87,7 @@ class WorkerState:
     hurry: asyncio.Event = field(default_factory=asyncio.Event)  # give up what is running
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # look at the queue, the settings, and stop
     look_at_settings: asyncio.Event = field(default_factory=asyncio.Event)  # they changed, or may have
+    was_silent: asyncio.Event = field(default_factory=asyncio.Event)  # others may have taken it for dead
     settings_changed: asyncio.Event = field(default_factory=asyncio.Event)  # for an engine that must restart for it
 
     @property
@@ -99,19 +107,22 @@ class WorkerState:
         return count
 
     async def keep_beating(self) -> None:
-        """Write a sign of life every ``BEAT_S`` seconds, and at once when the settings may have changed."""
+        """Write a sign of life every two seconds, and at once when the settings may have changed."""
+        pause = POLLING_BEAT_S if self.polling else BEAT_S
         await self._try(self.link.rows(FORGET_OLD))
         while True:
             self.look_at_settings.clear()
             await self._try(self.beat())
             try:
-                await asyncio.wait_for(self.look_at_settings.wait(), BEAT_S)
+                await asyncio.wait_for(self.look_at_settings.wait(), pause)
             except TimeoutError:
                 continue
 
     async def beat(self) -> None:
         """Write the row; take newer settings, and then say so in the row at once."""
-        newest = await self.link.value(BEAT, self._row())
+        ((newest, silent),) = await self.link.rows(BEAT, self._row())
+        if silent:
+            self.was_silent.set()
         if newest["version"] != self.settings.version:
             self.apply(newest)
             await self.link.value(BEAT, self._row())
@@ -122,6 +133,10 @@ class WorkerState:
         self.settings_changed.set()
         self.wake.set()
         logger.info("settings applied", extra={"action": "settings_applied", "version": self.settings.version})
+
+    async def take_back(self) -> None:
+        """Remove the row of a worker that does not start."""
+        await self._try(self.link.rows(TAKE_BACK, (self.worker_id,)))
 
     async def say_goodbye(self) -> None:
         await self._try(self.link.value(BEAT, self._row()))
@@ -134,6 +149,8 @@ class WorkerState:
             "pid": os.getpid(),
             "engine": self.engine,
             "queue_name": self.queue_name,
+            "polling": self.polling,
+            "silence": Worker.SILENCE,
             "age_s": time.monotonic() - self.began,
             "settings_version": self.settings.version,
             "overrides": json.dumps(dict(self.overrides)),

@@ -74,6 +74,15 @@ def _params_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     return {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000} | params
 
 
+async def through_pooler(conn: psycopg.AsyncConnection[Any]) -> bool:
+    """Whether a pooler is in the way: it tells its clients another process id than that of the server's process.
+
+    Then nothing may belong to the session: it is another one in the next transaction.
+    """
+    cursor = await conn.execute("SELECT pg_backend_pid()")
+    return await cursor.fetchone() != (conn.info.backend_pid,)
+
+
 class Outage:
     """Says once that the database is away and once that it is back, however many connections met it."""
 
@@ -143,6 +152,11 @@ class Link:
         """Run one statement and return the first column of its first row; ``None`` without a row."""
         rows = await self.rows(sql, params)
         return rows[0][0] if rows else None
+
+    async def is_pooled(self) -> bool:
+        """Whether a pooler is in the way; raises as ``rows``."""
+        pid = await self.value("SELECT pg_backend_pid()")
+        return self._conn is None or pid != self._conn.info.backend_pid
 
     async def close(self) -> None:
         if self._conn is not None:

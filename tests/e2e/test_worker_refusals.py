@@ -12,9 +12,9 @@ from tests.e2e.conftest import StartWorker
 from tests.e2e.workers import LiveBus, Worker
 
 
-def refusal(worker: Worker) -> str:
-    """The one line with which it refused to start."""
-    assert worker.wait() == 1
+def refusal(worker: Worker, *, code: int = 2) -> str:
+    """The one line with which it refused to start; `code` 1: later it may start all the same."""
+    assert worker.wait() == code
     (line,) = worker.program.output.splitlines()
     assert line.startswith("CommandError: ")
     return line
@@ -25,6 +25,7 @@ BAD_VALUES = [
     ("--batch-size", "many", "a whole number from 1 to 1,000 (messages), not 'many'"),
     ("--visibility-timeout", "1.5", "a whole number from 1 to 43,200 (seconds), not '1.5'"),
     ("--poll-interval", "nan", "from 0.05 to 60 (seconds), not 'nan'"),
+    ("--processes", "65", "must be a whole number from 1 to 64, not '65'"),
     ("--grace", "-1", "a number of seconds from 0 to 86400, not '-1'"),
     ("--max-wait", "soon", "a number of seconds from 0 to 86400, not 'soon'"),
 ]
@@ -40,7 +41,7 @@ def test_a_bad_value_of_an_option(committed: str, start_worker: StartWorker) -> 
 
 def test_a_database_that_does_not_answer(start_worker: StartWorker) -> None:
     worker = start_worker(DATABASE_URL="postgres://nobody@127.0.0.1:1/nowhere", ready=False)
-    line = refusal(worker)
+    line = refusal(worker, code=1)
     assert "The database cannot be used" in line
     assert "DATABASE_URL" in line
 
@@ -52,7 +53,7 @@ def test_a_database_without_the_schema(committed: str, start_worker: StartWorker
         try:
             url = committed.replace(str(name), f"{name}_empty")
             worker = start_worker(DATABASE_URL=url, ready=False)
-            assert worker.wait() == 1
+            assert worker.wait() == 2
         finally:
             server.execute(f'DROP DATABASE "{name}_empty" WITH (FORCE)')
     first, *others = worker.program.output.splitlines()
@@ -83,11 +84,13 @@ def test_a_server_without_room_for_its_connections(
     with ExitStack() as held:
         for _ in range(7):
             held.enter_context(psycopg.connect(url))
-        line = refusal(start_worker(DATABASE_URL=url, ready=False))
+        line = refusal(start_worker(DATABASE_URL=url, ready=False), code=1)
         assert "this worker needs 3 connections; max_connections is 12, 3 are reserved, 7 are in use" in line
+        line = refusal(start_worker("--processes", "2", DATABASE_URL=url, ready=False), code=1)
+        assert "these 2 workers need 6 connections; max_connections is 12" in line
         for _ in range(5):
             held.enter_context(psycopg.connect(url))
-        line = refusal(start_worker(DATABASE_URL=url, ready=False))
+        line = refusal(start_worker(DATABASE_URL=url, ready=False), code=1)
         assert "this worker needs 3 connections" in line
         assert "too many clients" in line
     assert start_worker("--once", DATABASE_URL=url, ready=False).wait() == 0

@@ -2,18 +2,19 @@
 
 import asyncio
 import sys
-from argparse import ArgumentParser, BooleanOptionalAction
+from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
 from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from commands.checks import problems
+from commands.checks import UNREACHABLE, problems
 from commands.statuses import DOMAIN, DOMAINS
-from commands.worker import Options, connections_needed, work
-from commands.worker_listener import ENGINES, StartError
-from e2e_site.database import connection_params
+from commands.worker import EXIT_REFUSED, Options, check_start, connections_needed, work
+from commands.worker_listener import ENGINES, StartError, needs
+from commands.worker_processes import MOST_PROCESSES, WorkerProcesses, name_lines
+from e2e_site.database import connection_params, direct_params
 from settings_app.values import SETTINGS, SWITCHES
 
 NO_ROOM = ("too many clients", "too many connections", "connection slots are reserved")  # the server's words
@@ -31,6 +32,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--domain", choices=DOMAINS, default=DOMAIN, help="whose commands: test (default), or those of load tests"
         )
+        parser.add_argument(
+            "--processes", metavar="N", help=f"1 to {MOST_PROCESSES} worker processes; one that dies is started again"
+        )
         parser.add_argument("--once", action="store_true", help="end when the queue is empty")
         parser.add_argument(
             "--max-wait", metavar="SECONDS", help="end after this time, exit code 3 if messages are left"
@@ -45,15 +49,11 @@ class Command(BaseCommand):
             )
         for name in SWITCHES:
             parser.add_argument(f"--{name}", action=BooleanOptionalAction, help="wins over the setting")
+        # How a process of --processes is started.
+        parser.add_argument("--one-of-many", action="store_true", help=SUPPRESS)
 
     def handle(self, **options: Any) -> None:
-        if found := problems():
-            if any(words in found[0].msg for words in NO_ROOM):
-                raise CommandError(
-                    f"runworker cannot start: this worker needs {connections_needed(options['engine'])} connections. "
-                    f"{found[0].msg}"
-                )
-            raise CommandError("\n".join(f"{problem.msg} {problem.hint}" for problem in found))
+        processes = _processes(options["processes"])
         parsed = Options(
             engine=options["engine"],
             domain=options["domain"],
@@ -62,13 +62,42 @@ class Command(BaseCommand):
             grace=_seconds("--grace", options["grace"]) or 0.0,
             overrides=_overrides(options),
         )
-        params = connection_params()
+        if options["one_of_many"]:
+            name_lines()
+        _refuse_without_set_up(parsed.engine, processes or 1)
+        params, direct = connection_params(), direct_params()
         connections.close_all()
         try:
-            code = asyncio.run(work(parsed, params))
+            if processes is None:
+                code = asyncio.run(work(parsed, params, direct))
+            else:
+                asyncio.run(check_start(parsed, params, direct, workers=processes))
+                code = WorkerProcesses(parsed, processes).run()
         except StartError as exc:
-            raise CommandError(f"runworker cannot start: {exc}") from exc
+            raise _refusal(f"runworker cannot start: {exc}", again=exc.again) from exc
         sys.exit(code)
+
+
+def _refusal(message: str, *, again: bool = False) -> CommandError:
+    """``again``: trying again later may help."""
+    return CommandError(message, returncode=1 if again else EXIT_REFUSED)
+
+
+def _refuse_without_set_up(engine: str, workers: int) -> None:
+    if not (found := problems()):
+        return
+    if any(words in found[0].msg for words in NO_ROOM):
+        needed = needs(workers * connections_needed(engine), workers)
+        raise _refusal(f"runworker cannot start: {needed}. {found[0].msg}", again=True)
+    raise _refusal("\n".join(f"{problem.msg} {problem.hint}" for problem in found), again=found[0].id == UNREACHABLE)
+
+
+def _processes(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_PROCESSES:
+        raise _refusal(f"--processes must be a whole number from 1 to {MOST_PROCESSES}, not {text!r}.")
+    return int(text)
 
 
 def _seconds(option: str, text: str | None) -> float | None:
@@ -79,7 +108,7 @@ def _seconds(option: str, text: str | None) -> float | None:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 86_400:
-        raise CommandError(f"{option} must be a number of seconds from 0 to 86400, not {text!r}.")
+        raise _refusal(f"{option} must be a number of seconds from 0 to 86400, not {text!r}.")
     return value
 
 
@@ -93,4 +122,4 @@ def _number(name: str, text: str) -> int | float:
     try:
         return SETTINGS[name].parse(text)
     except ValueError as exc:
-        raise CommandError(f"--{name.replace('_', '-')}: {exc}") from exc
+        raise _refusal(f"--{name.replace('_', '-')}: {exc}") from exc

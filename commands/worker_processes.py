@@ -1,0 +1,136 @@
+"""``runworker --processes N``: worker processes, and the one that keeps them running.
+
+    runworker --processes 4 ─┬─► runworker    each with its own connections, row and settings
+                             ├─► runworker
+                             └─► …
+
+One that dies is started again, with a delay that grows while it keeps dying. A stop is passed on once: each process
+runs in a session of its own, so that a Ctrl-C in the terminal reaches this one alone. When this one is killed the
+others drain.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Sequence
+
+from commands.worker import EXIT_ABANDONED, EXIT_MAX_WAIT, EXIT_OK, EXIT_REFUSED, Options
+from e2e_site.supervisor import LOOK_EVERY_S, Program, Wishes, manage_command
+
+logger = logging.getLogger(__name__)
+
+MOST_PROCESSES = 64
+MARGIN_S = 10  # for a process to end after its grace, or after the second signal
+_KNOWN = {EXIT_OK, EXIT_ABANDONED, EXIT_MAX_WAIT}
+
+
+class WorkerProcesses:
+    """``count`` worker processes with the same options, kept running until told to stop.
+
+    With ``--once`` or ``--max-wait`` one that ended in order stays down, and all is over when all have.
+    """
+
+    def __init__(self, options: Options, count: int) -> None:
+        self._options = options
+        self._until = None if options.max_wait is None else time.monotonic() + options.max_wait
+        ends = options.once or self._until is not None
+        self._in_order = {EXIT_OK, EXIT_MAX_WAIT} if ends else set()
+        self._wishes = Wishes(signal.SIGINT, signal.SIGTERM)
+        self._programs = [Program(f"worker process {number + 1}", (), grace=0) for number in range(count)]
+
+    def run(self) -> int:
+        """Run them all; returns the worst of their exit codes, `EXIT_REFUSED` where one of them cannot start."""
+        with self._wishes.heard():
+            try:
+                for program in self._programs:
+                    self._start(program)
+                while self._go_on():
+                    time.sleep(LOOK_EVERY_S)
+                self._stop()
+            finally:
+                for program in self._programs:
+                    program.end()
+        code = worst([program.exit_code for program in self._programs], wishes=self._wishes.count)
+        logger.info("all worker processes ended", extra={"action": "processes_ended", "exit_code": code})
+        return code
+
+    def _go_on(self) -> bool:
+        """Start again what died; whether there is anything to wait for."""
+        codes = {program.exit_code for program in self._programs}
+        if self._wishes.count or EXIT_REFUSED in codes or codes <= self._in_order:
+            return False
+        for program in self._programs:
+            if program.exit_code not in self._in_order:
+                self._look(program)
+        return True
+
+    def _look(self, program: Program) -> None:
+        pid = program.pid
+
+        def say(line: str) -> None:
+            logger.warning(line, extra={"action": "process_ended", "pid": pid})
+
+        program.command = self._command()  # with the rest of --max-wait
+        program.keeper.look(say, program.ending)
+        if program.pid != pid:
+            self._say_started(program)
+
+    def _start(self, program: Program) -> None:
+        program.command = self._command()
+        program.start()
+        self._say_started(program)
+
+    def _say_started(self, program: Program) -> None:
+        logger.info("%s started", program.name, extra={"action": "process_started", "pid": program.pid})
+
+    def _stop(self) -> None:
+        """Pass on each wish to stop, at most two, and wait until all have ended; not for ever."""
+        told, deadline = 0, 0.0
+        while any(program.is_up() for program in self._programs):
+            if told < min(max(self._wishes.count, 1), 2):
+                told += 1
+                deadline = time.monotonic() + MARGIN_S + (self._options.grace if told == 1 else 0)
+                logger.info("stopping the worker processes", extra={"action": "stopping", "at_once": told > 1})
+                for program in self._programs:
+                    program.ask_to_stop()
+            if time.monotonic() > deadline:
+                return
+            time.sleep(LOOK_EVERY_S)
+
+    def _command(self) -> list[str]:
+        left = None if self._until is None else max(0.0, self._until - time.monotonic())
+        return manage_command("runworker", *arguments(self._options, max_wait=left))
+
+
+def arguments(options: Options, *, max_wait: float | None) -> list[str]:
+    """The command line of one of several processes with these options."""
+    words = ["--one-of-many", f"--engine={options.engine}", f"--domain={options.domain}", f"--grace={options.grace}"]
+    if options.once:
+        words.append("--once")
+    if max_wait is not None:
+        words.append(f"--max-wait={max_wait:.3f}")
+    for name, value in options.overrides.items():
+        option = name.replace("_", "-")
+        words.append(f"--{'' if value else 'no-'}{option}" if isinstance(value, bool) else f"--{option}={value}")
+    return words
+
+
+def worst(codes: Sequence[int | None], *, wishes: int) -> int:
+    """One exit code for processes that ended with these, after so many wishes to stop."""
+    if EXIT_REFUSED in codes:
+        return EXIT_REFUSED
+    # One that was told to stop before it could hear had not begun anything.
+    unheard = {-signal.SIGTERM, None} if wishes == 1 else {None}
+    return max(EXIT_OK if code in unheard else code if code in _KNOWN else EXIT_ABANDONED for code in codes)
+
+
+def name_lines() -> None:
+    """Let each log line of this process say which of many it is: by the process id, as in the worker's row."""
+
+    def add_pid(record: logging.LogRecord) -> bool:
+        record.pid = os.getpid()
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(add_pid)
