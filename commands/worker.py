@@ -64,7 +64,7 @@ async def check_start(
     await listener.close()
 
 
-async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str, Any] | None) -> int:
+async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str, Any] | None = None) -> int:
     """Run one worker until it is told to stop; returns the process's exit code. Raises ``StartError``.
 
     ``direct``: how to connect past a pooler, where ``params`` lead through one.
