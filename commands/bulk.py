@@ -13,11 +13,12 @@ from functools import lru_cache
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 from commandbus import DuplicateCommandError
 from psycopg.errors import UniqueViolation
+from uuid_utils.compat import uuid7
 
 from commands.payload import check_payload
 from commands.statuses import COMMAND_TYPE, reply_queue
@@ -31,11 +32,11 @@ SEND = "SELECT commandbus.send_commands(%s, %s, %s::jsonb, %s, %s)"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewCommand:
-    """A test command to be sent."""
+    """A test command to be sent. Ids made here grow with time, so that rows of one time lie together in every index."""
 
     behavior: Behavior
     payload: Mapping[str, Any] | None = None
-    command_id: UUID = field(default_factory=uuid4)
+    command_id: UUID = field(default_factory=uuid7)
 
     def to_json(self) -> str:
         """One array of ``commandbus.send_commands``: ``[command_id, behavior, payload]``. Raises `PayloadError`."""

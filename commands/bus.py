@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from commandbus import DuplicateCommandError
 from commandbus.sync import SyncCommandBus
 from django.db import IntegrityError, connection, transaction
 from psycopg.errors import UniqueViolation
+from uuid_utils.compat import uuid7
 
 from commands.models import TestCommand
 from commands.statuses import COMMAND_TYPE, DOMAIN, REPLY_QUEUE
@@ -30,7 +31,7 @@ def send_test_command(
     ``max_attempts`` is copied from the settings, so a later change of them does not touch this command. ``reply``
     asks for a reply in ``test__replies``. Raises the library's ``DuplicateCommandError`` for a known ``command_id``.
     """
-    command_id = command_id or uuid4()
+    command_id = command_id or uuid7()
     try:
         return _send(command_id, behavior, payload or {}, reply=reply)
     except (IntegrityError, UniqueViolation) as exc:
