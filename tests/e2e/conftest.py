@@ -1,19 +1,26 @@
 """Fixtures of tests that watch programs from outside."""
 
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from tests.cluster import CHECKOUT
 from tests.conftest import StartManage
 from tests.e2e.checkouts import Checkout
+from tests.e2e.load import Load
 from tests.e2e.proxy import Proxy, proxy_before
 from tests.e2e.workers import LiveBus, Worker
 
 
 class StartWorker(Protocol):
     def __call__(self, *arguments: str, ready: bool = True, **environment: str) -> Worker: ...
+
+
+class MakeLoad(Protocol):
+    def __call__(self, *, lease: int) -> Load: ...
 
 
 @pytest.fixture
@@ -34,6 +41,20 @@ def start_worker(start_manage: StartManage) -> StartWorker:
         return worker
 
     return start
+
+
+@pytest.fixture
+def one_load_at_a_time() -> Iterator[None]:
+    """Keeps test processes from putting the machine under load side by side: each would get half of it."""
+    with (CHECKOUT / ".data" / "load").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def make_load(one_load_at_a_time: None, bus: LiveBus, start_worker: StartWorker) -> MakeLoad:
+    """Puts the test database under load."""
+    return lambda *, lease: Load(bus, start_worker, lease=lease)
 
 
 @pytest.fixture

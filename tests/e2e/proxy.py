@@ -3,7 +3,7 @@
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         user = parts.netloc.rpartition("@")[0]
         self.url = parts._replace(netloc=f"{user}@127.0.0.1:{self.server_address[1]}").geturl()
         self.asked = self.answered = b""
+        self.only_if: Callable[[], bool] = lambda: True
         self.silent = False
         self.cuts = 0
         self.passing = threading.Event()
@@ -29,10 +30,18 @@ class Proxy(socketserver.ThreadingTCPServer):
         self.over = threading.Event()  # the test has ended
         self.sockets: list[socket.socket] = []
 
-    def cut(self, asked: bytes, answered: bytes = b"", *, silent: bool = False) -> None:
+    def cut(
+        self,
+        asked: bytes,
+        answered: bytes = b"",
+        *,
+        silent: bool = False,
+        only_if: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Lose each answer with `answered` in it to a question with `asked` in it: the server has done what it was
-        asked, the connection ends, or just says nothing more where `silent`. ``cut(b"")`` loses no more."""
-        self.asked, self.answered, self.silent = asked, answered, silent
+        asked, the connection ends, or just says nothing more where `silent`. ``cut(b"")`` loses no more. `only_if` is
+        asked, in a thread of the proxy's, before such an answer is lost."""
+        self.asked, self.answered, self.silent, self.only_if = asked, answered, silent, only_if
 
     def hold(self) -> None:
         """Pass on nothing more on any connection; they stay open."""
@@ -73,7 +82,7 @@ class _Connection(socketserver.BaseRequestHandler):
             suspect = bool(self.server.asked) and self.server.asked in question
             if suspect and not ended:
                 continue
-            if suspect and self.server.answered in answer:
+            if suspect and self.server.answered in answer and self.server.only_if():
                 self.server.cuts += 1
                 if self.server.silent:
                     self.server.over.wait()

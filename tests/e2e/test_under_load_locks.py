@@ -1,0 +1,44 @@
+"""A row of one command, held by someone else for three leases under load."""
+
+import signal
+
+import pytest
+from psycopg import sql
+
+from commands.behaviors import Behavior, BehaviorType
+from commands.bulk import NewCommand
+from tests.e2e.conftest import MakeLoad
+from tests.e2e.load import LEAST_RATE
+from tests.e2e.workers import FINAL
+from tests.waiting import wait_until
+
+LEASES = 3
+LONGEST_PAUSE_S = 2
+
+
+@pytest.mark.parametrize("table", ["commandbus.command", "public.test_command"])
+def test_a_held_row_delays_its_command_and_no_other(table: str, make_load: MakeLoad) -> None:
+    load = make_load(lease=2)
+    bus = load.bus
+    lock = sql.SQL("SELECT FROM {} WHERE command_id = ANY (%s) FOR UPDATE").format(sql.Identifier(*table.split(".")))
+    worker = load.worker()
+    with load.stream.running():
+        with load.fault() as fault, bus.connect() as other:
+            load.wait_for_completions(load.random.randrange(100, 3000))
+            running = load.send(NewCommand(behavior=Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=1500)))
+            bus.wait_for_attempts(1, [running])
+            in_flight = load.catch(worker)
+            waiting = load.send(NewCommand(behavior=Behavior(type=BehaviorType.SUCCESS)))
+            other.execute(lock, [[running, waiting]])
+            held_at = load.now()
+            assert (bus.word(running), bus.word(waiting)) == ("SR", "S")
+            fault.hit(len(in_flight))
+            worker.signal(signal.SIGCONT)
+            wait_until(lambda: (load.now() - held_at).total_seconds() > LEASES * load.lease, 20)
+            let_go_at = load.now()
+            assert not {bus.status(running), bus.status(waiting)} & FINAL
+        bus.wait_for_status("COMPLETED", [running, waiting], timeout=10)
+    assert load.assert_kept().redelivered <= 1
+    ends, pause = load.ends_between(held_at, let_go_at)
+    assert pause <= LONGEST_PAUSE_S
+    assert ends >= LEAST_RATE * (let_go_at - held_at).total_seconds()
