@@ -1,0 +1,48 @@
+"""commands/worker_processes.py: what several workers are told, and what their ends come to."""
+
+import signal
+from typing import Any
+
+import pytest
+
+from commands.management.commands.runworker import Command
+from commands.worker import Options
+from commands.worker_processes import arguments, worst
+
+
+def understood(words: list[str]) -> dict[str, Any]:
+    """What ``runworker`` reads from such a command line."""
+    return vars(Command().create_parser("manage.py", "runworker").parse_args(words))
+
+
+def test_every_option_is_passed_on_as_it_was_given() -> None:
+    overrides = {"concurrency": 7, "poll_interval": 0.25, "heartbeat": False}
+    options = Options(engine="library", domain="loadtest", once=True, grace=12.5, overrides=overrides)
+    read = understood(arguments(options, max_wait=1.5))
+    assert (read["engine"], read["domain"], read["once"], read["one_of_many"]) == ("library", "loadtest", True, True)
+    assert (float(read["grace"]), float(read["max_wait"])) == (12.5, 1.5)
+    assert (read["concurrency"], read["poll_interval"], read["heartbeat"]) == ("7", "0.25", False)
+    assert (read["batch_size"], read["visibility_timeout"], read["processes"]) == (None, None, None)
+
+
+def test_options_that_were_not_given_are_not_passed_on() -> None:
+    read = understood(arguments(Options(), max_wait=None))
+    assert (read["once"], read["max_wait"], read["heartbeat"], read["concurrency"]) == (False, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("codes", "wishes", "code"),
+    [
+        ([0, 0], 1, 0),
+        ([0, 3], 0, 3),
+        ([1, 0, 3], 1, 3),
+        ([0, 1], 1, 1),
+        ([0, -signal.SIGKILL], 1, 1),
+        ([0, 137], 0, 1),
+        ([3, 2, 0], 0, 2),  # one that cannot start is what has to be said
+        ([0, -signal.SIGTERM], 1, 0),  # it was told to stop before it had begun
+        ([0, -signal.SIGTERM], 2, 1),
+    ],
+)
+def test_the_worst_of_the_exit_codes_counts(codes: list[int], wishes: int, code: int) -> None:
+    assert worst(codes, wishes=wishes) == code
