@@ -28,6 +28,7 @@ USES_DATABASE = {
     "flyway",
     "inspectdb",
     "loaddata",
+    "loadtest",
     "migrate",
     "pgmq",
     "prune",

@@ -88,7 +88,9 @@ $$;
 COMMENT ON FUNCTION commandbus.empty_queues(TEXT) IS
     'Empties queues and archives of a domain, which must not be test; error 42501 for test';
 
-CREATE FUNCTION commandbus.delete_commands(p_domain TEXT, p_after UUID, p_limit INTEGER) RETURNS UUID
+CREATE FUNCTION commandbus.delete_commands(
+    p_domain TEXT, p_after UUID, p_limit INTEGER, OUT last UUID, OUT deleted INTEGER
+)
 LANGUAGE plpgsql
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
 AS $$
@@ -109,11 +111,11 @@ BEGIN
         -- What is no command's: rejected messages.
         DELETE FROM commandbus.audit
         WHERE domain = p_domain AND command_id = '00000000-0000-0000-0000-000000000000';
-        RETURN NULL;
     END IF;
-    RETURN v_ids[cardinality(v_ids)];
+    last := v_ids[cardinality(v_ids)];
+    deleted := cardinality(v_ids);
 END
 $$;
 COMMENT ON FUNCTION commandbus.delete_commands(TEXT, UUID, INTEGER) IS
     'Deletes so many commands of a domain, in the order of their ids and with ids above p_after, with all that belongs to '
-    'them but their messages (empty_queues); answers the last id, NULL when there was none left. Error 42501 for domain test';
+    'them but their messages (empty_queues); answers the last id, NULL when none was left, and how many. Error 42501 for domain test';

@@ -1,0 +1,92 @@
+"""Which behaviors a load test sends, in which proportions, and how a command of each must end. Pure.
+
+A mix is written ``success=70,fail_permanent=5``. Which command gets which behavior follows from the seed alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import assert_never
+
+from commands.behaviors import MAX_EXECUTION_TIME_MS, Behavior, BehaviorType
+
+MAX_WEIGHT = 1_000_000
+TIMEOUT_IN_LEASES = 1.5  # how long a command of behavior timeout works
+_DRAWN_AT_ONCE = 1000
+
+Weights = Mapping[BehaviorType, float]
+
+
+class MixError(ValueError):
+    """Not a mix; the text says what is wrong and what is allowed."""
+
+
+def parse_mix(text: str) -> dict[BehaviorType, float]:
+    """The weights that a person typed, in the order of `BehaviorType`; those of 0 left out. Raises `MixError`."""
+    weights: dict[BehaviorType, float] = {}
+    for item in text.split(","):
+        name, found, number = (part.strip() for part in item.partition("="))
+        if name not in set(BehaviorType):
+            raise MixError(f"{name!r} is no behavior; there are {', '.join(BehaviorType)}.")
+        kind = BehaviorType(name)
+        if kind in weights:
+            raise MixError(f"{name} is there twice.")
+        weights[kind] = _weight(name, number if found else "")
+    if not any(weights.values()):
+        raise MixError("at least one weight must be above 0.")
+    return {kind: weights[kind] for kind in BehaviorType if weights.get(kind)}
+
+
+def _weight(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= MAX_WEIGHT:
+        raise MixError(f"{name} needs a weight from 0 to {MAX_WEIGHT:,}, as in {name}=70, not {text!r}.")
+    return value
+
+
+def behaviors(weights: Weights, *, execution_time_ms: int, lease_s: int) -> dict[BehaviorType, Behavior]:
+    """What a command of each type of the mix does."""
+    times = dict.fromkeys(weights, execution_time_ms)
+    if BehaviorType.TIMEOUT in times:
+        longer = min(int(lease_s * 1000 * TIMEOUT_IN_LEASES), MAX_EXECUTION_TIME_MS)
+        times[BehaviorType.TIMEOUT] = max(longer, execution_time_ms)
+    return {kind: Behavior(type=kind, execution_time_ms=time) for kind, time in times.items()}
+
+
+def drawn(each: Mapping[BehaviorType, Behavior], weights: Weights, seed: int) -> Iterator[Behavior]:
+    """Behaviors without end, drawn by their weights; the same ones for the same seed."""
+    random = Random(seed)  # noqa: S311  # it has to be repeatable, not secret
+    while True:
+        yield from random.choices([each[kind] for kind in weights], list(weights.values()), k=_DRAWN_AT_ONCE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """How a command may end. ``attempts`` is how many it takes where no worker dies and no lease runs out."""
+
+    statuses: frozenset[str]
+    attempts: int
+
+
+def expectation(behavior: Behavior, *, max_attempts: int, lease_s: int) -> Expectation:
+    """How a command of this behavior must end (docs/promises.md)."""
+    completed, parked = frozenset({"COMPLETED"}), frozenset({"IN_TROUBLESHOOTING_QUEUE"})
+    failures = behavior.transient_failures if behavior.type is BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED else 0
+    # One whose success takes as long as the leases that it has left may have been parked before it is done.
+    slow = behavior.execution_time_ms > 750 * lease_s * max(1, max_attempts - failures)
+    match behavior.type:
+        case BehaviorType.SUCCESS | BehaviorType.TIMEOUT:
+            return Expectation(statuses=completed | parked if slow else completed, attempts=1)
+        case BehaviorType.FAIL_PERMANENT:
+            return Expectation(statuses=parked, attempts=1)
+        case BehaviorType.FAIL_TRANSIENT:
+            return Expectation(statuses=parked, attempts=max_attempts)
+        case BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED:
+            if failures >= max_attempts:
+                return Expectation(statuses=parked, attempts=max_attempts)
+            return Expectation(statuses=completed | parked if slow else completed, attempts=failures + 1)
+        case _:
+            assert_never(behavior.type)

@@ -1,0 +1,122 @@
+"""A load test's summary as text for a terminal. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from commands.formatting import duration
+
+Json = dict[str, Any]
+
+LATENCIES = {"pickup": "pickup", "end_to_end": "end to end", "send_delay": "send delay"}
+STATUS_WORDS = {
+    "COMPLETED": "completed",
+    "FAILED": "failed",
+    "CANCELED": "canceled",
+    "IN_TROUBLESHOOTING_QUEUE": "in TSQ",
+    "PENDING": "pending",
+    "IN_PROGRESS": "in progress",
+}
+
+
+def text(document: Json) -> str:
+    """The whole summary; of a run that measured nothing, its first lines."""
+    lines = [
+        f"Load test {document['run']} {document['state']}: {document['verdict']}",
+        workers_line(document["options"]),
+    ]
+    if "accounting" not in document:
+        return "\n".join(lines)
+    lines += ["", f"Commands   {accounting_line(document['accounting'])}", rates_line(document["rates"])]
+    generator = document["generator"]
+    if generator and generator["limited"]:
+        lines.append(f"           GENERATOR-LIMITED, so no measure of the bus: {generator['rule']}")
+    lines += ["", *latency_lines(document["latency_ms"])]
+    lines += ["", *behavior_lines(document["behaviors"]), "", cost_line(document)]
+    return "\n".join(lines)
+
+
+def workers_line(options: Json) -> str:
+    """The workers, and which of their settings came from where."""
+
+    def figure(name: str, key: str, words: str) -> str:
+        return f"{words} {options[key]}{' (setting)' if name in options['from_settings'] else ''}"
+
+    return (
+        f"Workers    {options['workers']} with "
+        + ", ".join(
+            (
+                figure("concurrency", "concurrency", "concurrency"),
+                figure("batch_size", "batch_size", "batch"),
+                f"{figure('lease', 'lease_s', 'lease')} s",
+            )
+        )
+        + f"; seed {options['seed']}"
+    )
+
+
+def accounting_line(account: Json) -> str:
+    """ "10,000 sent = 9,000 completed + 1,000 in TSQ + 0 left + 0 lost"."""
+    parts = [f"{account['completed']:,} completed"]
+    for key, words in (("failed", "failed"), ("canceled", "canceled"), ("in_tsq", "in TSQ")):
+        if account[key]:
+            parts.append(f"{account[key]:,} {words}")
+    parts += [f"{account['left']:,} left", f"{account['lost']:,} lost"]
+    unsent = account["asked"] - account["sent"]
+    return f"{account['sent']:,} sent = {' + '.join(parts)}" + (f"; {unsent:,} not sent" if unsent > 0 else "")
+
+
+def rates_line(rates: Json) -> str:
+    figures = [f"sent {_per_second(rates['sending_per_s'])}"]
+    if rates["asked_per_s"]:
+        figures.append(f"asked {_per_second(rates['asked_per_s'])}")
+    figures.append(f"processed {_per_second(rates['processing_per_s'])}")
+    figures.append(f"middle 80 % {_per_second(rates['middle_per_s'])}")
+    return f"Rates      {', '.join(figures)}"
+
+
+def latency_lines(latencies: Json) -> list[str]:
+    """A table: one line per kind of latency."""
+    lines = [f"{'Latency':<11}{'n':>10}{'p50':>11}{'p95':>11}{'p99':>11}{'max':>11}"]
+    for name, words in LATENCIES.items():
+        if found := latencies.get(name):
+            figures = "".join(f"{duration(found[key]):>11}" for key in ("p50", "p95", "p99", "max"))
+            lines.append(f"{words:<11}{found['n']:>10,}{figures}")
+    return lines
+
+
+def behavior_lines(behaviors: list[Json]) -> list[str]:
+    """A table: expected and actual, one line per behavior."""
+    lines = [f"{'Behavior':<29}{'sent':>9}  {'expected':<22}{'actual'}"]
+    for row in behaviors:
+        expected = f"{statuses_text(row['expected'])} ({row['expected_attempts']})"
+        actual = ", ".join(f"{number:,} {STATUS_WORDS[status]}" for status, number in sorted(row["statuses"].items()))
+        mark = f"  !! {row['unexpected']:,} otherwise" if row["unexpected"] else ""
+        lines.append(
+            f"{row['behavior']:<29}{row['sent']:>9,}  {expected:<22}{actual or 'none'}; {attempts_text(row)}{mark}"
+        )
+    return lines
+
+
+def statuses_text(statuses: list[str]) -> str:
+    return " or ".join(STATUS_WORDS[status] for status in statuses)
+
+
+def attempts_text(row: Json) -> str:
+    """ "attempts 1", or how many commands took how many: "attempts 1: 90, 2: 10"."""
+    attempts = sorted((int(number), commands) for number, commands in row["attempts"].items())
+    if len(attempts) == 1:
+        return f"attempts {attempts[0][0]}"
+    return "attempts " + (", ".join(f"{number}: {commands:,}" for number, commands in attempts) or "none")
+
+
+def cost_line(document: Json) -> str:
+    cost = document["cost"]
+    if cost["wal_bytes_per_command"] is None:
+        return "Cost       nothing ended"
+    wal, transactions = cost["wal_bytes_per_command"], cost["transactions_per_command"]
+    return f"Cost       {wal:,.0f} bytes of WAL and {transactions:.3f} transactions per command, the whole server's"
+
+
+def _per_second(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}/s" if value >= 10 else f"{value:.1f}/s"  # noqa: RUF001

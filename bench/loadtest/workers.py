@@ -1,0 +1,99 @@
+"""The worker processes of a load test: real ``manage.py runworker``s, each in a process group of its own.
+
+Ctrl-C reaches the load test alone, which tells each of them once; they end with it, even where it is killed (Linux).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any
+
+from bench.loadtest.errors import BrokenError, StoppedError
+from commands.statuses import LOADTEST_DOMAIN
+from e2e_site.supervisor import LOOK_EVERY_S, Program, manage_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bench.loadtest.statements import Database
+
+GRACE_S = 30
+READY_WITHIN_S = 60
+_LINES_KEPT = 3
+_BYTES_READ = 4000
+
+
+class Workers:
+    """``arguments`` are what each ``runworker`` gets besides."""
+
+    def __init__(self, number: int, arguments: Sequence[str]) -> None:
+        command = manage_command("runworker", f"--domain={LOADTEST_DOMAIN}", f"--grace={GRACE_S}", *arguments)
+        self._outputs = [TemporaryFile() for _ in range(number)]  # noqa: SIM115  # they live as long as the workers
+        self._programs = [
+            Program(
+                f"worker {place}",
+                command,
+                grace=GRACE_S + 5,
+                # A line for each command would be most of what is measured.
+                environment={"LOG_LEVEL": "WARNING", "LOG_FORMAT": "text"},
+                output=output,
+            )
+            for place, output in enumerate(self._outputs, 1)
+        ]
+        self._told: set[int] = set()
+
+    def start(self, database: Database, run_id: int, stopped: Callable[[], bool]) -> None:
+        """Start all and return when they work; raises `BrokenError` where one does not, `StoppedError` if asked to."""
+        for program in self._programs:
+            program.start()
+        pids = [program.pid for program in self._programs]
+        deadline = time.monotonic() + READY_WITHIN_S
+        while database.value("ready_workers", host=socket.gethostname(), pids=pids, run_id=run_id) < len(pids):
+            if stopped():
+                raise StoppedError("Interrupted")
+            for program in self._programs:
+                if not program.is_up():
+                    raise BrokenError(f"{self._describe(program)} before it worked.")
+            if time.monotonic() > deadline:
+                raise BrokenError(f"the workers were not ready within {READY_WITHIN_S} s.")
+            time.sleep(LOOK_EVERY_S)
+
+    def deaths(self) -> list[str]:
+        """Those that have ended since this was asked last, in words. They are not started again."""
+        dead = [program for program in self._programs if not program.is_up() and program.pid not in self._told]
+        self._told |= {program.pid for program in dead}
+        return [f"{self._describe(program)}." for program in dead]
+
+    @property
+    def any_up(self) -> bool:
+        return any(program.is_up() for program in self._programs)
+
+    def stop(self, hurry: Callable[[], bool]) -> None:
+        """Let all of them drain at the same time; end them when their grace is over, or `hurry` says so."""
+        for program in self._programs:
+            program.ask_to_stop()
+        for program in self._programs:
+            if program.pid:
+                program.stop(hurry)
+
+    def endings(self) -> list[dict[str, Any]]:
+        """How each ended, and the last lines that it wrote: warnings and errors."""
+        return [
+            {"pid": program.pid, "exit_code": program.exit_code, "said": self._said(place)}
+            for place, program in enumerate(self._programs)
+        ]
+
+    def _describe(self, program: Program) -> str:
+        said = self._said(self._programs.index(program))
+        last = f", saying {said[-1]!r}" if said else ""
+        return f"{program.name} (process {program.pid}) ended{program.ending()}{last}"
+
+    def _said(self, place: int) -> list[str]:
+        # Reading by position: the worker writes by the same file offset.
+        number = self._outputs[place].fileno()
+        length = os.fstat(number).st_size
+        text = os.pread(number, _BYTES_READ, max(0, length - _BYTES_READ)).decode(errors="replace")
+        return text.splitlines()[-_LINES_KEPT:]
