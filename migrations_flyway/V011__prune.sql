@@ -44,7 +44,8 @@ COMMENT ON FUNCTION commandbus.prune_start(TEXT, TEXT) IS 'The p_after with whic
 
 CREATE FUNCTION commandbus.prunable(p_domain TEXT, p_ids UUID[], p_before TIMESTAMPTZ) RETURNS UUID[]
 LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_material = off SET enable_sort = off SET jit = off
 AS $$
 DECLARE
     v_ids UUID[];
@@ -68,7 +69,8 @@ CREATE FUNCTION commandbus.prune_whole(
     p_domain TEXT, p_ids UUID[], p_before TIMESTAMPTZ, OUT commands INTEGER, OUT events INTEGER, OUT messages INTEGER
 )
 LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off SET lock_timeout = '2s'
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_material = off SET enable_sort = off SET jit = off SET lock_timeout = '2s'
 AS $$
 DECLARE
     v_ids UUID[];
@@ -100,6 +102,13 @@ BEGIN
         ) h
         WHERE NOT h.held
     ) locked;
+    -- (For "= ANY ('{}')" the planner may walk a whole partial index: whatever its predicate, no row contradicts it.)
+    IF v_ids = '{}' THEN
+        commands := 0;
+        events := 0;
+        messages := 0;
+        RETURN;
+    END IF;
 
     WITH gone AS (
         DELETE FROM commandbus.audit WHERE command_id = ANY (v_ids) AND domain = p_domain
@@ -134,7 +143,8 @@ CREATE FUNCTION commandbus.prune_batch(
     OUT commands INTEGER, OUT events INTEGER, OUT messages INTEGER, OUT batches INTEGER, OUT outcome TEXT
 )
 LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off SET lock_timeout = '2s'
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_material = off SET enable_sort = off SET jit = off SET lock_timeout = '2s'
 AS $$
 DECLARE
     v_members UUID[] := ARRAY(
@@ -178,7 +188,8 @@ CREATE FUNCTION commandbus.prune_commands(
     p_domain TEXT, p_before TIMESTAMPTZ, p_after BIGINT, p_limit INTEGER, p_dry BOOLEAN DEFAULT FALSE
 ) RETURNS JSONB
 LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off SET lock_timeout = '2s'
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_material = off SET enable_sort = off SET jit = off SET lock_timeout = '2s'
 AS $$
 DECLARE
     v_ends CONSTANT TEXT[] := '{COMPLETED,BUSINESS_RULE_FAILED,OPERATOR_CANCEL,OPERATOR_COMPLETE}';
@@ -290,7 +301,8 @@ CREATE FUNCTION commandbus.prune_archive(
     p_domain TEXT, p_before TIMESTAMPTZ, p_after BIGINT, p_limit INTEGER, p_dry BOOLEAN DEFAULT FALSE
 ) RETURNS JSONB
 LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off SET lock_timeout = '2s'
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_material = off SET enable_sort = off SET jit = off SET lock_timeout = '2s'
 AS $$
 DECLARE
     v_looked INTEGER;
@@ -339,7 +351,8 @@ CREATE FUNCTION commandbus.prune_replies(
     p_unread BOOLEAN DEFAULT FALSE
 ) RETURNS JSONB
 LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off SET lock_timeout = '2s'
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_material = off SET enable_sort = off SET jit = off SET lock_timeout = '2s'
 AS $$
 DECLARE
     v_table TEXT := CASE WHEN p_unread THEN 'q_' ELSE 'a_' END || p_domain || '__replies';
