@@ -7,6 +7,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("commands.urls")),
+    path("loadtests/", include("bench.urls")),
     path("settings/", include("settings_app.urls")),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", login_not_required(auth_views.LogoutView.as_view()), name="logout"),

@@ -1,0 +1,22 @@
+"""Load tests in the admin: to look at, and to delete for who may."""
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+
+from bench.models import LoadRun
+from commands.admin import ReadOnlyAdmin
+
+
+@admin.register(LoadRun)
+class LoadRunAdmin(ReadOnlyAdmin):
+    list_display = ("run_id", "state", "as_expected", "verdict", "commands", "started_at", "ended_at")
+    ordering = ("-run_id",)
+    search_fields = ()  # type: ignore[assignment]  # none, where the others have one
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(request.user.has_perm("bench.delete_loadrun"))
+
+    def view_on_site(self, obj: LoadRun) -> str:
+        return reverse("bench:load_test", args=[obj.run_id])

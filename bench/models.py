@@ -1,0 +1,133 @@
+"""Unmanaged models over the tables of load tests: what the pages read. `manage.py loadtest` writes them in SQL."""
+
+from datetime import timedelta
+from typing import Any, ClassVar, NoReturn, Self
+
+from django.db import models
+from django.db.models import BooleanField, Case, F, Max, Q, Value, When
+from django.db.models.functions import Now
+
+from commands.models import ReadOnlyError, ReadOnlyModel, ReadOnlyQuerySet
+
+_WRITTEN_BY = "`manage.py loadtest` writes its own run and samples."
+
+
+class LoadRunQuerySet(ReadOnlyQuerySet["LoadRun"]):
+    def newest_first(self) -> Self:
+        return self.order_by("-run_id")
+
+    def older_than(self, run_id: int) -> Self:
+        return self.filter(run_id__lt=run_id)
+
+    def with_silence(self) -> Self:
+        """With ``silent``: it says that it runs, and has given no sign of life for `LoadRun.SILENCE`."""
+        silent = Q(state="running", beat_at__lt=Now() - LoadRun.SILENCE)
+        return self.annotate(silent=Case(When(silent, then=Value(True)), default=False, output_field=BooleanField()))
+
+    def for_list(self) -> Self:
+        """With ``silent`` and the two figures of the list, without the rest of the summary."""
+        return (
+            self.with_silence()
+            .defer("summary")
+            .annotate(per_s=F("summary__rates__processing_per_s"), p99_ms=F("summary__latency_ms__end_to_end__p99"))
+        )
+
+
+class LoadRun(models.Model):
+    """One run of a load test. Its row may be deleted; its samples go with it."""
+
+    written_by = _WRITTEN_BY
+
+    SILENCE: ClassVar[timedelta] = timedelta(seconds=20)  # a beat comes every 2 s, or after each step of emptying
+
+    silent: bool  # of those that `with_silence` found
+
+    run_id = models.BigAutoField(primary_key=True)
+    state = models.TextField()
+    phase = models.TextField()
+    host = models.TextField()
+    pid = models.IntegerField()
+    options = models.JSONField()
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+    sending_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    commands = models.BigIntegerField()
+    sent = models.BigIntegerField()
+    received = models.BigIntegerField()
+    completed = models.BigIntegerField()
+    failed = models.BigIntegerField()
+    parked = models.BigIntegerField()
+    as_expected = models.BooleanField(null=True)
+    verdict = models.TextField()
+    summary = models.JSONField(null=True)
+
+    objects = LoadRunQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "load_run"
+        verbose_name = "load test"
+        default_permissions = ("view", "delete")
+
+    def __str__(self) -> str:
+        return f"Load test {self.run_id}"
+
+    def save(self, **kwargs: Any) -> NoReturn:
+        raise ReadOnlyError(f"LoadRun is read-only here: {self.written_by}")
+
+    @property
+    def ended(self) -> int:
+        return self.completed + self.failed + self.parked
+
+    @property
+    def queued(self) -> int:
+        return max(0, self.sent - self.ended)
+
+
+class LoadSampleQuerySet(ReadOnlyQuerySet["LoadSample"]):
+    def points(self, run_id: int, most: int) -> list[dict[str, Any]]:
+        """Samples of a run in their order, at most so many: where there are more, the highest of each few.
+
+        Counts only grow, so their highest is the last; of percentiles it is the worst.
+        """
+        samples = self.filter(run_id=run_id)
+        number = samples.aggregate(last=Max("number"))["last"] or 0
+        together = -(-number // most) or 1
+        highest = {name: Max(name) for name in LoadSample.FIGURES}
+        places = samples.annotate(place=(F("number") - 1) / Value(together)).values("place")
+        return [dict(point) for point in places.annotate(**highest).order_by("place")]
+
+
+class LoadSample(ReadOnlyModel):
+    """What a run saw at one moment."""
+
+    written_by = _WRITTEN_BY
+
+    FIGURES: ClassVar[tuple[str, ...]] = (
+        *("at_s", "sent", "received", "ended", "waiting", "in_progress"),
+        *("p50_ms", "p95_ms", "p99_ms"),
+    )
+
+    pk = models.CompositePrimaryKey("run_id", "number")
+    run = models.ForeignKey(LoadRun, on_delete=models.DO_NOTHING)  # the database deletes them with their run
+    number = models.IntegerField()
+    at_s = models.FloatField()
+    sent = models.BigIntegerField()
+    received = models.BigIntegerField()
+    ended = models.BigIntegerField()
+    waiting = models.BigIntegerField()
+    in_progress = models.BigIntegerField()
+    p50_ms = models.FloatField(null=True)
+    p95_ms = models.FloatField(null=True)
+    p99_ms = models.FloatField(null=True)
+
+    objects = LoadSampleQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "load_sample"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Sample {self.number} of {self.run_id}"
