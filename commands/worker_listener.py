@@ -30,6 +30,8 @@ CONFIG_CHANNEL = "e2e_config"
 ENGINES = ("set", "library")
 LOCK_CLASS = zlib.crc32(b"e2e_worker") & 0x7FFFFFFF
 
+ELSEWHERE = "LISTEN_DATABASE_URL names another database than DATABASE_URL"
+
 LOCK = "SELECT pg_advisory_lock_shared(%s, %s)"
 # Workers of the other engine that are alive: those with a lock, and those that poll.
 OTHERS = """
@@ -102,17 +104,13 @@ class Listener:
         except psycopg.OperationalError as exc:
             raise StartError(f"cannot connect to the database ({needed} needed): {exc}", again=True) from exc
         try:
-            self.polling = await through_pooler(conn)
-            if self.polling and self._direct:
-                raise StartError("LISTEN_DATABASE_URL leads through a pooler; it has to be a direct connection")
-            if self.polling:
-                await self._refuse_beside_others(conn)
-            else:
-                await self._refuse_without_room(conn, needed, workers)
-                await self._attach(conn)
-        finally:
-            if self._conn is None:
-                await conn.close()
+            await self._take(conn, needed, workers)
+        except psycopg.errors.UndefinedTable as exc:
+            await conn.close()
+            raise StartError(ELSEWHERE) from exc
+        except StartError:
+            await conn.close()
+            raise
 
     async def join(self, state: WorkerState) -> None:
         """Look once more, now that others see this worker; ``StartError`` as ``open``."""
@@ -122,13 +120,14 @@ class Listener:
         pid = None if self._conn is None else self._conn.info.backend_pid
         if self._direct and not await state.link.value(HOLDS_LOCK, (pid, LOCK_CLASS)):
             await state.take_back()
-            raise StartError("LISTEN_DATABASE_URL names another database than DATABASE_URL")
+            raise StartError(ELSEWHERE)
 
     async def run(self, state: WorkerState) -> None:
         """Hear notifications until cancelled; reconnect with growing delay."""
         try:
             await (self._watch_rows(state) if self.polling else self._listen(state))
         except StartError as exc:
+            await self.close()
             logger.error("stopping: %s", exc, extra={"action": "other_engine"})  # noqa: TRY400  # one line
             state.gave_way = True
             state.request_stop()
@@ -172,6 +171,17 @@ class Listener:
         params = {**self._params, "application_name": "runworker listen"}
         return await psycopg.AsyncConnection.connect(**params, autocommit=True)
 
+    async def _take(self, conn: psycopg.AsyncConnection[Any], needed: int, workers: int) -> None:
+        self.polling = await through_pooler(conn)
+        if self.polling and self._direct:
+            raise StartError("LISTEN_DATABASE_URL leads through a pooler; it has to be a direct connection")
+        if self.polling:
+            await self._refuse_beside_others(conn)
+            await conn.close()
+        else:
+            await self._refuse_without_room(conn, needed, workers)
+            await self._attach(conn)
+
     async def _attach(self, conn: psycopg.AsyncConnection[Any]) -> None:
         """Take the engine's lock, refuse beside a live worker of the other engine, and listen."""
         self._conn, self._opened = conn, time.monotonic()
@@ -182,7 +192,6 @@ class Listener:
 
     async def _refuse_beside_others(self, conn: psycopg.AsyncConnection[Any]) -> None:
         if alive := await self._others(conn):
-            await conn.close()
             raise StartError(self._beside(alive))
 
     async def _others(self, way: Link | psycopg.AsyncConnection[Any]) -> int:

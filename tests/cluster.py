@@ -26,7 +26,16 @@ _NOWHERE = "postgres://nobody@127.0.0.1:1/nowhere"
 os.environ.setdefault("TEST_SERVER_URL", os.environ.get("DATABASE_URL", ""))
 os.environ["DATABASE_URL"] = _NOWHERE
 os.environ["SECRET_KEY"] = "the key of the tests, which protects nothing"
-for _name in ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DEBUG", "HTTPS", "LOG_FORMAT", "LOG_LEVEL", "PUBLIC_READ"):
+for _name in (
+    "ALLOWED_HOSTS",
+    "CSRF_TRUSTED_ORIGINS",
+    "DEBUG",
+    "HTTPS",
+    "LISTEN_DATABASE_URL",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
+    "PUBLIC_READ",
+):
     os.environ.pop(_name, None)
 
 

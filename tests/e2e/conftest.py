@@ -11,6 +11,7 @@ from tests.cluster import CHECKOUT
 from tests.conftest import StartManage
 from tests.e2e.checkouts import Checkout
 from tests.e2e.load import Load
+from tests.e2e.pooler import pooler_before
 from tests.e2e.proxy import Proxy, proxy_before
 from tests.e2e.workers import LiveBus, Worker
 
@@ -70,3 +71,10 @@ def proxy(committed: str) -> Iterator[Proxy]:
     """A network before the test database, for a worker that is given its ``url``."""
     with proxy_before(committed) as running:
         yield running
+
+
+@pytest.fixture
+def pooler(committed: str, tmp_path: Path) -> Iterator[str]:
+    """The address of the test database by way of a PgBouncer in transaction mode."""
+    with pooler_before(committed, tmp_path) as url:
+        yield url
