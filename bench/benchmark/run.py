@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from bench.benchmark.database import own_database
 from bench.benchmark.machine import environment
 from bench.benchmark.pgbench import Ceiling
 from bench.benchmark.progress import Progress
-from bench.benchmark.results import Result, Results
+from bench.benchmark.results import Result
 from bench.benchmark.scenario import BenchmarkError, Run, Scenario
 from bench.benchmark.stage import Stage
 
@@ -40,35 +41,36 @@ class Plan:
         return one.planned_s(self.runs, quick=self.quick)
 
 
-def perform(plan: Plan) -> Results:
-    """Measure all of it; raises BenchmarkError."""
+def perform(plan: Plan, keep: Callable[[Result], None]) -> list[str]:
+    """Measure all of it; ``keep`` gets each result at once. Returns what went wrong, a sentence for each scenario."""
     progress = Progress(sum(map(plan.planned_s, plan.scenarios)))
-    results: Results = {}
+    failures: list[str] = []
     with own_database() as database:
         progress.say(f"works in database {database.name}")
         stage = Stage(database, plan.ceiling)
         try:
             about = environment(stage)
             for one in plan.scenarios:
-                result = Result(
-                    scenario=one.name,
-                    measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                    runs=plan.runs,
-                    quick=plan.quick,
-                    sizes=plan.sizes_of(one),
-                    environment=about,
-                )
-                run = Run(
-                    stage=stage,
-                    sizes=result.sizes,
-                    rounds=plan.runs,
-                    result=result,
-                    progress=progress,
-                    metrics=one.metrics,
-                )
-                one.perform(run)
-                results[one.name] = result
+                run = _prepared(plan, one, stage, progress, about)
+                try:
+                    one.perform(run)
+                    keep(run.result)
+                except BenchmarkError as exc:  # the others can still be measured
+                    run.say(f"FAILED: {exc}")
+                    failures.append(f"{one.name}: {exc}")
                 progress.done(plan.planned_s(one))
         finally:
             stage.close()
-    return results
+    return failures
+
+
+def _prepared(plan: Plan, one: Scenario, stage: Stage, progress: Progress, about: Mapping[str, Any]) -> Run:
+    result = Result(
+        scenario=one.name,
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        runs=plan.runs,
+        quick=plan.quick,
+        sizes=plan.sizes_of(one),
+        environment=dict(about),
+    )
+    return Run(stage=stage, sizes=result.sizes, rounds=plan.runs, result=result, progress=progress, metrics=one.metrics)

@@ -63,19 +63,17 @@ def sustainable(run: Run) -> None:
     """Rates half as high again each until one is not kept up, then between the last two. Searched for once."""
     kept, failed, rate = None, None, float(run.sizes["first"])
     halvings = run.sizes["halvings"]
-    while failed is None or halvings > 0:
+    while kept is None or failed is None or halvings > 0:
+        halvings -= kept is not None and failed is not None
         offered = offer(run.stage, int(rate), run.sizes["seconds"])
         run.say(_sentence(offered))
-        if failed is not None:
-            halvings -= 1
         if offered.sustained(MOST_MS):
             kept = offered
         else:
             failed = offered
-        if kept is None and rate < LOWEST:
-            raise BenchmarkError(f"Not even {rate:,.0f} commands/s can be kept up.")
-        rate = 1.5 * rate if failed is None else ((kept.rate if kept else 0.0) + failed.rate) / 2
-    assert kept is not None
+        rate = 1.5 * rate if failed is None else (failed.rate + (kept.rate if kept else 0.0)) / 2
+        if rate < LOWEST:
+            raise BenchmarkError(f"Not even {2 * rate:,.0f} commands/s can be kept up.")
     if not failed.valid:
         run.note("rate", "the sender could not offer more")
     run.record("rate", kept.rate)

@@ -44,21 +44,21 @@ def processes(run: Run) -> None:
     for _ in range(run.rounds):
         for number in PROCESSES:
             since = run.stage.fresh(count)
-            with ExitStack() as stack, _queue_locked(run.stage, number):
-                programs = [stack.enter_context(worker(run.stage.database, domain=DOMAIN)) for _ in range(number)]
-            for program in programs:
-                program.wait()
+            _drain_together(run.stage, number)
             run.record(f"{number}", run.stage.drained(since, expected=count).rate)
 
 
-@contextmanager
-def _queue_locked(stage: Stage, waiting: int) -> Iterator[None]:
-    """Lock the queue; let go on leaving, once so many sessions wait for it."""
-    with psycopg.connect(**stage.database.params) as holder:
-        holder.execute("LOCK TABLE pgmq.q_test__commands")
-        yield
-        while stage.value(_WAITING) < waiting:
-            time.sleep(LOOK_S)
+def _drain_together(stage: Stage, number: int) -> None:
+    with ExitStack() as stack:
+        with psycopg.connect(**stage.database.params) as holder:
+            holder.execute("LOCK TABLE pgmq.q_test__commands")
+            programs = [stack.enter_context(worker(stage.database, domain=DOMAIN)) for _ in range(number)]
+            while stage.value(_WAITING) < number:
+                for program in programs:
+                    program.check_running()
+                time.sleep(LOOK_S)
+        for program in programs:
+            program.wait()
 
 
 @scenario(

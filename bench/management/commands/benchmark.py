@@ -3,6 +3,7 @@
 import signal
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from bench.benchmark.pgbench import find_ceiling
-from bench.benchmark.results import ResultsError, save
+from bench.benchmark.results import Result, ResultsError, save
 from bench.benchmark.run import Plan, perform
 from bench.benchmark.scenario import BenchmarkError
 from bench.benchmark.scenarios import SCENARIOS, chosen
@@ -41,11 +42,16 @@ class Command(BaseCommand):
                 sizes=dict(map(_size, options["size"])),
                 ceiling=find_ceiling(options["pgbench"]),
             )
-            results = perform(plan)
-            if options["json"]:
-                save(options["json"], results)
+            failures = perform(plan, partial(_keep, options["json"]))
         except (BenchmarkError, ResultsError) as exc:
             raise CommandError(str(exc)) from exc
+        if failures:
+            raise CommandError("\n".join(failures))
+
+
+def _keep(file: Path | None, result: Result) -> None:
+    if file is not None:
+        save(file, {result.scenario: result})
 
 
 def _size(text: str) -> tuple[str, int]:
