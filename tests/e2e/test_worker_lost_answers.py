@@ -9,7 +9,7 @@ from tests.e2e.conftest import StartWorker
 from tests.e2e.proxy import Proxy
 from tests.e2e.workers import COMPLETED, PARKED, LiveBus, Worker
 
-FIRST_FINISH = b'"again": false'
+FIRST_FINISH = b'"again":false'
 
 
 @pytest.fixture
