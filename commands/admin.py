@@ -1,7 +1,7 @@
 """The bus in the admin. Every list is bounded, so that no page costs more when the tables grow.
 
-A list shows the newest `MOST` rows, in one order, without filters; a whole command id finds any other. Django's own
-count, sorting, filters and actions over a whole table are off.
+A list shows the newest `MOST` rows, in one order, without filters and without those of load tests; a whole command id
+finds any other. Django's own count, sorting, filters and actions over a whole table are off.
 """
 
 from typing import Any, cast
@@ -17,7 +17,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 
-from commands.models import AuditEvent, Command, TestCommand
+from commands.models import LOOK_BACK, AuditEvent, Command, TestCommand
 
 MOST = 1000
 
@@ -46,7 +46,15 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at
     sortable_by = ()
     actions = None
     search_fields = ("command_id",)  # shows the search box; get_search_results searches
-    search_help_text = "A whole command id"
+    search_help_text = "A whole command id, of a load test too"
+
+    def listed(self) -> str:
+        """Which rows the list shows."""
+        return f"the newest {MOST:,} outside load tests"
+
+    def newest(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of a list without a search."""
+        return cast("QuerySet[Any]", cast("Any", queryset).newest(MOST))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OneOrderChangeList
@@ -58,7 +66,7 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         if not search_term:
-            return queryset, False
+            return self.newest(queryset), False
         try:
             return queryset.filter(command_id=UUID(search_term.strip())), False
         except ValueError:
@@ -66,7 +74,7 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at
             return queryset.none(), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = f"{str(self.opts.verbose_name_plural).capitalize()}: the newest {MOST:,}"
+        title = f"{str(self.opts.verbose_name_plural).capitalize()}: {self.listed()}"
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
 
@@ -129,13 +137,6 @@ class CommandAdmin(ReadOnlyAdmin):
     list_display = ("command_id", "status", "attempts", "max_attempts", "last_error_code", "created_at", "updated_at")
     ordering = ("-created_at",)
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        if not search_term:
-            return Command.objects.newest(MOST), False
-        return super().get_search_results(request, queryset, search_term)
-
     def view_on_site(self, obj: Command) -> str:
         return reverse("commands:detail", args=[obj.command_id])
 
@@ -144,3 +145,9 @@ class CommandAdmin(ReadOnlyAdmin):
 class AuditEventAdmin(ReadOnlyAdmin):
     list_display = ("audit_id", "ts", "event_type", "command_id", "details_json")
     ordering = ("-audit_id",)
+
+    def listed(self) -> str:
+        return f"those outside load tests among the newest {LOOK_BACK:,}, {MOST:,} at most"
+
+    def newest(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return AuditEvent.objects.recent()

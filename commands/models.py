@@ -12,14 +12,16 @@ from django.db import models
 from django.db.models.functions import Now
 
 from commands.fields import CheckedJSONField, validate_behavior, validate_payload
-from commands.statuses import DOMAIN, EventType, Status
+from commands.statuses import DOMAIN, DOMAINS, EventType, Status
 
+LOOK_BACK = 10_000  # where events of one domain are looked for, no more events of all domains are looked at
 _Row = TypeVar("_Row", bound=models.Model)
 
 
 class TestCommandQuerySet(models.QuerySet["TestCommand"]):
-    def newest_first(self) -> Self:
-        return self.order_by("-id")
+    def newest(self, limit: int) -> Self:
+        """The ``limit`` of domain `test` sent last, newest first. Reads no more than that, however many there are."""
+        return self.filter(command_id__in=AuditEvent.objects.sent_last(limit)).order_by("-id")
 
 
 class TestCommand(models.Model):
@@ -113,24 +115,24 @@ class ReadOnlyModel(models.Model):
 
 class CommandQuerySet(ReadOnlyQuerySet["Command"]):
     def newest(self, limit: int) -> Self:
-        """The ``limit`` test commands sent last, newest first. Reads no more rows than that, however many there are."""
-        sent_last = TestCommand.objects.newest_first().values("command_id")[:limit]
-        return self.filter(command_id__in=sent_last).order_by("-created_at", "command_id")
+        """The ``limit`` of domain `test` sent last, newest first. Reads no more than that, however many there are."""
+        sent_last = AuditEvent.objects.sent_last(limit)
+        return self.filter(domain=DOMAIN, command_id__in=sent_last).order_by("-created_at", "command_id")
 
 
 class CommandManager(models.Manager.from_queryset(CommandQuerySet)):  # type: ignore[misc]  # a class made at run time
     def get_queryset(self) -> CommandQuerySet:
-        """Domain `test` only. The primary key of the table starts with the domain: without it, no index helps."""
+        """Of our domains. The primary key of the table starts with the domain: without it, no index helps."""
         queryset: CommandQuerySet = super().get_queryset()
-        return queryset.filter(domain=DOMAIN)
+        return queryset.filter(domain__in=DOMAINS)
 
 
 class Command(ReadOnlyModel):
-    """Where a command of domain `test` stands now."""
+    """Where a command stands now."""
 
     written_by = "commands.bus sends, workers perform, and an operator's action changes what is parked."
 
-    # The key is (domain, command_id); within this one domain command_id is unique.
+    # The key is (domain, command_id). test_command, which all domains share, makes command_id unique.
     command_id = models.UUIDField(primary_key=True)
     domain = models.TextField()
     queue_name = models.TextField()
@@ -162,8 +164,15 @@ class Command(ReadOnlyModel):
 
 
 class AuditEventQuerySet(ReadOnlyQuerySet["AuditEvent"]):
-    def newest_first(self) -> Self:
-        return self.order_by("-audit_id")
+    def recent(self) -> Self:
+        """Those of domain `test` among the newest `LOOK_BACK` of all domains, newest first."""
+        newest = self.model.objects.order_by("-audit_id").values("audit_id")[:1]
+        return self.filter(domain=DOMAIN, audit_id__gt=models.Subquery(newest) - LOOK_BACK).order_by("-audit_id")
+
+    def sent_last(self, limit: int) -> models.QuerySet["AuditEvent", Any]:
+        """The commands of domain `test` that were sent last, for ``command_id__in``. ix_audit_sent finds them."""
+        sent = self.filter(domain=DOMAIN, event_type=EventType.SENT)
+        return sent.order_by("-audit_id").values("command_id")[:limit]
 
 
 class AuditEvent(ReadOnlyModel):

@@ -11,12 +11,13 @@ from uuid import UUID
 from django.db import connection
 
 from commands.formatting import Count
-from commands.models import Worker
-from commands.statuses import Status
+from commands.models import LOOK_BACK, Worker
+from commands.statuses import DOMAIN, DOMAINS, Status, command_queue
 from commands.timeline import Event
 
 COUNT_LIMIT = 10_000  # counted exactly up to here
 REPLIES_LOOKED_THROUGH = 10_000
+COMMANDS_LOOKED_THROUGH = 100  # for events, where those of other domains cover the newest LOOK_BACK
 SILENT_WORKERS_SHOWN = timedelta(minutes=10)
 
 Row = dict[str, Any]
@@ -47,9 +48,9 @@ class StatusCounts:
     rejected: Count
 
 
-def status_counts(limit: int = COUNT_LIMIT) -> StatusCounts:
-    """Exact up to ``limit`` each, whatever the tables hold beyond."""
-    (row,) = rows("status_counts", limit=limit + 1)
+def status_counts(limit: int = COUNT_LIMIT, *, domain: str = DOMAIN) -> StatusCounts:
+    """Exact up to ``limit`` each, whatever the tables hold beyond, of other domains too."""
+    (row,) = rows("status_counts", domain=domain, limit=limit + 1)
     counted = {name: _counted(row[name], limit) for name in ("parked", "failed", "canceled", "rejected")}
     mark: Literal["", "+"] = "+" if row["looked_at"] > limit else ""  # the queue is longer than what was looked at
     return StatusCounts(
@@ -82,33 +83,37 @@ def _completed(row: Row, limit: int) -> Count:
     return Count(max(0, max(row["estimate"], row["total"]) - elsewhere - queued), "≈")
 
 
-def workers() -> list[Row]:
+def workers(domain: str = DOMAIN) -> list[Row]:
     """Rows of ``e2e_worker`` with ``alive``; the silent ones for ten minutes."""
-    return rows("workers", silence=Worker.SILENCE, remembered=SILENT_WORKERS_SHOWN)
+    return rows("workers", queue=command_queue(domain), silence=Worker.SILENCE, remembered=SILENT_WORKERS_SHOWN)
 
 
-def newest_events(limit: int) -> list[Row]:
-    """The newest events of all commands, with the ``behavior`` type of each."""
-    return rows("newest_events", limit=limit)
+def newest_events(limit: int, *, domain: str = DOMAIN, look_back: int = LOOK_BACK) -> list[Row]:
+    """The newest events of a domain, with the ``behavior`` type of each.
+
+    No more than ``look_back`` events of all domains are looked at. In domain `test` the events of its newest commands
+    are added where that gives too few: ``far`` marks them, and between them events of older commands may be missing.
+    """
+    return rows("newest_events", domain=domain, limit=limit, look_back=look_back, commands=COMMANDS_LOOKED_THROUGH)
 
 
-def newest_rejected(limit: int) -> list[Row]:
+def newest_rejected(limit: int, *, domain: str = DOMAIN) -> list[Row]:
     """The newest messages that were no command."""
-    return rows("newest_rejected", limit=limit)
+    return rows("newest_rejected", domain=domain, limit=limit)
 
 
 def command(command_id: UUID) -> Row | None:
-    """A command of domain `test` with its ``test_command`` columns and its message's due time, or None."""
-    found = rows("command", command_id=command_id)
+    """A command of any domain with its ``test_command`` columns and its message's due time, or None."""
+    found = rows("command", domains=list(DOMAINS), command_id=command_id)
     return found[0] if found else None
 
 
-def events(command_id: UUID) -> list[Event]:
+def events(command_id: UUID, domain: str = DOMAIN) -> list[Event]:
     """What happened to a command, oldest first; of a very long story its newest part."""
-    found = rows("events", command_id=command_id)
+    found = rows("events", domain=domain, command_id=command_id)
     return [Event(event_type=row["event_type"], ts=row["ts"], details=row["details"] or {}) for row in reversed(found)]
 
 
-def replies(command_id: UUID) -> list[Row]:
+def replies(command_id: UUID, domain: str = DOMAIN) -> list[Row]:
     """Its replies among the newest `REPLIES_LOOKED_THROUGH` of the queue, oldest first."""
-    return rows("replies", command_id=command_id, limit=REPLIES_LOOKED_THROUGH)
+    return rows("replies", domain=domain, command_id=command_id, limit=REPLIES_LOOKED_THROUGH)

@@ -11,6 +11,7 @@ COMMAND_QUEUE = "test__commands"
 REPLY_QUEUE = "test__replies"
 LOADTEST_DOMAIN = "loadtest"  # what load tests send and empty; left out of the console's counts
 DOMAINS = (DOMAIN, LOADTEST_DOMAIN)
+DOMAIN_LABELS = {DOMAIN: "Test commands", LOADTEST_DOMAIN: "Load tests"}
 
 
 def command_queue(domain: str) -> str:

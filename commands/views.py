@@ -16,36 +16,60 @@ from commands.behaviors import PARAMETERS, BehaviorType
 from commands.bus import send_test_command
 from commands.forms import SendForm
 from commands.outlook import Outlook, outlook
-from commands.statuses import EventType, Status
+from commands.statuses import DOMAIN, DOMAIN_LABELS, EventType, Status, command_queue
 from e2e_site.access import permission_needed
 from settings_app.backoff import backoff_ms
 from settings_app.models import Configuration
 
+EVENTS_SHOWN = 20
 LATE_ENDS_AWAITED = timedelta(minutes=1)
 PARAMETER_NAMES = tuple(sorted({name for names in PARAMETERS.values() for name in names}))
 
 
 @require_GET
 def dashboard(request: HttpRequest) -> HttpResponse:
-    return render(request, "commands/dashboard.html", {**dashboard_context(), "live": True})
+    return render(request, "commands/dashboard.html", {**dashboard_context(_domain(request)), "live": True})
 
 
 @require_GET
 def dashboard_live(request: HttpRequest) -> HttpResponse:
-    return render(request, "commands/_dashboard.html", dashboard_context())
+    return render(request, "commands/_dashboard.html", dashboard_context(_domain(request)))
 
 
-def dashboard_context() -> dict[str, Any]:
-    """``counts``; ``workers``, ``alive`` of them; ``settings_version``; the newest ``events`` and ``rejected``."""
-    counts = queries.status_counts()
-    workers = queries.workers()
+def _domain(request: HttpRequest) -> str:
+    """The domain that is asked for; load tests' only where it is."""
+    domain = request.GET.get("domain", DOMAIN)
+    if domain not in DOMAIN_LABELS:
+        raise Http404(f"There is no domain {domain[:40]!r}: {' or '.join(DOMAIN_LABELS)}.")
+    return domain
+
+
+def _query(domain: str) -> str:
+    return "" if domain == DOMAIN else "?" + urlencode({"domain": domain})
+
+
+def dashboard_context(domain: str) -> dict[str, Any]:
+    """``counts``; ``workers``, ``alive`` of them; ``settings_version``; the newest ``events`` and ``rejected``.
+
+    All of one ``domain``, whose ``queue`` it is; ``usual``: the one shown unless another is asked for by ``query``.
+    ``domains``: the label and query of each. ``looked_back``: events may be missing (`queries.newest_events`).
+    """
+    counts = queries.status_counts(domain=domain)
+    workers = queries.workers(domain)
+    events = queries.newest_events(EVENTS_SHOWN, domain=domain)
+    usual = domain == DOMAIN
     return {
+        "usual": usual,
+        "query": _query(domain),
+        "domains": [(label, _query(name)) for name, label in DOMAIN_LABELS.items()],
+        "queue": command_queue(domain),
         "counts": counts,
         "workers": workers,
         "alive": sum(worker["alive"] for worker in workers),
         "settings_version": Configuration.load().version,
-        "events": queries.newest_events(20),
-        "rejected": queries.newest_rejected(5) if counts.rejected.value else [],
+        "events": events,
+        "looked_back": any(event["far"] for event in events) if usual else len(events) < EVENTS_SHOWN,
+        "rejected": queries.newest_rejected(5, domain=domain) if counts.rejected.value else [],
     }
 
 
@@ -99,7 +123,8 @@ def detail_context(command_id: UUID) -> dict[str, Any]:
     command = queries.command(command_id)
     if command is None:
         raise Http404(f"No command has the id {command_id}.")
-    events = queries.events(command_id)
+    domain = command["domain"]
+    events = queries.events(command_id, domain)
     story = timeline.build(events)
     final = Status(command["status"]).is_final
     return {
@@ -109,7 +134,7 @@ def detail_context(command_id: UUID) -> dict[str, Any]:
         "waiting": not final and bool(events) and events[-1].event_type == EventType.FAILED,
         "story": story,
         "milliseconds": timeline.milliseconds_to_end(events) if final else None,
-        "replies": queries.replies(command_id) if final and command["reply_queue"] else [],
+        "replies": queries.replies(command_id, domain) if final and command["reply_queue"] else [],
         "again": urlencode(_form_fields(command["behavior"])),
     }
 

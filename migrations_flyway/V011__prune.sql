@@ -384,7 +384,18 @@ COMMENT ON FUNCTION commandbus.prune_replies(TEXT, TIMESTAMPTZ, BIGINT, INTEGER,
     'Removes, of the next p_limit replies beyond p_after, those that a reader archived before p_before; with p_unread '
     'instead those that were sent before it and that nobody took. p_dry: counts instead. Answers as prune_commands';
 
--- ---------------------------------------------------------------------------------- lists without the load test's
+-- ------------------------------------------------------------------------------------ counts and lists of one domain
+
+CREATE FUNCTION commandbus.count_commands(p_domain TEXT, p_limit INTEGER) RETURNS BIGINT
+LANGUAGE sql STABLE
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS $$
+    SELECT count(*) FROM (
+        SELECT FROM commandbus.command WHERE domain = p_domain ORDER BY command_id LIMIT p_limit) c
+$$;
+COMMENT ON FUNCTION commandbus.count_commands(TEXT, INTEGER) IS
+    'How many commands a domain has, p_limit at most: read along the primary key and no further, also where the planner '
+    'knows nothing of the table yet';
 
 CREATE INDEX ix_audit_sent ON commandbus.audit (audit_id) WHERE domain = 'test' AND event_type = 'SENT';
 COMMENT ON INDEX commandbus.ix_audit_sent IS

@@ -30,10 +30,11 @@ def add(status: Status, number: int, *, event: str = "", queued: bool = False) -
                     "INSERT INTO commandbus.audit (domain, command_id, event_type) VALUES ('test', %s, %s)",
                     [command_id, event],
                 )
-            if queued:
-                cursor.execute(
-                    "SELECT pgmq.send('test__commands', jsonb_build_object('command_id', %s::text))", [command_id]
-                )
+            cursor.execute(
+                "SELECT pgmq.send('test__commands', jsonb_build_object('command_id', %s::text))", [command_id]
+            )
+            if not queued:
+                cursor.execute("SELECT pgmq.delete('test__commands', %s::bigint)", cursor.fetchone())
 
 
 def analyze() -> None:

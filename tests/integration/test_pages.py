@@ -45,7 +45,7 @@ def ask(query: str, *parameters: Any) -> Any:
 
 def begin(lease: int = 30) -> dict[UUID, dict[str, Any]]:
     """Begin every attempt that may begin: what `finish` needs, by command."""
-    answer = json.loads(ask("SELECT commandbus.receive_commands('test', 1000, %s)", lease))
+    answer = json.loads(ask("SELECT commandbus.receive_commands('test', 1000, %s)::jsonb", lease))
     return {UUID(c[1]): {"command_id": c[1], "msg_id": c[0], "attempt": c[7]} for c in answer["commands"]}
 
 
