@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.charts import Series, line_chart
-from commands.formatting import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,12 +45,17 @@ def charts(points: Sequence[Point]) -> dict[str, Chart]:
             description="How long commands took from sending to their end: half, 95 and 99 of 100 were faster.",
             x=x,
             x_label="seconds",
-            y_label="from sending to the end, logarithmic",
+            y_label="from sending to the end",
             log_y=True,
-            y_format=duration,
+            y_format=time_text,
             series=series(p50_ms="p50", p95_ms="p95", p99_ms="p99"),
         ),
     }
+
+
+def time_text(milliseconds: float) -> str:
+    """ "20 ms", "1.5 s", "100 s": one unit, as short as an axis needs it."""
+    return f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.4g} s"
 
 
 def per_second(points: Sequence[Point]) -> list[Point]:

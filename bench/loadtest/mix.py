@@ -3,6 +3,7 @@
 A mix is written ``success=70,fail_permanent=5``. Which command gets which behavior follows from the seed alone.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -12,6 +13,7 @@ from commands.behaviors import MAX_EXECUTION_TIME_MS, Behavior, BehaviorType
 
 MAX_WEIGHT = 1_000_000
 TIMEOUT_IN_LEASES = 1.5  # how long a command of behavior timeout works
+NEAR_A_LEASE = 0.75  # of a lease: work that takes longer may meet its end
 _DRAWN_AT_ONCE = 1000
 
 Weights = Mapping[BehaviorType, float]
@@ -65,28 +67,36 @@ def drawn(each: Mapping[BehaviorType, Behavior], weights: Weights, seed: int) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """How a command may end. ``attempts`` is how many it takes where no worker dies and no lease runs out."""
+    """How a command may end, and the fewest and the most attempts that it takes where no worker dies."""
 
     statuses: frozenset[str]
-    attempts: int
+    attempts: tuple[int, int]
 
 
 def expectation(behavior: Behavior, *, max_attempts: int, lease_s: int) -> Expectation:
     """How a command of this behavior must end (docs/promises.md)."""
-    completed, parked = frozenset({"COMPLETED"}), frozenset({"IN_TROUBLESHOOTING_QUEUE"})
-    failures = behavior.transient_failures if behavior.type is BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED else 0
-    # One whose success takes as long as the leases that it has left may have been parked before it is done.
-    slow = behavior.execution_time_ms > 750 * lease_s * max(1, max_attempts - failures)
+    fewest, completes = _undisturbed(behavior, max_attempts)
+    statuses = {"COMPLETED" if completes else "IN_TROUBLESHOOTING_QUEUE"}
+    leases = behavior.execution_time_ms / (lease_s * 1000)
+    if leases <= NEAR_A_LEASE:
+        return Expectation(statuses=frozenset(statuses), attempts=(fewest, fewest))
+    # Its message comes again while it works. One that succeeds in the last of its leases may be parked before.
+    if leases > NEAR_A_LEASE * (max_attempts - fewest + 1):
+        statuses.add("IN_TROUBLESHOOTING_QUEUE")
+    most = min(max_attempts, fewest + math.floor(leases + 1 - NEAR_A_LEASE))
+    return Expectation(statuses=frozenset(statuses), attempts=(fewest, most))
+
+
+def _undisturbed(behavior: Behavior, max_attempts: int) -> tuple[int, bool]:
+    """The attempts that it takes where no lease runs out, and whether it completes."""
     match behavior.type:
         case BehaviorType.SUCCESS | BehaviorType.TIMEOUT:
-            return Expectation(statuses=completed | parked if slow else completed, attempts=1)
+            return 1, True
         case BehaviorType.FAIL_PERMANENT:
-            return Expectation(statuses=parked, attempts=1)
+            return 1, False
         case BehaviorType.FAIL_TRANSIENT:
-            return Expectation(statuses=parked, attempts=max_attempts)
+            return max_attempts, False
         case BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED:
-            if failures >= max_attempts:
-                return Expectation(statuses=parked, attempts=max_attempts)
-            return Expectation(statuses=completed | parked if slow else completed, attempts=failures + 1)
+            return min(behavior.transient_failures + 1, max_attempts), behavior.transient_failures < max_attempts
         case _:
             assert_never(behavior.type)

@@ -144,10 +144,8 @@ SELECT
     (SELECT coalesce(jsonb_agg(jsonb_build_array(behavior, status, queued, attempts, n)), '[]') FROM (
         SELECT behavior, status, queued, attempts, count(*) AS n FROM command GROUP BY 1, 2, 3, 4) o) AS outcomes,
     (SELECT jsonb_build_object(
-        'sent', count(sent), 'ended', count(*) FILTER (WHERE final), 'late', coalesce(sum(late), 0),
-        'sending_s', extract(epoch FROM max(sent) - min(sent)),
+        'ended', count(*) FILTER (WHERE final), 'late', coalesce(sum(late), 0),
         'processing_s', extract(epoch FROM max(ended) - min(received)),
-        'whole_s', extract(epoch FROM max(ended) - min(wanted)),
         'middle_s', extract(epoch FROM percentile_disc(0.9) WITHIN GROUP (ORDER BY ended)
                                      - percentile_disc(0.1) WITHIN GROUP (ORDER BY ended)))
      FROM command) AS times;

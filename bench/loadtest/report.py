@@ -87,19 +87,22 @@ def latency_lines(latencies: Json) -> list[str]:
 
 def behavior_lines(behaviors: list[Json]) -> list[str]:
     """A table: expected and actual, one line per behavior."""
-    lines = [f"{'Behavior':<29}{'sent':>9}  {'expected':<22}{'actual'}"]
+    lines = [f"{'Behavior':<29}{'sent':>9}  {'expected':<29}{'actual'}"]
     for row in behaviors:
-        expected = f"{statuses_text(row['expected'])} ({row['expected_attempts']})"
+        words = " or ".join(STATUS_WORDS[status] for status in row["expected"])
+        expected = f"{words}; {expected_attempts_text(row['expected_attempts'])}"
         actual = ", ".join(f"{number:,} {STATUS_WORDS[status]}" for status, number in sorted(row["statuses"].items()))
         mark = f"  !! {row['unexpected']:,} otherwise" if row["unexpected"] else ""
         lines.append(
-            f"{row['behavior']:<29}{row['sent']:>9,}  {expected:<22}{actual or 'none'}; {attempts_text(row)}{mark}"
+            f"{row['behavior']:<29}{row['sent']:>9,}  {expected:<29}{actual or 'none'}; {attempts_text(row)}{mark}"
         )
     return lines
 
 
-def statuses_text(statuses: list[str]) -> str:
-    return " or ".join(STATUS_WORDS[status] for status in statuses)
+def expected_attempts_text(attempts: list[int]) -> str:
+    """ "attempts 2", "attempts 1 to 3"."""
+    fewest, most = attempts
+    return f"attempts {fewest}" if fewest == most else f"attempts {fewest} to {most}"
 
 
 def attempts_text(row: Json) -> str:

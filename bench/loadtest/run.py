@@ -93,7 +93,7 @@ class _Run:
         document = summary.compose(
             options=self._plan.to_json(),
             each=self._plan.each,
-            ledger=summary.Ledger(sent=self._sender.sent, taken=dict(self._sender.taken)),
+            ledger=summary.Ledger(sent=self._sender.sent, seconds=self._sender.seconds, taken=dict(self._sender.taken)),
             measured=self._database.row("summary", after=sampler.first_event) or {},
             costs=(before, self._database.row("cost") or {}),
         )

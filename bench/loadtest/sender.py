@@ -38,11 +38,14 @@ class Sender:
         self._stop = Event()
         self._lock = Lock()
         self._thread = Thread(target=self._send, name="send", daemon=True)
+        self._began = 0.0
         self.sent = 0
+        self.seconds = 0.0  # from the start to the last commit
         self.taken: Counter[BehaviorType] = Counter()  # from the stream; all of it is sent unless there is an error
         self.error: Exception | None = None
 
     def start(self) -> None:
+        self._began = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -79,6 +82,7 @@ class Sender:
     def _count(self, sent: int) -> None:
         with self._lock:
             self.sent += sent
+            self.seconds = time.monotonic() - self._began
 
     def _send_by_schedule(self, rate: float) -> None:
         with psycopg.connect(**self._params, autocommit=True) as conn:

@@ -24,9 +24,10 @@ UNFINISHED = ("PENDING", "IN_PROGRESS")
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """What the sender did: commands that the server has taken, and how many of each behavior it handed over."""
+    """What the sender did: commands that the server took in so many seconds, and how many of each behavior it gave."""
 
     sent: int
+    seconds: float
     taken: Mapping[BehaviorType, int]
 
 
@@ -40,7 +41,7 @@ class BehaviorResult:
     behavior: str
     sent: int
     expected: list[str]
-    expected_attempts: int
+    expected_attempts: tuple[int, int]
     statuses: dict[str, int] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     unexpected: int = 0
@@ -93,13 +94,13 @@ def accounting(ledger: Ledger, outcomes: Sequence[Sequence[Any]], commands: int)
     }
 
 
-def rates(times: Json, ended: int, asked: float | None) -> dict[str, float | None]:
-    """Per second, by the server's clock; processing is from the first attempt to the last end, and its middle 80 %."""
+def rates(ledger: Ledger, times: Json, asked: float | None) -> dict[str, float | None]:
+    """Per second. Processing is by the server's clock, from the first attempt to the last end, and its middle 80 %."""
     return {
         "asked_per_s": asked,
-        "sending_per_s": _ratio(times["sent"], times["sending_s"]),
-        "processing_per_s": _ratio(ended, times["processing_s"]),
-        "middle_per_s": _ratio(ended * 0.8, times["middle_s"]),
+        "sending_per_s": _ratio(ledger.sent, ledger.seconds),
+        "processing_per_s": _ratio(times["ended"], times["processing_s"]),
+        "middle_per_s": _ratio(times["ended"] * 0.8, times["middle_s"]),
     }
 
 
@@ -131,7 +132,7 @@ def compose(
     outcomes, times, latency = measured["outcomes"], measured["times"], measured["latency"] or {}
     results = behavior_results(each, ledger, outcomes, options)
     account = accounting(ledger, outcomes, options["commands"])
-    speed = rates(times, times["ended"], options["rate"])
+    speed = rates(ledger, times, options["rate"])
     return {
         "options": options,
         "accounting": account,

@@ -36,7 +36,7 @@ class Workers:
             Program(
                 f"worker {place}",
                 command,
-                grace=GRACE_S + 5,
+                grace=GRACE_S,
                 # A line for each command would be most of what is measured.
                 environment={"LOG_LEVEL": "WARNING", "LOG_FORMAT": "text"},
                 output=output,
@@ -73,11 +73,14 @@ class Workers:
 
     def stop(self, hurry: Callable[[], bool]) -> None:
         """Let all of them drain at the same time; end them when their grace is over, or `hurry` says so."""
+        # Once: a second signal would make them give up what they perform.
         for program in self._programs:
             program.ask_to_stop()
+        deadline = time.monotonic() + GRACE_S + 5
+        while self.any_up and time.monotonic() < deadline and not hurry():
+            time.sleep(LOOK_EVERY_S)
         for program in self._programs:
-            if program.pid:
-                program.stop(hurry)
+            program.end()
 
     def endings(self) -> list[dict[str, Any]]:
         """How each ended, and the last lines that it wrote: warnings and errors."""

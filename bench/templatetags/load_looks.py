@@ -10,8 +10,8 @@ from bench.models import LoadRun
 
 register = template.Library()
 
-register.filter("statuses_text", report.statuses_text)
 register.filter("attempts_text", report.attempts_text)
+register.filter("expected_attempts_text", report.expected_attempts_text)
 
 
 @register.inclusion_tag("commands/_badge.html")

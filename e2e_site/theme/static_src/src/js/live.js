@@ -9,6 +9,9 @@
   let timer = 0;
   let failures = 0;
 
+  // What somebody has unfolded stays so.
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => name !== "open" || node.localName !== "details";
+
   const stored = () => {
     try {
       return localStorage.getItem(KEY);
