@@ -1,0 +1,123 @@
+"""What a load test may be asked for, which behaviors it draws, and how a command of each must end."""
+
+from itertools import islice
+
+import pytest
+
+from bench.loadtest.mix import MixError, behaviors, drawn, expectation, parse_mix
+from bench.loadtest.options import OptionError, Options
+from bench.looks import command_line
+from commands.behaviors import Behavior, BehaviorType
+from tests.load_runs import plan
+
+COMPLETED, PARKED = "COMPLETED", "IN_TROUBLESHOOTING_QUEUE"
+
+
+def test_a_mix_is_read_in_any_order_and_without_what_weighs_nothing() -> None:
+    mix = parse_mix("timeout = 0.5, success=70,fail_transient=0")
+    assert list(mix.items()) == [(BehaviorType.SUCCESS, 70.0), (BehaviorType.TIMEOUT, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("sucess=1", "'sucess' is no behavior; there are success, fail_permanent, fail_transient, "),
+        ("", "'' is no behavior"),
+        ("success=1,", "'' is no behavior"),
+        ("success", "success needs a weight from 0 to 1,000,000, as in success=70, not ''."),
+        ("success=-1", "not '-1'"),
+        ("success=nan", "not 'nan'"),
+        ("success=1e9", "not '1e9'"),
+        ("success=1,success=2", "success is there twice."),
+        ("success=0", "at least one weight must be above 0."),
+    ],
+)
+def test_what_is_no_mix_is_refused_with_what_is_allowed(text: str, problem: str) -> None:
+    with pytest.raises(MixError) as caught:
+        parse_mix(text)
+    assert problem in str(caught.value)
+
+
+def test_the_same_seed_draws_the_same_behaviors_about_as_often_as_they_weigh() -> None:
+    mix = parse_mix("success=75,fail_permanent=25")
+    each = behaviors(mix, execution_time_ms=5, lease_s=30)
+    first, second, other = ([b.type for b in islice(drawn(each, mix, seed), 4000)] for seed in (1, 1, 2))
+    assert first == second != other
+    assert 0.70 < first.count(BehaviorType.SUCCESS) / 4000 < 0.80
+
+
+def test_a_timeout_works_longer_than_its_lease_and_the_others_as_long_as_asked() -> None:
+    each = behaviors(parse_mix("success=1,timeout=1"), execution_time_ms=20, lease_s=2)
+    assert {kind.value: behavior.execution_time_ms for kind, behavior in each.items()} == {
+        "success": 20,
+        "timeout": 3000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("behavior", "statuses", "attempts"),
+    [
+        (Behavior(type=BehaviorType.SUCCESS), {COMPLETED}, (1, 1)),
+        (Behavior(type=BehaviorType.FAIL_PERMANENT), {PARKED}, (1, 1)),
+        (Behavior(type=BehaviorType.FAIL_TRANSIENT), {PARKED}, (3, 3)),
+        (Behavior(type=BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED), {COMPLETED}, (2, 2)),
+        (Behavior(type=BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED, transient_failures=3), {PARKED}, (3, 3)),
+        (Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=3000), {COMPLETED}, (1, 2)),
+        (Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=5900), {COMPLETED, PARKED}, (1, 3)),
+    ],
+)
+def test_each_behavior_has_ends_and_attempts_that_it_must_come_to(
+    behavior: Behavior, statuses: set[str], attempts: tuple[int, int]
+) -> None:
+    expected = expectation(behavior, max_attempts=3, lease_s=2)
+    assert expected.statuses == statuses
+    assert expected.attempts == attempts
+
+
+def test_left_out_options_take_their_defaults_and_a_seed_of_their_own() -> None:
+    options, again = Options.parse({}), Options.parse({})
+    assert (options.commands, options.workers, options.rate, options.max_wait) == (10_000, 2, None, 3600)
+    assert options.mix == {BehaviorType.SUCCESS: 100.0}
+    assert options.worker_arguments() == []
+    assert options.seed != again.seed
+
+
+def test_given_options_win_over_the_settings_and_the_record_says_which_did_not() -> None:
+    made = plan(concurrency="200", lease="5", rate="2.5")
+    record = made.to_json()
+    assert made.options.worker_arguments() == ["--concurrency=200", "--visibility-timeout=5"]
+    assert (record["concurrency"], record["batch_size"], record["lease_s"], record["rate"]) == (200, 10, 5, 2.5)
+    assert record["from_settings"] == ["batch_size"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("commands", "0", "--commands must be a whole number from 1 to 10,000,000 (commands), not '0'."),
+        ("commands", "ten", "not 'ten'"),
+        ("workers", "65", "--workers must be a whole number from 1 to 64 (processes)"),
+        ("rate", "0", "--rate must be a number with at most 1 decimal place from 0.1 to 100,000 (commands per second)"),
+        ("execution_time", "-1", "--execution-time must be a whole number from 0 to 3,600,000 (milliseconds)"),
+        ("batch_size", "1001", "--batch-size must be a whole number from 1 to 1,000 (messages)"),
+        ("lease", "0", "--lease must be a whole number from 1 to 43,200 (seconds)"),
+        ("seed", "-1", "--seed must be a whole number from 0 to 9,223,372,036,854,775,807, not '-1'."),
+        ("max_wait", "inf", "--max-wait must be a whole number from 1 to 86,400 (seconds)"),
+        ("mix", "x=1", "--mix: 'x' is no behavior"),
+    ],
+)
+def test_a_wrong_option_is_one_line_that_says_what_is_allowed(name: str, text: str, problem: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        Options.parse({name: text})
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_to_run_it_again_asks_for_the_same() -> None:
+    made = plan(rate="50", execution_time="7", lease="9")
+    words = command_line(made.to_json()).removeprefix("manage.py loadtest ").split()
+    texts = {
+        name.removeprefix("--").replace("-", "_"): text for name, text in zip(words[::2], words[1::2], strict=True)
+    }
+    again = Options.parse(texts)
+    assert (again.commands, again.mix, again.seed, again.rate) == (1000, made.options.mix, 7, 50)
+    assert (again.execution_time, again.lease, again.concurrency, again.batch_size) == (7, 9, 4, 10)
