@@ -26,7 +26,7 @@ class Engine:
     counts_unhandled: int  # test_command.attempts after 3 attempts for which there is no handler
 
     def deviates(self, pinned: AbstractContextManager[None]) -> AbstractContextManager[None]:
-        """What is asserted inside is a known deviation where ``library`` runs, and what is promised where ``set`` does."""
+        """What is asserted inside is a known deviation of ``library``, and a promise that ``set`` keeps."""
         return pinned if self.name == "library" else nullcontext()
 
 
