@@ -1,0 +1,236 @@
+"""What a load test sends stays out of counts and lists unless asked for, and makes no page dearer."""
+
+import re
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
+
+from commands.formatting import Count
+from commands.queries import newest_events, status_counts
+from commands.statuses import LOADTEST_DOMAIN, Status
+from tests.bus import HandBus, outcome
+from tests.integration.history import complete, send
+from tests.integration.test_pages import count, text
+
+LISTS = {name: f"/admin/commands/{name}/" for name in ("testcommand", "command", "auditevent")}
+ASKED = f"?domain={LOADTEST_DOMAIN}"
+
+
+@pytest.fixture(autouse=True)
+def _open(settings: Settings) -> None:
+    settings.PUBLIC_READ = True
+
+
+@pytest.fixture
+def visitor(bus: HandBus, transactional_db: None) -> Client:
+    """May see every page and list."""
+    client = Client()
+    client.force_login(User.objects.create(username="root", is_staff=True, is_superuser=True))
+    return client
+
+
+def load_test(bus: HandBus, commands: int, *, events: int = 0) -> list[UUID]:
+    """Commands of a load test, and so many events more than they have."""
+    ids = send(bus.conn, commands, domain=LOADTEST_DOMAIN)
+    bus.conn.execute(
+        "INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)"
+        """ SELECT 'loadtest', %s, 'RECEIVED', '{"attempt": 1}' FROM generate_series(1, %s)""",
+        [ids[0], events],
+    )
+    return ids
+
+
+def worker(bus: HandBus, host: str, queue: str) -> None:
+    bus.conn.execute(
+        "INSERT INTO public.e2e_worker (host, pid, engine, queue_name, settings_version, concurrency)"
+        " VALUES (%s, 4711, 'set', %s, 1, 4)",
+        [host, queue],
+    )
+
+
+# -- the dashboard ---------------------------------------------------------------------------------------------------
+
+
+def test_the_dashboard_shows_a_load_test_only_where_it_is_asked_for(bus: HandBus, visitor: Client) -> None:
+    failed = bus.send({"type": "fail_permanent"})
+    bus.finish(outcome(failed, bus.begin(failed), "permanent"))
+    (load,) = send(bus.conn, 1, domain=LOADTEST_DOMAIN)
+    worker(bus, "of-the-load-test", "loadtest__commands")
+    for address in ("/", "/live/", "/?domain=test"):
+        usual = visitor.get(address).text
+        assert (count(usual, "in_troubleshooting_queue"), count(usual, "pending")) == ("1", "0")
+        assert (str(failed) in usual, str(load) in usual) == (True, False)
+        assert "of-the-load-test" not in usual
+        assert "No worker is running: commands will wait." in usual
+    for address in (f"/{ASKED}", f"/live/{ASKED}"):
+        asked = visitor.get(address).text
+        assert (count(asked, "in_troubleshooting_queue"), count(asked, "pending")) == ("0", "1")
+        assert (str(failed) in asked, str(load) in asked) == (False, True)
+        assert "of-the-load-test" in asked
+        assert "No worker is running" not in asked
+
+
+def test_what_is_asked_for_stays_asked_for_when_the_page_refreshes(visitor: Client) -> None:
+    assert 'hx-get="/live/"' in visitor.get("/").text
+    page = visitor.get(f"/{ASKED}").text
+    assert f'hx-get="/live/{ASKED}"' in page
+    assert re.findall(r'<a href="([^"]*)"[^>]*aria-current="page"[^>]*>Load tests</a>', page) == [f"/{ASKED}"]
+    assert "loadtest__commands" in page
+
+
+@pytest.mark.parametrize("address", ["/?domain=", "/?domain=other", "/live/?domain=test'--"])
+def test_an_unknown_domain_is_not_found(address: str, visitor: Client) -> None:
+    response = visitor.get(address)
+    assert response.status_code == 404
+    assert "There is no domain" in response.text
+
+
+def test_a_command_of_a_load_test_has_its_page(bus: HandBus, visitor: Client) -> None:
+    (load,) = complete(bus.conn, 1, domain=LOADTEST_DOMAIN)
+    page = text(visitor.get(f"/commands/{load}/").text)
+    assert "success Completed" in page
+    assert "Attempt 1 of 3: completed" in page
+    assert "in loadtest__replies" in page
+
+
+def test_rejected_messages_of_a_load_test_are_its_own(bus: HandBus, visitor: Client) -> None:
+    bus.value("SELECT pgmq.send('loadtest__commands', '{}'::jsonb)")
+    bus.value("SELECT commandbus.receive_commands('loadtest', 1, 30)")
+    assert "Rejected messages" not in visitor.get("/").text
+    assert "no command_id" in visitor.get(f"/{ASKED}").text
+
+
+# -- counts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_completed_is_estimated_by_the_share_of_the_domain(bus: HandBus) -> None:
+    complete(bus.conn, 300)
+    complete(bus.conn, 2_700, domain=LOADTEST_DOMAIN)
+    bus.conn.execute("ANALYZE commandbus.command")
+    bus.conn.execute("ALTER SEQUENCE pgmq.q_test__commands_msg_id_seq RESTART WITH 1000000")
+    send(bus.conn, 1)
+    for domain, number in (("test", 300), ("loadtest", 2_700)):
+        estimated = status_counts(10, domain=domain).by_status[Status.COMPLETED]
+        assert estimated.mark == "≈"
+        assert abs(estimated.value - number) < 0.02 * number
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_load_test_since_the_last_analyze_does_not_count_as_completed_here(bus: HandBus) -> None:
+    complete(bus.conn, 300)
+    bus.conn.execute("ANALYZE commandbus.command")
+    load_test(bus, 5_000)
+    assert status_counts(10).by_status[Status.COMPLETED] == Count(300, "≈")
+    assert status_counts(1_000).by_status[Status.COMPLETED] == Count(300)
+
+
+# -- lists -----------------------------------------------------------------------------------------------------------
+
+
+def shown(client: Client, name: str, **query: str) -> list[str]:
+    response = client.get(LISTS[name], query)
+    assert response.status_code == 200
+    return [str(row.command_id) for row in response.context["cl"].result_list]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_in_the_admin_leaves_load_tests_out_and_a_search_finds_them(
+    name: str, bus: HandBus, visitor: Client
+) -> None:
+    mine = [str(command_id) for command_id in send(bus.conn, 3)]
+    load = str(load_test(bus, 500)[250])
+    assert sorted(shown(visitor, name)) == sorted(mine)
+    assert shown(visitor, name, q=load) == [load]
+    assert "outside load tests" in visitor.get(LISTS[name]).text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_newest_events_are_told_exactly_while_enough_of_them_are_near(bus: HandBus) -> None:
+    send(bus.conn, 3)
+    load_test(bus, 50)
+    send(bus.conn, 4)
+    newest = newest_events(5, look_back=100)
+    assert [row["event_type"] for row in newest] == ["SENT"] * 5
+    assert [row["far"] for row in newest] == [False] * 5
+    assert [row["audit_id"] for row in newest] == [57, 56, 55, 54, 3]
+    assert newest_events(5, look_back=3)[-1]["far"]
+
+
+def test_events_that_a_load_test_buried_are_found_by_the_newest_commands(bus: HandBus, visitor: Client) -> None:
+    older, newer = bus.send(), bus.send({"type": "fail_permanent"})
+    bus.finish(outcome(newer, bus.begin(newer), "permanent"))
+    load_test(bus, 10, events=20_000)
+    page = text(visitor.get("/").text)
+    assert page.index("Moved to TSQ") < page.index("Received") < page.index("Sent ")
+    assert "Of the newest commands: a load test wrote the newest events" in page
+    newest = newest_events(20)
+    assert all(row["far"] for row in newest)
+    assert {row["command_id"] for row in newest} == {older, newer}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_load_test_that_others_buried_is_not_searched_for_without_end(bus: HandBus, visitor: Client) -> None:
+    load_test(bus, 1)
+    send(bus.conn, 10)
+    assert newest_events(20, domain=LOADTEST_DOMAIN, look_back=10) == []
+    assert len(newest_events(20, domain=LOADTEST_DOMAIN, look_back=11)) == 1
+
+
+# -- what it costs ---------------------------------------------------------------------------------------------------
+
+# The most pages of tables and indexes that a web page may read: a constant, from the limits of its queries.
+MOST_READ = {
+    "/": 4_000,  # the newest 10,000 events, in their order; the counts find next to nothing
+    f"/{ASKED}": 50_000,  # the first 10,001 messages of the queue, each with its command
+    LISTS["testcommand"]: 9_000,  # the newest 1,000, each by an index, in two queries
+    LISTS["command"]: 9_000,
+    LISTS["auditevent"]: 6_000,  # the newest 10,000, in two queries
+}
+# Pages with little room: a table of so many rows has more of them than any of these numbers.
+TABLES = {"commandbus.command": 55, "public.test_command": 55, "commandbus.audit": 100, "pgmq.q_loadtest__commands": 55}
+
+
+@pytest.fixture
+def thin_pages(bus: HandBus) -> Iterator[None]:
+    for table in TABLES:
+        bus.conn.execute(f"ALTER TABLE {table} SET (fillfactor = 10)")
+    yield
+    for table, fillfactor in TABLES.items():
+        bus.conn.execute(f"ALTER TABLE {table} SET (fillfactor = {fillfactor})")
+
+
+def pages_read(bus: HandBus, client: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    read = 0
+    for query in captured:
+        if query["sql"].startswith(("SELECT", "WITH", "--")):
+            (row,) = bus.conn.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query['sql']}".encode()).fetchall()
+            plan = row["QUERY PLAN"][0]["Plan"]
+            read += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return read
+
+
+@pytest.mark.parametrize("analysed", ["never", "while small", "lately"])
+@pytest.mark.usefixtures("thin_pages")
+def test_no_page_reads_more_than_its_limits_however_large_a_load_test(
+    analysed: str, bus: HandBus, visitor: Client
+) -> None:
+    complete(bus.conn, 1_500)
+    send(bus.conn, 20)
+    if analysed == "while small":
+        bus.conn.execute(f"ANALYZE {', '.join(TABLES)}")
+    load_test(bus, 75_000, events=25_000)
+    if analysed == "lately":
+        bus.conn.execute(f"ANALYZE {', '.join(TABLES)}")
+    sizes = [bus.value("SELECT pg_relation_size(%s) / 8192", [table]) for table in TABLES]
+    assert min(sizes) > max(MOST_READ[address] for address in (*LISTS.values(), "/")), sizes
+    read = {address: pages_read(bus, visitor, address) for address in MOST_READ}
+    assert {address: most for address, most in MOST_READ.items() if read[address] > most} == {}, read
