@@ -8,7 +8,9 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 
@@ -18,7 +20,34 @@ if TYPE_CHECKING:
     from bench.benchmark.stage import Stage
 
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "max_wal_size")
+_SAMPLE_S = 0.2
 _BLOCK = b"\0" * 8192
+
+
+class Processors:
+    """How busy they were inside the ``with``: the median over fifths of a second, in percent of all of them."""
+
+    def __init__(self) -> None:
+        self._over = Event()
+        self._samples: list[float] = []
+        self._thread = Thread(target=self._sample, daemon=True)
+
+    @property
+    def busy(self) -> float:
+        return median(self._samples) if self._samples else 0.0
+
+    def __enter__(self) -> Self:
+        psutil.cpu_percent()  # the next call counts from here
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._over.wait(_SAMPLE_S):
+            self._samples.append(psutil.cpu_percent())
 
 
 def environment(stage: Stage) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from bench.benchmark.machine import Processors
 
 if TYPE_CHECKING:
     from bench.benchmark.progress import Progress
@@ -42,6 +45,13 @@ class Run:
         self.result.add(metric, value)
         self.say(f"{about.label}: {value:,.{about.digits}f} {about.unit}")
         return value
+
+    @contextmanager
+    def processors(self, metric: str) -> Iterator[None]:
+        """Watch the processors while this metric is measured."""
+        with Processors() as watched:
+            yield
+        self.result.add(f"{metric}:busy", watched.busy)
 
     def note(self, key: str, text: str) -> None:
         self.result.notes[key] = text

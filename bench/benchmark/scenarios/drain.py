@@ -59,7 +59,7 @@ def drain(run: Run) -> None:
         run.record("set", _set(run).rate)
         for concurrency in LIBRARY_CONCURRENCIES:
             run.record(f"library-{concurrency}", _library(run, concurrency).rate)
-        run.record("ceiling", ceiling(run, run.sizes["commands"]).rate)
+        run.record("ceiling", _ceiling(run, run.sizes["commands"]).rate)
         for concurrency in LIBRARY_CONCURRENCIES:
             run.record(f"bare-{concurrency}", _bare(run, concurrency).rate)
 
@@ -84,7 +84,9 @@ def defaults(run: Run) -> None:
 
 def _set(run: Run, **options: Any) -> Drained:
     count = run.sizes["commands"]
-    return run.stage.drain(count, since=run.stage.fresh(count), **options)
+    since = run.stage.fresh(count)
+    with run.processors("set"):
+        return run.stage.drain(count, since=since, **options)
 
 
 def _library(run: Run, concurrency: int) -> Drained:
@@ -99,12 +101,12 @@ def _bare(run: Run, concurrency: int) -> Drained:
     return run.stage.drained(since, expected=count)
 
 
-def ceiling(run: Run, commands: int) -> Drained:
+def _ceiling(run: Run, commands: int) -> Drained:
     """Drain a backlog by the engine's own functions, batch and number of connections."""
     times = commands // (BATCH * CONNECTIONS)
     count = times * BATCH * CONNECTIONS
     since = run.stage.fresh(count)
-    run.stage.ceiling.run(
-        run.stage.database, CEILING, {"domain": DOMAIN, "batch": str(BATCH)}, clients=CONNECTIONS, times=times
-    )
+    variables = {"domain": DOMAIN, "batch": str(BATCH)}
+    with run.processors("ceiling"):
+        run.stage.ceiling.run(run.stage.database, CEILING, variables, clients=CONNECTIONS, times=times)
     return run.stage.drained(since, expected=count)

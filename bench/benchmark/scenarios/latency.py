@@ -81,10 +81,12 @@ def latency(run: Run) -> None:
                 run.record(f"{key}-p99", anchor[1])
 
 
-def ceiling(run: Run, *, commands: int, clients: int, rate: float, times: int) -> list[float]:
+def ceiling(run: Run, metric: str, *, commands: int, clients: int, rate: float, times: int) -> list[float]:
     """Milliseconds of sending, receiving and finishing so many commands without a worker, so often per second."""
     variables = {"domain": DOMAIN, "type": COMMAND_TYPE, "replies": reply_queue(DOMAIN), "batch": str(commands)}
-    return run.stage.ceiling.timings(run.stage.database, ROUND_TRIP, variables, clients=clients, rate=rate, times=times)
+    script = run.stage.ceiling
+    with run.processors(metric):
+        return script.timings(run.stage.database, ROUND_TRIP, variables, clients=clients, rate=rate, times=times)
 
 
 def _record(run: Run, key: str, milliseconds: list[float]) -> None:

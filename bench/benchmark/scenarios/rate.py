@@ -40,9 +40,8 @@ def rate(run: Run) -> None:
         run.record("growth", offered.growth)
         run.stage.empty()
         commands = max(1, wanted // CHUNKS_PER_S)
-        took = ceiling(
-            run, commands=commands, clients=CEILING_CLIENTS, rate=wanted / commands, times=wanted * seconds // commands
-        )
+        times, per_second = wanted * seconds // commands, wanted / commands
+        took = ceiling(run, "ceiling-p99", commands=commands, clients=CEILING_CLIENTS, rate=per_second, times=times)
         run.record("ceiling-p99", percentile(took, 0.99))
 
 

@@ -49,7 +49,7 @@ def send(run: Run) -> None:
             run.record(
                 metric, run.sizes["commands"] / _send(run, DOMAIN, run.sizes["commands"], connections)["seconds"]
             )
-            run.record(f"ceiling-{metric}", _ceiling(run, connections))
+            run.record(f"ceiling-{metric}", _ceiling(run, f"ceiling-{metric}", connections))
         run.stage.empty()
         answer = run_module(run.stage.database, "library_programs", "send", "--count", str(run.sizes["library"]))
         run.record("library", run.sizes["library"] / answer["seconds"])
@@ -80,14 +80,14 @@ def _send(run: Run, domain: str, count: int, connections: int) -> dict[str, floa
     return run_module(run.stage.database, "sender", *words)
 
 
-def _ceiling(run: Run, connections: int) -> float:
+def _ceiling(run: Run, metric: str, connections: int) -> float:
     run.stage.empty()
     chunk = min(CHUNK_SIZE, run.sizes["commands"] // connections)
     times = run.sizes["commands"] // (chunk * connections)
     variables = {"domain": DOMAIN, "type": COMMAND_TYPE, "replies": reply_queue(DOMAIN)}
-    transactions = run.stage.ceiling.run(
-        run.stage.database, send_script(chunk), variables, clients=connections, times=times
-    )
+    script = send_script(chunk)
+    with run.processors(metric):
+        transactions = run.stage.ceiling.run(run.stage.database, script, variables, clients=connections, times=times)
     sent = run.stage.value("SELECT count(*) FROM commandbus.command")
     if sent != chunk * times * connections:
         raise BenchmarkError(f"{run.stage.ceiling.name} sent {sent:,} of {chunk * times * connections:,} commands.")

@@ -3,18 +3,24 @@
 import signal
 import sys
 from argparse import ArgumentParser
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from bench.benchmark.pgbench import find_ceiling
-from bench.benchmark.results import Result, ResultsError, save
+from bench.benchmark.report import LATEST, write_docs
+from bench.benchmark.results import Result, Results, ResultsError, load, save
 from bench.benchmark.run import Plan, perform
 from bench.benchmark.scenario import BenchmarkError
 from bench.benchmark.scenarios import SCENARIOS, chosen
+from bench.benchmark.tables import as_text, metric_table, verdict_table
+from bench.benchmark.targets import decidable, needed
+from bench.benchmark.verdicts import Word, judge_all
+
+QUICK = "A quick run: figures to look at, not to decide by."
 
 
 class Command(BaseCommand):
@@ -23,35 +29,79 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("scenario", nargs="*", help=f"which to run (all): {', '.join(SCENARIOS)}")
+        parser.add_argument(
+            "--check", action="store_true", help="compare with the figures to reach; 1 if one is missed"
+        )
         parser.add_argument("--quick", action="store_true", help="small sizes: figures to look at, not to decide by")
         parser.add_argument("--runs", type=int, default=3, metavar="N", help="rounds of each (3)")
-        parser.add_argument("--json", type=Path, metavar="FILE", help="put the results into this file")
+        parser.add_argument(
+            "--json", type=Path, metavar="FILE", help="put the results into this file; others in it stay"
+        )
         parser.add_argument(
             "--size", action="append", default=[], metavar="SCENARIO.NAME=N", help="another size: drain.commands=5000"
         )
         parser.add_argument("--pgbench", metavar="PROGRAM", help="the pgbench to use; none: a minimal client of ours")
+        parser.add_argument(
+            "--write-docs",
+            nargs="?",
+            type=Path,
+            const=settings.BASE_DIR / LATEST,
+            metavar="FILE",
+            help=f"measure nothing: put the results of this file ({LATEST}) into docs/performance.md",
+        )
 
     def handle(self, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the database is dropped
-        connections.close_all()
         try:
-            plan = Plan(
-                scenarios=chosen(options["scenario"]),
-                runs=options["runs"],
-                quick=options["quick"],
-                sizes=dict(map(_size, options["size"])),
-                ceiling=find_ceiling(options["pgbench"]),
-            )
-            failures = perform(plan, partial(_keep, options["json"]))
+            if options["write_docs"]:
+                for file in write_docs(load(options["write_docs"]), settings.BASE_DIR / "docs"):
+                    self.stdout.write(f"wrote {file.relative_to(settings.BASE_DIR)}")
+                return
+            names = options["scenario"] or (sorted(needed()) if options["check"] else [])
+            failures, results = _measure(_plan(names, options), options["json"])
         except (BenchmarkError, ResultsError) as exc:
             raise CommandError(str(exc)) from exc
+        missed = self._check(results, names) if options["check"] else self._show(results)
+        if options["quick"]:
+            self.stdout.write(QUICK)
         if failures:
             raise CommandError("\n".join(failures))
+        if missed and not options["quick"]:
+            sys.exit(1)
+
+    def _check(self, results: Results, names: list[str]) -> int:
+        """Print the verdicts on all targets that these scenarios decide; how many were missed."""
+        verdicts = judge_all(decidable(names), results)
+        self.stdout.write(as_text(verdict_table(verdicts)))
+        return sum(verdict.word is Word.MISSED for verdict in verdicts)
+
+    def _show(self, results: Results) -> int:
+        for name, result in results.items():
+            self.stdout.write(f"\n{SCENARIOS[name].title}\n{as_text(metric_table(result, SCENARIOS[name].metrics))}")
+        return 0
 
 
-def _keep(file: Path | None, result: Result) -> None:
-    if file is not None:
-        save(file, {result.scenario: result})
+def _plan(names: list[str], options: dict[str, Any]) -> Plan:
+    return Plan(
+        scenarios=chosen(names),
+        runs=options["runs"],
+        quick=options["quick"],
+        sizes=dict(map(_size, options["size"])),
+        ceiling=find_ceiling(options["pgbench"]),
+    )
+
+
+def _measure(plan: Plan, file: Path | None) -> tuple[list[str], Results]:
+    """What went wrong, and the results, each of which is in the file as soon as it is there."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the database is dropped
+    connections.close_all()
+    results: Results = {}
+
+    def keep(result: Result) -> None:
+        results[result.scenario] = result
+        if file is not None:
+            save(file, {result.scenario: result})
+
+    return perform(plan, keep), results
 
 
 def _size(text: str) -> tuple[str, int]:

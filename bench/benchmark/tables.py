@@ -1,0 +1,68 @@
+"""Tables of what was measured, as Markdown for the docs and as text for a terminal. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+
+from bench.benchmark.figures import Figure
+from bench.benchmark.results import Result
+from bench.benchmark.scenario import Metric
+from bench.benchmark.verdicts import Verdict
+
+_TARGET_HEAD = ("Target", "Measured", "Spread", "Limit", "Verdict")
+
+
+def metric_table(result: Result, metrics: Mapping[str, Metric]) -> list[list[str]]:
+    """A row for each metric that was measured, under a head: what, median, spread, number, processors."""
+    rows = [["", "Median", "Lowest to highest", "Values", "Processors busy"]]
+    for name, metric in metrics.items():
+        if values := result.values.get(name):
+            figure = Figure.of(values)
+            busy = result.values.get(f"{name}:busy")
+            rows.append(
+                [
+                    metric.label,
+                    _with_unit(metric, figure.median),
+                    f"{_number(metric, figure.low)} to {_number(metric, figure.high)}" if figure.count > 1 else "",
+                    f"{figure.count}",
+                    f"{median(busy):.0f} %" if busy else "",
+                ]
+            )
+    return [row[:-1] for row in rows] if not any(row[-1] for row in rows[1:]) else rows
+
+
+def verdict_table(verdicts: Iterable[Verdict]) -> list[list[str]]:
+    """A row for each verdict, under a head."""
+    return [list(_TARGET_HEAD), *map(_verdict_row, verdicts)]
+
+
+def as_text(rows: Sequence[Sequence[str]]) -> str:
+    """Columns side by side, for a terminal."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def as_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """The first row is the head; numbers, all but the first column, stand right."""
+    head, *body = rows
+    line = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, line, *body])
+
+
+def _verdict_row(verdict: Verdict) -> list[str]:
+    target, figure = verdict.target, verdict.figure
+    limit = f"{target.side} {target.limit:,g} {target.unit}".strip()
+    return [
+        target.text,
+        target.shown(figure.median) if figure else "",
+        f"{target.shown(figure.low)} to {target.shown(figure.high)}" if figure and figure.count > 1 else "",
+        f"{limit} ({target.remark})" if target.remark else limit,
+        f"{verdict.word}: {verdict.because}" if verdict.because else f"{verdict.word}",
+    ]
+
+
+def _with_unit(metric: Metric, value: float) -> str:
+    return f"{_number(metric, value)} {metric.unit}".strip()
+
+
+def _number(metric: Metric, value: float) -> str:
+    return f"{value:,.{metric.digits}f}"

@@ -1,0 +1,185 @@
+"""The figures to reach, as one table: on 2 processors, PostgreSQL on the same machine, synchronous_commit on.
+
+Ratios are of figures from one run. Concurrency and batch size are 200 unless said otherwise.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+
+from bench.benchmark.measures import best, highest, of, ratio, ratio_of_medians, seconds_for
+from bench.benchmark.verdicts import Side, Target
+
+_at_least = partial(Target, side=Side.AT_LEAST)
+_at_most = partial(Target, side=Side.AT_MOST)
+
+_set, _ceiling = of("drain", "set"), of("drain", "ceiling")
+_library = best(*(of("drain", f"library-{concurrency}") for concurrency in (4, 20, 50)))
+_fresh, _send = of("growth", "fresh"), of("send", "one")
+
+_DRAIN = (
+    _at_least(
+        text="Drain, one process, over the library at its best",
+        measure=ratio(_set, _library),
+        limit=15,
+        unit="x",
+        digits=1,
+        ceiling=ratio(_ceiling, _library),
+        floor=10,
+        resource=("drain", "ceiling:busy"),
+    ),
+    _at_least(text="Drain, over the ceiling", measure=ratio(_set, _ceiling), limit=0.8, unit="x"),
+    _at_least(
+        text="Drain",
+        measure=_set,
+        limit=12_000,
+        unit="commands/s",
+        digits=0,
+        ceiling=_ceiling,
+        resource=("drain", "ceiling:busy"),
+    ),
+    _at_least(
+        text="Default settings, over the library with the same",
+        measure=ratio(of("defaults", "set"), of("defaults", "library")),
+        limit=3,
+        unit="x",
+        digits=1,
+    ),
+)
+_GROWTH = (
+    _at_least(
+        text="1,000,000 waiting: median slice of 10,000, over fresh drains",
+        measure=ratio_of_medians(of("growth", "slices"), _fresh),
+        limit=0.9,
+        unit="x",
+    ),
+    _at_least(
+        text="1,000,000 waiting: the whole, over fresh drains",
+        measure=ratio_of_medians(of("growth", "whole"), _fresh),
+        limit=0.7,
+        unit="x",
+    ),
+    _at_most(
+        text="1,000,000 waiting: memory of the worker",
+        measure=highest(of("growth", "memory")),
+        limit=150,
+        unit="MB",
+        digits=0,
+    ),
+    _at_least(
+        text="Behind 100,000 delayed messages, over without them",
+        measure=ratio(of("delayed", "delayed"), of("delayed", "fresh")),
+        limit=0.5,
+        unit="x",
+    ),
+    _at_least(
+        text="While a snapshot is held, over before",
+        measure=ratio(of("snapshot", "during"), of("snapshot", "before")),
+        limit=0.5,
+        unit="x",
+    ),
+    _at_most(
+        text="After the snapshot, until the rate is back",
+        measure=of("snapshot", "recovery"),
+        limit=10,
+        unit="s",
+        digits=0,
+    ),
+)
+_TIME = (
+    _at_least(
+        text="Commands of 200 ms in 200 slots, share of 1,000/s",
+        measure=of("times", "share-200"),
+        limit=0.95,
+        digits=3,
+    ),
+    _at_most(
+        text="3,000 commands/s, open loop: due to COMPLETED, p99",
+        measure=of("rate", "p99"),
+        limit=100,
+        unit="ms",
+        digits=1,
+        ceiling=of("rate", "ceiling-p99"),
+        resource=("rate", "ceiling-p99:busy"),
+    ),
+    *(
+        _at_most(
+            text=f"One command, idle system: send to answer, {share}",
+            measure=of("latency", f"seen-{share}"),
+            limit=limit,
+            unit="ms",
+            digits=1,
+            ceiling=of("latency", f"ceiling-{share}"),
+            resource=("latency", "ceiling:busy"),
+        )
+        for share, limit in (("p50", 5), ("p99", 25))
+    ),
+)
+_SEND = (
+    _at_least(
+        text="Send, one connection, over the library's send_batch",
+        measure=ratio(_send, of("send", "library")),
+        limit=4,
+        unit="x",
+        digits=1,
+    ),
+    _at_least(
+        text="Send, one connection, over the ceiling",
+        measure=ratio(_send, of("send", "ceiling-one")),
+        limit=0.8,
+        unit="x",
+    ),
+    *(
+        _at_least(
+            text=f"Send, {name}",
+            measure=of("send", number),
+            limit=limit,
+            unit="commands/s",
+            digits=0,
+            ceiling=of("send", f"ceiling-{number}"),
+            resource=("send", f"ceiling-{number}:busy"),
+        )
+        for number, name, limit in (("one", "one connection", 30_000), ("two", "two connections", 60_000))
+    ),
+    _at_most(
+        text="Send 1,000,000",
+        measure=of("million", "seconds"),
+        limit=40,
+        unit="s",
+        digits=1,
+        ceiling=seconds_for("million", of("send", "ceiling-two")),
+        resource=("send", "ceiling-two:busy"),
+    ),
+    _at_most(
+        text="Send 1,000,000: memory of the sender",
+        measure=highest(of("million", "memory")),
+        limit=200,
+        unit="MB",
+        digits=0,
+    ),
+)
+_COSTS = (
+    _at_most(
+        text="Transactions per command, full drain", measure=of("costs", "set-transactions"), limit=0.05, digits=4
+    ),
+    _at_most(text="Statements per command, full drain", measure=of("costs", "set-statements"), limit=0.05, digits=4),
+    _at_most(
+        text="Write-ahead log per command, full drain",
+        measure=of("costs", "set-wal"),
+        limit=3,
+        unit="KB",
+        remark="a prototype: 1.5 KB",
+    ),
+)
+
+TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS)
+
+
+def needed() -> frozenset[str]:
+    """The scenarios that all targets together are measured by."""
+    return frozenset().union(*(target.needs for target in TARGETS))
+
+
+def decidable(scenarios: Iterable[str]) -> list[Target]:
+    """The targets for which these scenarios are enough."""
+    given = frozenset(scenarios)
+    return [target for target in TARGETS if target.needs <= given]

@@ -1,0 +1,105 @@
+"""Targets and the verdict on each. Pure: results in, verdicts out.
+
+OK: reached. BOUND: not reached, but PostgreSQL by itself does not reach it here either, measured with the same
+statements in the same run. MISSED: anything else, also what was not measured.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+
+from bench.benchmark.figures import Figure
+from bench.benchmark.measures import Measure, of
+from bench.benchmark.results import Results
+
+
+class Word(StrEnum):
+    """What a verdict comes to."""
+
+    OK = "OK"
+    BOUND = "BOUND"
+    MISSED = "MISSED"
+
+
+class Side(StrEnum):
+    """On which side of its limit a figure has to be."""
+
+    AT_LEAST = "≥"
+    AT_MOST = "≤"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One figure to reach, decided by the median.
+
+    ``ceiling`` is the same figure for PostgreSQL by itself: a target that has one can be BOUND, but not where less than
+    ``floor`` was reached. ``resource``: the metric (scenario, name) while which the processors were watched.
+    """
+
+    text: str
+    measure: Measure
+    side: Side
+    limit: float
+    unit: str = ""
+    digits: int = 2
+    ceiling: Measure | None = None
+    floor: float | None = None
+    resource: tuple[str, str] | None = None
+    remark: str = ""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The scenarios that it is measured by."""
+        return self.measure.needs | (self.ceiling.needs if self.ceiling else frozenset())
+
+    def reached_by(self, value: float) -> bool:
+        return value >= self.limit if self.side is Side.AT_LEAST else value <= self.limit
+
+    def shown(self, value: float) -> str:
+        return f"{value:,.{self.digits}f} {self.unit}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What was measured against a target; ``because``: what PostgreSQL by itself did, and what limits it."""
+
+    target: Target
+    figure: Figure | None
+    word: Word
+    because: str = ""
+
+
+def judge(target: Target, results: Results) -> Verdict:
+    """The verdict on one target."""
+    values = target.measure.values(results)
+    if not values:
+        return Verdict(target=target, figure=None, word=Word.MISSED, because="not measured")
+    figure = Figure.of(values)
+    if target.reached_by(figure.median):
+        return Verdict(target=target, figure=figure, word=Word.OK)
+    allowed = target.ceiling.values(results) if target.ceiling else []
+    if not allowed:
+        return Verdict(target=target, figure=figure, word=Word.MISSED)
+    below_floor = target.floor is not None and figure.median < target.floor
+    bound = not below_floor and not target.reached_by(median(allowed))
+    return Verdict(
+        target=target,
+        figure=figure,
+        word=Word.BOUND if bound else Word.MISSED,
+        because=_because(target, median(allowed), results),
+    )
+
+
+def judge_all(targets: Iterable[Target], results: Results) -> list[Verdict]:
+    return [judge(target, results) for target in targets]
+
+
+def _because(target: Target, allowed: float, results: Results) -> str:
+    about = results[min(target.ceiling.needs if target.ceiling else target.needs)].environment
+    said = [f"{about.get('ceiling_by', 'the ceiling')} {target.shown(allowed)}"]
+    if target.resource and (busy := of(*target.resource).values(results)):
+        said.append(f"processors {median(busy):.0f} % busy")
+    if disk := about.get("fdatasync_ms"):
+        said.append(f"fdatasync {disk[0]:.2f} ms")
+    return ", ".join(said)
