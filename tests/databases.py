@@ -48,7 +48,8 @@ def clean(url: str) -> None:
             """
             SELECT schemaname, tablename FROM pg_tables
             WHERE schemaname = 'commandbus' OR (schemaname = 'pgmq' AND tablename ~ '^[qa]_')
-               OR (schemaname = 'public' AND tablename IN ('test_command', 'e2e_config', 'e2e_worker'))
+               OR (schemaname = 'public' AND tablename IN (
+                   'test_command', 'e2e_config', 'e2e_worker', 'load_run', 'load_sample'))
             """
         ).fetchall()
         names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)

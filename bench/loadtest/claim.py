@@ -80,14 +80,15 @@ class Claim:
         self._thread.start()
 
     def _beat(self) -> None:
+        database = Database(session_params(), name="beat")
         try:
-            database = Database(session_params(), name="beat")
             while not self._ended.wait(BEAT_S):
                 database.run("beat", run_id=self.run_id)
                 self._lock.execute("SELECT 1")
-            database.close()
         except (psycopg.Error, BrokenError) as exc:
             self.lost = exc
+        finally:
+            database.close()
 
     def _taken(self) -> bool:
         row = self._lock.execute(_LOCK).fetchone()
