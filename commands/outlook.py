@@ -25,55 +25,74 @@ class Outlook:
 
 def outlook(kind: BehaviorType, *, max_attempts: int, lease_s: int, delays_ms: list[int]) -> Outlook:
     """``delays_ms``: the backoff before each of the ``max_attempts - 1`` retries."""
-    lease = duration(lease_s * 1000)
-    limit = _times(max_attempts)
     match kind:
         case BehaviorType.SUCCESS:
-            return Outlook(
-                type=kind,
-                does="Works for its execution time, then succeeds.",
-                status="COMPLETED",
-                attempts="1 attempt",
-                why=f"As long as the execution time is below the lease of {lease}.",
-            )
+            return _success(lease_s)
         case BehaviorType.FAIL_PERMANENT:
-            return Outlook(
-                type=kind,
-                does="Fails in a way that no retry can mend.",
-                status="IN_TROUBLESHOOTING_QUEUE",
-                attempts="1 attempt",
-                why="A permanent failure is never retried; an operator decides.",
-            )
+            return _fail_permanent()
         case BehaviorType.FAIL_TRANSIENT:
-            return Outlook(
-                type=kind,
-                does="Fails at every attempt in a way that a retry might mend.",
-                status="IN_TROUBLESHOOTING_QUEUE",
-                attempts=limit,
-                why=_retries(delays_ms),
-            )
+            return _fail_transient(max_attempts, delays_ms)
         case BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED:
-            most = max_attempts - 1
-            return Outlook(
-                type=kind,
-                does="Fails the given number of times, then succeeds.",
-                status="COMPLETED" if most else "IN_TROUBLESHOOTING_QUEUE",
-                attempts="one attempt more than it fails" if most else "1 attempt",
-                why=f"It completes with at most {_failures(most)}; with more it goes to the TSQ after {limit}."
-                if most
-                else "Only one attempt is allowed now, and that one fails.",
-            )
+            return _fail_transient_then_succeed(max_attempts)
         case BehaviorType.TIMEOUT:
-            return Outlook(
-                type=kind,
-                does="Works for its execution time, which is meant to be longer than the lease, then succeeds.",
-                status="COMPLETED",
-                attempts=f"up to {limit}",
-                why=f"Above the lease of {lease} it is delivered again, beside the first attempt. The first success "
-                f"counts, the others are late. Above {duration(max_attempts * lease_s * 1000)} it goes to the TSQ.",
-            )
+            return _timeout(max_attempts, lease_s)
         case _:
             assert_never(kind)
+
+
+def _success(lease_s: int) -> Outlook:
+    return Outlook(
+        type=BehaviorType.SUCCESS,
+        does="Works for its execution time, then succeeds.",
+        status="COMPLETED",
+        attempts="1 attempt",
+        why=f"As long as the execution time is below the lease of {duration(lease_s * 1000)}.",
+    )
+
+
+def _fail_permanent() -> Outlook:
+    return Outlook(
+        type=BehaviorType.FAIL_PERMANENT,
+        does="Fails in a way that no retry can mend.",
+        status="IN_TROUBLESHOOTING_QUEUE",
+        attempts="1 attempt",
+        why="A permanent failure is never retried; an operator decides.",
+    )
+
+
+def _fail_transient(max_attempts: int, delays_ms: list[int]) -> Outlook:
+    return Outlook(
+        type=BehaviorType.FAIL_TRANSIENT,
+        does="Fails at every attempt in a way that a retry might mend.",
+        status="IN_TROUBLESHOOTING_QUEUE",
+        attempts=_times(max_attempts),
+        why=_retries(delays_ms),
+    )
+
+
+def _fail_transient_then_succeed(max_attempts: int) -> Outlook:
+    most = max_attempts - 1
+    return Outlook(
+        type=BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED,
+        does="Fails the given number of times, then succeeds.",
+        status="COMPLETED" if most else "IN_TROUBLESHOOTING_QUEUE",
+        attempts="one attempt more than it fails" if most else "1 attempt",
+        why=f"It completes with at most {_failures(most)}; with more it goes to the TSQ after {_times(max_attempts)}."
+        if most
+        else "Only one attempt is allowed now, and that one fails.",
+    )
+
+
+def _timeout(max_attempts: int, lease_s: int) -> Outlook:
+    lease, longest = duration(lease_s * 1000), duration(max_attempts * lease_s * 1000)
+    return Outlook(
+        type=BehaviorType.TIMEOUT,
+        does="Works for its execution time, which is meant to be longer than the lease, then succeeds.",
+        status="COMPLETED",
+        attempts=f"up to {_times(max_attempts)}",
+        why=f"Above the lease of {lease} it is delivered again, beside the first attempt. The first success "
+        f"counts, the others are late. Above {longest} it goes to the TSQ.",
+    )
 
 
 def _times(attempts: int) -> str:

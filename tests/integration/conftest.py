@@ -12,7 +12,9 @@ from typing import Any, Protocol
 import environ
 import psycopg
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import connection
+from django.test import Client
 from psycopg import sql
 
 from tests.cluster import CHECKOUT, server_url
@@ -100,6 +102,22 @@ def manage() -> Manage:
         return _run(manage_command(*arguments), inherited_environment(DATABASE_URL=url, **environment))
 
     return run
+
+
+@pytest.fixture
+def client_of() -> Callable[..., Client]:
+    """Logs a new user in, one of the staff unless told otherwise, with the permissions of these names."""
+
+    def log_in(name: str, *codenames: str, staff: bool = True) -> Client:
+        user = User.objects.create_user(name, is_staff=staff)
+        permissions = Permission.objects.filter(codename__in=codenames)
+        assert permissions.count() == len(codenames)
+        user.user_permissions.set(permissions)
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return log_in
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
@@ -41,22 +41,6 @@ def sent() -> Callable[..., TestCommand]:
         return row
 
     return make
-
-
-@pytest.fixture
-def client_of() -> Callable[..., Client]:
-    """Logs a new member of staff in, with the given permissions on the bus."""
-
-    def log_in(name: str, *codenames: str) -> Client:
-        user = User.objects.create_user(name, is_staff=True)
-        permissions = Permission.objects.filter(content_type__app_label="commands", codename__in=codenames)
-        assert permissions.count() == len(codenames)
-        user.user_permissions.set(permissions)
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return log_in
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
@@ -26,22 +25,6 @@ PAGE = "/admin/settings_app/configuration/1/change/"
 RESET = "/admin/settings_app/configuration/1/reset/"
 WORKERS = "/admin/settings_app/configuration/1/workers/"
 HISTORY = "/admin/settings_app/configuration/1/history/"
-
-
-@pytest.fixture
-def client_of() -> Callable[..., Client]:
-    """Logs a new member of staff in, with the given permissions on the settings."""
-
-    def log_in(name: str, *codenames: str, staff: bool = True) -> Client:
-        user = User.objects.create_user(name, is_staff=staff)
-        permissions = Permission.objects.filter(content_type__app_label="settings_app", codename__in=codenames)
-        assert permissions.count() == len(codenames)
-        user.user_permissions.set(permissions)
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return log_in
 
 
 @pytest.fixture
