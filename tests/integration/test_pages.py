@@ -131,6 +131,9 @@ def test_a_running_worker_is_shown_with_its_last_beat_and_its_settings() -> None
     assert "alpha · 4711 Running" in page
     assert "In flight 2 of 4" in page
     assert "version 1, the newest" in page
+    assert "Engine set, started" in page
+    ask("UPDATE public.e2e_worker SET polling = true")
+    assert "Engine set, polling, started" in text(Client().get("/").text)
     ask("UPDATE public.e2e_config SET concurrency = 5")
     assert "version 1, newest is 2" in text(Client().get("/").text)
 
