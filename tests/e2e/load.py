@@ -82,6 +82,7 @@ class Load:
     """A bus under load, and the workers that carry it, with many slots and a lease of so many seconds."""
 
     def __init__(self, bus: LiveBus, start_worker: Start, *, lease: int) -> None:
+        print(f"--- under load with TEST_SEED={SEED}")  # noqa: T201 — pytest shows it on failure
         self.bus = bus
         self.random = Random(SEED)  # noqa: S311  # nobody is to be kept from guessing it
         self.stream = Stream(bus.url, max_attempts=MAX_ATTEMPTS)
@@ -112,16 +113,16 @@ class Load:
         wait_until(is_there, 30, "Its row")
         return worker
 
-    def catch(self, worker: Worker) -> list[UUID]:
-        """Stop a worker (SIGSTOP) that has enough in flight and no statement under way; what it has in flight.
+    def catch(self, worker: Worker, *, idle: bool = False) -> list[UUID]:
+        """Stop a worker (SIGSTOP) that has enough in flight; what it has in flight.
 
-        No other worker may run meanwhile.
+        Its statements go on in the server, unless `idle`: then there are none. No other worker may run meanwhile.
         """
 
         def caught() -> list[UUID]:
             worker.signal(signal.SIGSTOP)
             wait_until(lambda: psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED)
-            wait_until(lambda: self.bus.value(_ACTIVE) == 0)
+            wait_until(lambda: not (idle and self.bus.value(_ACTIVE)))
             if len(held := self.in_flight()) >= LEAST_IN_FLIGHT:
                 return held
             worker.signal(signal.SIGCONT)
@@ -137,6 +138,10 @@ class Load:
     def are_final(self, command_ids: list[UUID]) -> bool:
         """Whether no attempt of them is to come."""
         return not self.bus.value(_NOT_FINAL, [command_ids])
+
+    def wait_for_some_time(self) -> None:
+        """Until as many more commands have completed as the seed says."""
+        self.wait_for_completions(self.random.randrange(100, 2000))
 
     def wait_for_completions(self, count: int) -> None:
         """Until so many more commands have completed."""
@@ -195,10 +200,10 @@ class Load:
         assert resumed <= RESUMES_S, f"It resumed after {resumed:.1f} s (seed {SEED})"
         return verdict
 
-    def ends_between(self, since: datetime, until: datetime) -> tuple[int, float]:
-        """How many commands became final then, and the longest time in which none did (s), by the server's clock."""
+    def ends_between(self, since: datetime, until: datetime) -> tuple[float, float]:
+        """How many commands per second became final then, and the longest time (s) in which none did."""
         row = self.bus.rows(_ENDS, {"since": since, "until": until})[0]
-        return row["ends"], row["pause"]
+        return row["ends"] / (until - since).total_seconds(), row["pause"]
 
     def _ledger(self) -> dict[UUID, Expected]:
         ledger = dict(self._extra)

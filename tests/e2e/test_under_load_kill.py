@@ -11,10 +11,9 @@ def test_a_worker_that_is_killed_again_and_again_loses_nothing(make_load: MakeLo
     worker = load.worker()
     with load.stream.running(), load.fault() as fault:
         for _ in range(KILLS):
-            load.wait_for_completions(load.random.randrange(100, 3000))
+            load.wait_for_some_time()
             fault.hit(len(load.catch(worker)))
             worker.die()
             fault.ended_at = load.now()
             worker = load.worker()
-    verdict = load.assert_kept()
-    assert LEAST_IN_FLIGHT <= verdict.redelivered <= sum(fault.in_flight)
+    assert load.assert_kept().redelivered >= LEAST_IN_FLIGHT

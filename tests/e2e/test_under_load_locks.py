@@ -22,12 +22,13 @@ def test_a_held_row_delays_its_command_and_no_other(table: str, make_load: MakeL
     bus = load.bus
     lock = sql.SQL("SELECT FROM {} WHERE command_id = ANY (%s) FOR UPDATE").format(sql.Identifier(*table.split(".")))
     worker = load.worker()
+    began_at = load.now()
     with load.stream.running():
         with load.fault() as fault, bus.connect() as other:
-            load.wait_for_completions(load.random.randrange(100, 3000))
+            load.wait_for_some_time()
             running = load.send(NewCommand(behavior=Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=1500)))
             bus.wait_for_attempts(1, [running])
-            in_flight = load.catch(worker)
+            in_flight = load.catch(worker, idle=True)
             waiting = load.send(NewCommand(behavior=Behavior(type=BehaviorType.SUCCESS)))
             other.execute(lock, [[running, waiting]])
             held_at = load.now()
@@ -38,7 +39,9 @@ def test_a_held_row_delays_its_command_and_no_other(table: str, make_load: MakeL
             let_go_at = load.now()
             assert not {bus.status(running), bus.status(waiting)} & FINAL
         bus.wait_for_status("COMPLETED", [running, waiting], timeout=10)
-    assert load.assert_kept().redelivered <= 1
-    ends, pause = load.ends_between(held_at, let_go_at)
+    load.assert_kept()
+    rate, pause = load.ends_between(held_at, let_go_at)
     assert pause <= LONGEST_PAUSE_S
-    assert ends >= LEAST_RATE * (let_go_at - held_at).total_seconds()
+    # As fast as it is sent, or as the machine allows at the moment.
+    before, _ = load.ends_between(began_at, held_at)
+    assert rate >= min(LEAST_RATE, before / 2)

@@ -23,7 +23,7 @@ def cut_answers(load: Load, proxy: Proxy, asked: bytes, answered: bytes) -> list
         return True
 
     with load.stream.running(), load.fault() as fault:
-        load.wait_for_completions(load.random.randrange(100, 3000))
+        load.wait_for_some_time()
         proxy.cut(asked, answered, only_if=now)
         wait_until(lambda: proxy.cuts == CUTS, 30, f"{CUTS} cuts")
     return fault.in_flight

@@ -42,7 +42,7 @@ def test_what_is_no_command_is_rejected_once_and_the_others_go_on(make_load: Mak
     without_row: list[UUID] = []
     with load.stream.running(), load.fault() as fault:
         for _ in range(ROUNDS):
-            load.wait_for_completions(load.random.randrange(100, 2000))
+            load.wait_for_some_time()
             fault.hit(len(load.catch(worker)))
             rejected |= {bus.send_message(message): reason for message, reason in NO_COMMANDS}
             without_row += [bus.send(row=False) for _ in range(3)]
@@ -66,14 +66,14 @@ def copy_of_one(bus: LiveBus, status: str) -> Json:
 
 
 def test_a_command_that_the_server_refuses_is_parked_or_rejected_and_the_others_go_on(make_load: MakeLoad) -> None:
-    load = make_load(lease=4)
+    load = make_load(lease=8)
     bus = load.bus
     culprits = [(change, uuid4()) for _ in range(ROUNDS) for change in REFUSED]
     with refusing(bus, culprits):
         worker = load.worker()
         with load.stream.running(), load.fault() as fault:
             for number in range(ROUNDS):
-                load.wait_for_completions(load.random.randrange(100, 2000))
+                load.wait_for_some_time()
                 fault.hit(len(load.catch(worker)))
                 for change, command_id in culprits[number * len(REFUSED) :][: len(REFUSED)]:
                     new = NewCommand(behavior=Behavior(type=BehaviorType.SUCCESS), command_id=command_id)

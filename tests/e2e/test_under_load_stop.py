@@ -14,7 +14,7 @@ def test_a_worker_that_is_told_to_stop_loses_no_attempt(make_load: MakeLoad) -> 
     worker = load.worker()
     with load.stream.running(), load.fault() as fault:
         for _ in range(STOPS):
-            load.wait_for_completions(load.random.randrange(100, 3000))
+            load.wait_for_some_time()
             fault.hit(len(load.catch(worker)))
             worker.signal(signal.SIGTERM)
             worker.signal(signal.SIGCONT)
@@ -29,8 +29,8 @@ def test_a_worker_that_stood_still_past_its_lease_changes_nothing_and_goes_on(ma
     frozen = load.worker()
     with load.stream.running():
         with load.fault() as fault:
-            load.wait_for_completions(load.random.randrange(100, 3000))
-            held = load.catch(frozen)
+            load.wait_for_some_time()
+            held = load.catch(frozen, idle=True)
             fault.hit(len(held))
             load.worker()
             wait_until(lambda: load.are_final(held), 20, "What it held, done by the second worker")
@@ -38,5 +38,5 @@ def test_a_worker_that_stood_still_past_its_lease_changes_nothing_and_goes_on(ma
             frozen.signal(signal.SIGCONT)
         wait_until(lambda: load.bus.worker_row(frozen)["received"] > received, 10, "It goes on receiving")
     verdict = load.assert_kept()
-    assert LEAST_IN_FLIGHT <= verdict.redelivered <= len(held)
-    assert LEAST_IN_FLIGHT <= verdict.late == load.bus.worker_row(frozen)["late"]
+    assert verdict.redelivered >= LEAST_IN_FLIGHT
+    assert verdict.late >= load.bus.worker_row(frozen)["late"] >= LEAST_IN_FLIGHT

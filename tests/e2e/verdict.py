@@ -83,7 +83,7 @@ JOIN commandbus.audit c ON c.command_id = r.command_id AND c.details_json ->> 'a
 WHERE r.event_type = 'RECEIVED' AND r.ts > %(ended_at)s AND c.event_type = 'COMPLETED'
 """
 
-_RULES: dict[str, LiteralString] = {
+RULES: dict[str, LiteralString] = {
     "what was acknowledged is there": """
         SELECT command_id, 'lost' FROM ledger LEFT JOIN known USING (command_id)
         WHERE acknowledged AND known.status IS NULL""",
@@ -131,7 +131,7 @@ _RULES: dict[str, LiteralString] = {
 }
 
 # Where no attempt was lost, each word is known before.
-_EXACT: dict[str, LiteralString] = {
+EXACT: dict[str, LiteralString] = {
     "every attempt ended, and counted": """
         SELECT command_id, s.word || ' instead of ' || ledger.word FROM story s JOIN ledger USING (command_id)
         WHERE s.word <> ledger.word""",
@@ -170,7 +170,7 @@ def judge(
             copy.write_row((command_id, end.status, end.failures, end.word, end.reply, end.acknowledged))
     conn.execute("ANALYZE ledger, event, story, known, reply")
     broken = []
-    for rule, query in (_RULES | (_EXACT if exact else {})).items():
+    for rule, query in (RULES | (EXACT if exact else {})).items():
         found = conn.execute(f"SELECT count(*) OVER () AS n, b.* FROM ({query}) b (command_id, detail) LIMIT {SHOWN}")
         if rows := found.fetchall():
             examples = ", ".join(f"{row['command_id']}: {row['detail']}" for row in rows)
