@@ -1,10 +1,13 @@
 """Load tests in the admin: to look at, and to delete for who may."""
 
+from typing import Any
+
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
+from bench.loadtest.claim import KEPT_RUNS
 from bench.models import LoadRun
 from commands.admin import ReadOnlyAdmin
 
@@ -14,6 +17,12 @@ class LoadRunAdmin(ReadOnlyAdmin):
     list_display = ("run_id", "state", "as_expected", "verdict", "commands", "started_at", "ended_at")
     ordering = ("-run_id",)
     search_fields = ()  # type: ignore[assignment]  # none, where the others have one
+
+    def listed(self) -> str:
+        return f"the newest {KEPT_RUNS}"
+
+    def newest(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset  # there are no others
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.has_perm("bench.delete_loadrun"))

@@ -87,7 +87,7 @@ def add_run(conn: psycopg.Connection[Any], *, samples: int = 0, **columns: Any) 
     conn.execute(
         """
         INSERT INTO load_sample
-        SELECT %(run_id)s, n, n, n * 100, n * 90, n * 80, n * 10, n * 10, n, n * 2, nullif(n, 3) * 3
+        SELECT %(run_id)s, n, n, n * 100, n * 90, n * 80, n * 10, n * 10, n, n * 2, n * 3
         FROM generate_series(1, %(samples)s) n
         """,
         {"run_id": run_id, "samples": samples},

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django.fixtures import Settings
@@ -15,6 +16,7 @@ from pytest_django.fixtures import Settings
 from commands.behaviors import Behavior, BehaviorType
 from commands.bus import send_test_command
 from commands.models import TestCommand
+from tests.load_runs import add_run
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +28,9 @@ PAGES: dict[str, dict[str, int]] = {
     "send/": {"anonymous": 302, "user": 403, "admin": 200},
     "commands/<uuid:command_id>/": READ,
     "commands/<uuid:command_id>/live/": READ,
+    "loadtests/": READ,
+    "loadtests/<int:run_id>/": READ,
+    "loadtests/<int:run_id>/live/": READ,
     "settings/": {"anonymous": 302, "user": 302, "admin": 302},
     "login/": {"anonymous": 200, "user": 302, "admin": 302},
     "logout/": {"anonymous": 405, "user": 405, "admin": 405},
@@ -35,6 +40,7 @@ ADMIN_PAGES = (
     "/admin/settings_app/configuration/1/change/",
     "/admin/auth/user/",
     "/admin/commands/command/",
+    "/admin/bench/loadrun/",
 )
 READ_PAGES = [page for page, answers in PAGES.items() if answers is READ]
 
@@ -58,6 +64,9 @@ def visitor() -> Callable[[str], Client]:
 
 
 def _address(page: str, command_id: UUID) -> str:
+    if "<int:run_id>" in page:
+        connection.ensure_connection()
+        page = page.replace("<int:run_id>", str(add_run(connection.connection, samples=3)))
     return "/" + page.replace("<uuid:command_id>", str(command_id))
 
 
@@ -192,17 +201,22 @@ def test_no_page_needs_more_than_its_strict_policy_allows(
         assert not re.findall(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", response.text)
 
 
-def test_the_menu_names_three_pages_and_marks_the_one_that_is_open(
+def test_the_menu_names_four_pages_and_marks_the_one_that_is_open(
     visitor: Callable[[str], Client], settings: Settings
 ) -> None:
     settings.PUBLIC_READ = True
     client = visitor("admin")
-    opened: dict[str, Any] = {"/": "Dashboard", "/send/": "Send command", ADMIN_PAGES[1]: "Settings"}
+    opened: dict[str, Any] = {
+        "/": "Dashboard",
+        "/send/": "Send command",
+        "/loadtests/": "Load tests",
+        ADMIN_PAGES[1]: "Settings",
+    }
     for address, label in opened.items():
         menu = re.search(r'<nav id="sidebar".*?</nav>', client.get(address).text, re.DOTALL)
         assert menu is not None
         entries = re.findall(
             r'<a href="[^"]+" class="nav-item"( aria-current="page")?>.*?<span>(.*?)</span>', menu[0], re.DOTALL
         )
-        assert [name for _, name in entries] == ["Dashboard", "Send command", "Settings"]
+        assert [name for _, name in entries] == ["Dashboard", "Send command", "Load tests", "Settings"]
         assert [name for current, name in entries if current] == [label]
