@@ -1,0 +1,179 @@
+"""``manage.py loadtest`` as a person runs it: real workers, a real queue, exit codes, and what is left behind."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.conftest import StartManage
+from tests.e2e.workers import LiveBus
+from tests.processes import Program
+from tests.waiting import wait_until
+
+MIX = "success=70,fail_permanent=10,fail_transient=10,fail_transient_then_succeed=10"
+
+
+@pytest.fixture
+def loadtest(start_manage: StartManage, bus: LiveBus) -> Iterator[Callable[..., Program]]:
+    """Starts load tests, with short pauses before retries; after the test none of their workers may be left."""
+    bus.settings(base_delay_ms=100, max_delay_ms=200)
+    workers: list[psutil.Process] = []
+
+    def start(*arguments: str, until: str = "") -> Program:
+        program = start_manage("loadtest", *arguments)
+        if until:
+            query = f"SELECT count(*) FROM load_run WHERE state = 'running' AND pid = %s AND {until}"
+            wait_until(lambda: bus.value(query, [program.pid]) or program.returncode is not None, 40, until)
+            assert program.returncode is None, program.output
+            workers.extend(psutil.Process(program.pid).children())
+        return program
+
+    yield start
+    wait_until(lambda: not any(worker.is_running() for worker in workers), 40, "the end of all workers")
+
+
+def run_row(bus: LiveBus) -> dict[str, Any]:
+    return bus.rows("SELECT * FROM load_run ORDER BY run_id DESC LIMIT 1")[0]
+
+
+def locks(bus: LiveBus) -> int:
+    """Connections of load tests that are left, with whatever they hold."""
+    return int(bus.value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'loadtest %%'", []))
+
+
+def test_a_mixed_load_ends_as_its_behaviors_say_and_its_figures_are_those_of_the_database(
+    loadtest: Callable[..., Program], bus: LiveBus
+) -> None:
+    program = loadtest("--commands=300", "--workers=2", f"--mix={MIX}", "--concurrency=50", "--seed=5", "--json")
+    assert program.wait(60) == 0, program.output
+    printed = json.loads(program.output[program.output.index("{") :])
+    row = run_row(bus)
+    assert (row["state"], row["as_expected"], row["phase"]) == ("finished", True, "measuring")
+    assert {key: value for key, value in printed.items() if key != "workers"} == {
+        key: value for key, value in row["summary"].items() if key != "workers"
+    }
+    statuses = {
+        found["status"]: found["n"]
+        for found in bus.rows(
+            "SELECT status, count(*) AS n FROM commandbus.command WHERE domain = 'loadtest' GROUP BY 1"
+        )
+    }
+    account = printed["accounting"]
+    assert {"COMPLETED": account["completed"], "IN_TROUBLESHOOTING_QUEUE": account["in_tsq"]} == statuses
+    assert (account["sent"], account["left"], account["lost"]) == (300, 0, 0)
+    assert sum(behavior["sent"] for behavior in printed["behaviors"]) == 300
+    assert all(behavior["sent"] and not behavior["unexpected"] for behavior in printed["behaviors"])
+    assert (
+        printed["attempts"]["begun"]
+        == row["received"]
+        == bus.value("SELECT count(*) FROM commandbus.audit WHERE event_type = 'RECEIVED' AND domain = 'loadtest'", [])
+    )
+    assert printed["latency_ms"]["end_to_end"]["n"] == 300
+    assert [worker["exit_code"] for worker in printed["workers"]] == [0, 0]
+    last = bus.rows("SELECT * FROM load_sample ORDER BY number DESC LIMIT 1")[0]
+    assert (last["sent"], last["ended"], last["waiting"], last["in_progress"]) == (300, 300, 0, 0)
+    assert locks(bus) == 0
+
+
+def test_ctrl_c_keeps_what_was_measured_and_leaves_nothing_running(
+    loadtest: Callable[..., Program], bus: LiveBus
+) -> None:
+    program = loadtest("--commands=5000", "--execution-time=200", "--concurrency=5", until="completed > 0")
+    second = loadtest("--commands=10")
+    assert second.wait() == 1
+    assert f"load test {run_row(bus)['run_id']} is running, process {program.pid} on " in second.output
+    program.send_signal(signal.SIGINT)
+    assert program.wait(60) == 3, program.output
+    row = run_row(bus)
+    account = row["summary"]["accounting"]
+    assert (row["state"], account["lost"]) == ("interrupted", 0)
+    assert 0 < account["completed"] < 5000
+    assert (
+        account["left"]
+        == 5000 - account["completed"]
+        == bus.value("SELECT count(*) FROM pgmq.q_loadtest__commands", [])
+    )
+    assert "Interrupted." in program.output
+    assert bus.value("SELECT count(*) FROM commandbus.command WHERE status = 'IN_PROGRESS'", []) == 0, "drained"
+    assert [worker["exit_code"] for worker in row["summary"]["workers"]] == [0, 0]
+    assert locks(bus) == 0
+
+
+def test_a_load_test_that_is_killed_takes_its_workers_along_and_the_next_one_clears_up(
+    loadtest: Callable[..., Program], bus: LiveBus
+) -> None:
+    killed = loadtest("--commands=2000", "--execution-time=200", "--concurrency=5", until="completed > 0")
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    dead = run_row(bus)
+    assert dead["state"] == "running", "nobody was left to say otherwise"
+    program = loadtest("--commands=20", "--workers=1")
+    assert program.wait(60) == 0, program.output
+    lost, ended = bus.rows("SELECT * FROM load_run ORDER BY run_id")
+    assert (lost["run_id"], lost["state"], lost["ended_at"]) == (dead["run_id"], "lost", lost["beat_at"])
+    assert ended["state"] == "finished"
+    assert bus.value("SELECT count(*) FROM commandbus.command", []) == 20
+
+
+def test_when_the_time_is_over_it_says_what_is_left(loadtest: Callable[..., Program], bus: LiveBus) -> None:
+    program = loadtest("--commands=500", "--workers=1", "--execution-time=500", "--concurrency=1", "--max-wait=1")
+    assert program.wait(60) == 3, program.output
+    assert run_row(bus)["verdict"].startswith("--max-wait (1 s) was over. ")
+    assert "of 500 commands had not ended." in program.output
+
+
+def test_a_command_whose_message_vanished_is_lost_and_not_waited_for(
+    loadtest: Callable[..., Program], bus: LiveBus
+) -> None:
+    program = loadtest("--commands=60", "--workers=1", "--execution-time=100", "--concurrency=4", until="completed > 0")
+    bus.conn.execute(
+        "DELETE FROM pgmq.q_loadtest__commands WHERE msg_id = (SELECT max(msg_id) FROM pgmq.q_loadtest__commands)"
+    )
+    assert program.wait(60) == 1, program.output
+    row = run_row(bus)
+    assert (row["state"], row["as_expected"]) == ("finished", False)
+    assert (row["summary"]["accounting"]["completed"], row["summary"]["accounting"]["lost"]) == (59, 1)
+    assert "1 of 60 commands were lost." in program.output
+
+
+def test_a_schedule_is_followed_while_workers_come_and_go(loadtest: Callable[..., Program], bus: LiveBus) -> None:
+    program = loadtest("--commands=200", "--rate=50", "--workers=2", "--concurrency=5", "--lease=2", until="sent > 20")
+    psutil.Process(program.pid).children()[0].kill()
+    assert program.wait(60) == 0, program.output
+    assert "ended by signal 9." in program.output
+    summary = run_row(bus)["summary"]
+    assert summary["accounting"]["completed"] == 200
+    assert summary["latency_ms"]["send_delay"]["n"] == 200
+    assert 40 < summary["rates"]["sending_per_s"] < 60
+
+
+def test_without_a_worker_left_it_fails_and_says_so(loadtest: Callable[..., Program], bus: LiveBus) -> None:
+    program = loadtest(
+        "--commands=500", "--workers=1", "--execution-time=500", "--concurrency=1", until="completed > 0"
+    )
+    psutil.Process(program.pid).children()[0].kill()
+    assert program.wait(60) == 1, program.output
+    assert (run_row(bus)["state"], run_row(bus)["summary"]["accounting"]["lost"]) == ("failed", 0)
+    assert "All workers have ended." in program.output
+
+
+@pytest.mark.parametrize(
+    ("argument", "problem"),
+    [
+        (
+            "--mix=success=1,faill=2",
+            "--mix: 'faill' is no behavior; there are success, fail_permanent, fail_transient, ",
+        ),
+        ("--commands=0", "--commands must be a whole number from 1 to 10,000,000 (commands), not '0'."),
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_begins(
+    argument: str, problem: str, loadtest: Callable[..., Program], bus: LiveBus
+) -> None:
+    program = loadtest(argument)
+    assert program.wait() == 1
+    assert program.output.startswith(f"CommandError: {problem}")
+    assert not bus.rows("SELECT run_id FROM load_run")
