@@ -85,3 +85,29 @@ def test_every_function_of_ours_has_a_comment(database_url: str) -> None:
     """
     with psycopg.connect(database_url) as conn:
         assert conn.execute(silent.encode()).fetchall() == []
+
+
+def test_every_queue_of_ours_has_a_comment_on_its_table_and_on_its_archive(database_url: str) -> None:
+    silent = """
+        SELECT c.oid::regclass::text FROM pgmq.meta m
+        JOIN pg_class c ON c.relnamespace = 'pgmq'::regnamespace
+            AND c.relname IN ('q_' || m.queue_name, 'a_' || m.queue_name)
+        WHERE obj_description(c.oid, 'pg_class') IS NULL
+    """
+    with psycopg.connect(database_url) as conn:
+        assert conn.execute("SELECT count(*) >= 4 FROM pgmq.meta").fetchone() == (True,)
+        assert conn.execute(silent.encode()).fetchall() == []
+
+
+def test_every_type_of_ours_has_a_comment(database_url: str) -> None:
+    silent = f"""
+        SELECT t.oid::regtype::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+        LEFT JOIN pg_class c ON c.oid = t.typrelid
+        WHERE ({OURS.format(name="t.typname")}) AND (t.typtype IN ('d', 'e', 'r') OR c.relkind = 'c')
+          AND obj_description(t.oid, 'pg_type') IS NULL
+    """
+    with psycopg.connect(database_url) as conn:
+        assert conn.execute(silent.encode()).fetchall() == []
+        conn.execute("CREATE TYPE commandbus.new AS (x INTEGER)")
+        assert conn.execute(silent.encode()).fetchall() == [("commandbus.new",)]
+        conn.rollback()
