@@ -1,4 +1,4 @@
-"""What the speed of engine `set` rests on in the schema: HOT updates, indexes that leave them alone, settings, storage."""
+"""What the speed of engine `set` rests on in the schema: HOT updates, indexes that spare them, settings, storage."""
 
 from collections.abc import Iterator
 
