@@ -17,4 +17,5 @@ Modules in the order in which the data flows::
     queries     named SQL for the pages
     views       pages and their live fragments
     admin       the same tables in the admin, every list bounded
+    prune       removing finished history
 """
