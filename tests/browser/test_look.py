@@ -80,7 +80,12 @@ def test_the_home_page_has_the_sidebar_and_says_where_one_is(user: str, visit: C
     page = visit(user).open("/")
     menu = page.get_by_role("navigation", name="Main")
     expect(menu).to_be_visible()
-    assert [link.inner_text() for link in menu.get_by_role("link").all()] == ["Dashboard", "Send command", "Settings"]
+    assert [link.inner_text() for link in menu.get_by_role("link").all()] == [
+        "Dashboard",
+        "Send command",
+        "Load tests",
+        "Settings",
+    ]
     expect(menu.locator("[aria-current=page]")).to_have_text("Dashboard")
 
 

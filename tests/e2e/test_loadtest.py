@@ -128,15 +128,16 @@ def test_when_the_time_is_over_it_says_what_is_left(loadtest: Callable[..., Prog
 def test_a_command_whose_message_vanished_is_lost_and_not_waited_for(
     loadtest: Callable[..., Program], bus: LiveBus
 ) -> None:
-    program = loadtest("--commands=60", "--workers=1", "--execution-time=100", "--concurrency=4", until="completed > 0")
+    options = ("--commands=40", "--workers=1", "--execution-time=400", "--concurrency=5")
+    program = loadtest(*options, until="phase = 'working'")
     bus.conn.execute(
         "DELETE FROM pgmq.q_loadtest__commands WHERE msg_id = (SELECT max(msg_id) FROM pgmq.q_loadtest__commands)"
     )
     assert program.wait(60) == 1, program.output
     row = run_row(bus)
     assert (row["state"], row["as_expected"]) == ("finished", False)
-    assert (row["summary"]["accounting"]["completed"], row["summary"]["accounting"]["lost"]) == (59, 1)
-    assert "1 of 60 commands were lost." in program.output
+    assert (row["summary"]["accounting"]["completed"], row["summary"]["accounting"]["lost"]) == (39, 1)
+    assert "1 of 40 commands were lost." in program.output
 
 
 def test_a_schedule_is_followed_while_workers_come_and_go(loadtest: Callable[..., Program], bus: LiveBus) -> None:
