@@ -46,7 +46,7 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at
     sortable_by = ()
     actions = None
     search_fields = ("command_id",)  # shows the search box; get_search_results searches
-    search_help_text = "A whole command id, of a load test too"
+    search_help_text = "A whole command id"
 
     def listed(self) -> str:
         """Which rows the list shows."""
