@@ -91,7 +91,7 @@ class Attempt:
 class Outcome:
     """How one attempt ended. ``result`` is JSON text.
 
-    ``again`` is set when it was sent to the server before and no answer came, ``alone`` when it must go by itself.
+    ``again`` is set when it was sent to the server before and no answer came.
     """
 
     attempt: Attempt
@@ -101,7 +101,6 @@ class Outcome:
     error_msg: str | None = None
     error_details: dict[str, Any] | None = None
     again: bool = False
-    alone: bool = False
 
     def to_json(self) -> str:
         """One object of ``commandbus.finish_commands``' array, as text."""

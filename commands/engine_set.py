@@ -147,7 +147,8 @@ class SetEngine:
         except psycopg.Error as exc:
             if not (exc.sqlstate or "").startswith(CULPRIT_CLASSES):
                 raise
-            logger.warning("the server refused a batch, taking it one by one: %s", exc, extra={"action": "split"})
+            reason = exc.diag.message_primary
+            logger.warning("the server refused a batch, taking it one by one: %s", reason, extra={"action": "split"})
             after = 0
             answer = await self._receive_link.value(RECEIVE_ONE_BY_ONE, parameters)
         finally:
@@ -158,9 +159,7 @@ class SetEngine:
         counts.received += len(attempts)
         counts.parked += answer["parked"]
         if answer["parked"]:
-            logger.warning(
-                "parked: lease expired on the last attempt", extra={"action": "parked", "commands": answer["parked"]}
-            )
+            logger.warning("parked at receive", extra={"action": "parked", "commands": answer["parked"]})
         if answer["rejected"]:
             logger.warning("rejected messages", extra={"action": "rejected", "messages": answer["rejected"]})
         due_s = self._mark.until_full_look() if after else None

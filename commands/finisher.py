@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -41,6 +42,7 @@ class Finisher:
         self._link = link
         self._room = room
         self._unwritten: deque[Outcome] = deque()
+        self._parts: list[list[Outcome]] = []  # of a batch that the server refused, to be written one after the other
         self._writing: list[Outcome] = []
         self._held_up = 0  # busy outcomes on their way back into unwritten
         self._added = asyncio.Event()
@@ -51,11 +53,11 @@ class Finisher:
 
     def left(self) -> int:
         """How many outcomes are not yet written."""
-        return len(self._unwritten) + len(self._writing) + self._held_up
+        return len(self._unwritten) + sum(map(len, self._parts)) + len(self._writing) + self._held_up
 
     def is_overdue(self) -> bool:
         """Whether an outcome waits whose lease is over: its message can be seen again."""
-        return any(outcome.attempt.lease_left() <= 0 for outcome in (*self._unwritten, *self._writing))
+        return any(outcome.attempt.lease_left() <= 0 for outcome in chain(self._unwritten, self._writing, *self._parts))
 
     async def run(self) -> None:
         """Write what is added, at once where no write is under way."""
@@ -89,16 +91,15 @@ class Finisher:
         return backoff.next()
 
     def _next_to_write(self) -> list[Outcome]:
-        """The outcomes of the next call: one that must go alone, or many, at most one per command."""
+        """The outcomes of the next call, at most one per command: a part of a refused batch, or what waits."""
+        if self._parts:
+            return self._parts.pop()
         batch: list[Outcome] = []
         kept: list[Outcome] = []
         seen = set()
         while self._unwritten and len(batch) < MOST_PER_FINISH:
             outcome = self._unwritten.popleft()
-            if outcome.alone and not batch:
-                batch = [outcome]
-                break
-            if outcome.alone or outcome.attempt.key in seen:
+            if outcome.attempt.key in seen:
                 kept.append(outcome)
                 continue
             seen.add(outcome.attempt.key)
@@ -120,8 +121,7 @@ class Finisher:
         self._record(ended)
 
     def _send_later(self, outcome: Outcome) -> None:
-        """Someone else holds the command's row: try this one again by itself while other batches go on."""
-        outcome.alone = True
+        """Someone else holds a row of this command: try it again in a moment while other batches go on."""
         self._held_up += 1
 
         def back() -> None:
@@ -131,27 +131,30 @@ class Finisher:
         asyncio.get_running_loop().call_later(BUSY_PAUSE_S, back)
 
     def _isolate(self, batch: list[Outcome], exc: psycopg.Error) -> None:
-        """The server refused this batch for what is in it: each goes alone now, and the culprit is parked."""
+        """The server refused this batch for what is in it: halve it until the culprit is alone, and park that."""
         if len(batch) > 1:
-            for outcome in batch:
-                outcome.alone = True
-            self._unwritten.extend(batch)
+            middle = len(batch) // 2
+            self._parts += [batch[:middle], batch[middle:]]
             return
-        outcome = batch[0]
+        (outcome,) = batch
+        reason = exc.diag.message_primary or type(exc).__name__
         if outcome.kind is OutcomeKind.PERMANENT:
             logger.error(
-                "outcome given up: %s", exc, extra={"action": "outcome_given_up", "command_id": outcome.attempt.key}
+                "outcome given up: %s",
+                reason,
+                extra={"action": "outcome_given_up", "command_id": outcome.attempt.key},
             )
             return
-        self._unwritten.append(
-            Outcome(
-                attempt=outcome.attempt,
-                kind=OutcomeKind.PERMANENT,
-                error_code=type(exc).__name__,
-                error_msg=f"Its outcome could not be written: {exc.diag.message_primary}",
-                again=outcome.again,
-                alone=True,
-            )
+        self._parts.append(
+            [
+                Outcome(
+                    attempt=outcome.attempt,
+                    kind=OutcomeKind.PERMANENT,
+                    error_code=type(exc).__name__,
+                    error_msg=f"Its outcome could not be written: {reason}",
+                    again=outcome.again,
+                )
+            ]
         )
 
     def _record(self, ended: dict[str, list[Outcome]]) -> None:

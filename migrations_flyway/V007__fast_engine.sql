@@ -323,6 +323,7 @@ DECLARE
     v_results JSONB[];
     v_reply_queues TEXT[];       -- … where a reply goes (empty: nowhere), and in which conversation
     v_correlations UUID[];
+    v_queue_rows TID[];
     v_command_rows TID[];
     v_test_rows TID[];
     v_replies BOOLEAN;
@@ -344,15 +345,16 @@ BEGIN
            array_agg((o).command_id) FILTER (WHERE ok AND success), array_agg((o).msg_id) FILTER (WHERE ok AND success),
            array_agg((o).attempt) FILTER (WHERE ok AND success), array_agg((o).result) FILTER (WHERE ok AND success),
            array_agg(reply_queue) FILTER (WHERE ok AND success), array_agg(correlation_id) FILTER (WHERE ok AND success),
-           array_agg(command_row) FILTER (WHERE ok AND success), array_agg(test_row) FILTER (WHERE ok AND success),
+           array_agg(queue_row) FILTER (WHERE ok AND success), array_agg(command_row) FILTER (WHERE ok AND success),
+           array_agg(test_row) FILTER (WHERE ok AND success),
            bool_or(ok AND success AND reply_queue = '{domain}__replies'),
            array_agg((o).command_id) FILTER (WHERE ok AND success AND reply_queue NOT IN ('', '{domain}__replies')),
            array_agg((o).command_id) FILTER (WHERE ok AND success AND batch_id IS NOT NULL),
            array_agg(o) FILTER (WHERE ok AND NOT success), array_agg(command_row) FILTER (WHERE ok AND NOT success)
     INTO v_valid, v_once, v_accepted, v_busy, v_late, v_ids, v_msg_ids, v_attempts, v_results, v_reply_queues,
-         v_correlations, v_command_rows, v_test_rows, v_replies, v_other_replies, v_in_batch, v_failed, v_failed_rows
+         v_correlations, v_queue_rows, v_command_rows, v_test_rows, v_replies, v_other_replies, v_in_batch, v_failed, v_failed_rows
     FROM (
-        SELECT o, c.command_row, c.reply_queue, c.correlation_id, c.batch_id, t.test_row, h.held, o.kind = 'success' AS success,
+        SELECT o, c.command_row, c.reply_queue, c.correlation_id, c.batch_id, t.test_row, q.queue_row, h.held, o.kind = 'success' AS success,
                (o.command_id IS NOT NULL AND o.msg_id IS NOT NULL AND o.attempt IS NOT NULL AND o.kind IS NOT NULL
                 AND o.kind IN ('success', 'transient', 'permanent', 'business_rule')) AS valid,
                coalesce(c.status IN ('PENDING', 'IN_PROGRESS') AND c.msg_id = o.msg_id
@@ -367,13 +369,19 @@ BEGIN
             SELECT ctid AS test_row FROM public.test_command
             WHERE command_id = o.command_id LIMIT 1 FOR UPDATE SKIP LOCKED
         ) t ON TRUE
+        LEFT JOIN LATERAL (
+            SELECT ctid AS queue_row FROM pgmq.q_{domain}__commands
+            WHERE msg_id = o.msg_id LIMIT 1 FOR UPDATE SKIP LOCKED
+        ) q ON TRUE
         -- No row, or one that someone else holds? (Not by EXISTS, for which the planner may read the whole table.)
         CROSS JOIN LATERAL (
             SELECT (c.command_row IS NULL AND (
                         SELECT TRUE FROM commandbus.command
                         WHERE domain = '{domain}' AND command_id = o.command_id LIMIT 1) IS TRUE)
                 OR (t.test_row IS NULL AND (
-                        SELECT TRUE FROM public.test_command WHERE command_id = o.command_id LIMIT 1) IS TRUE) AS held
+                        SELECT TRUE FROM public.test_command WHERE command_id = o.command_id LIMIT 1) IS TRUE)
+                OR (q.queue_row IS NULL AND (
+                        SELECT TRUE FROM pgmq.q_{domain}__commands WHERE msg_id = o.msg_id LIMIT 1) IS TRUE) AS held
         ) h
     ) outcome;
     IF NOT v_valid THEN
@@ -387,7 +395,7 @@ BEGIN
             UPDATE commandbus.command SET status = 'COMPLETED', updated_at = clock_timestamp()
             WHERE ctid = ANY (v_command_rows)
         ), deleted AS (
-            DELETE FROM pgmq.q_{domain}__commands WHERE msg_id = ANY (v_msg_ids)
+            DELETE FROM pgmq.q_{domain}__commands WHERE ctid = ANY (v_queue_rows)
         ), tested AS (
             UPDATE public.test_command t SET result = r.result, processed_at = clock_timestamp()
             FROM unnest(v_test_rows, v_results) AS r (place, result) WHERE t.ctid = r.place

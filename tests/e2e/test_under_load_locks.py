@@ -1,6 +1,7 @@
 """A row of one command, held by someone else for three leases under load."""
 
 import signal
+from typing import LiteralString
 
 import pytest
 from psycopg import sql
@@ -16,11 +17,19 @@ LEASES = 3
 LONGEST_PAUSE_S = 2
 
 
-@pytest.mark.parametrize("table", ["commandbus.command", "public.test_command"])
-def test_a_held_row_delays_its_command_and_no_other(table: str, make_load: MakeLoad) -> None:
+@pytest.mark.parametrize(
+    "row",
+    [
+        "commandbus.command WHERE command_id",
+        "public.test_command WHERE command_id",
+        "pgmq.q_test__commands WHERE (message ->> 'command_id')::uuid",
+    ],
+    ids=["command", "test_command", "queue"],
+)
+def test_a_held_row_delays_its_command_and_no_other(row: LiteralString, make_load: MakeLoad) -> None:
     load = make_load(lease=2)
     bus = load.bus
-    lock = sql.SQL("SELECT FROM {} WHERE command_id = ANY (%s) FOR UPDATE").format(sql.Identifier(*table.split(".")))
+    lock = sql.SQL("SELECT FROM {} = ANY (%s) FOR UPDATE").format(sql.SQL(row))
     worker = load.worker()
     began_at = load.now()
     with load.stream.running():

@@ -246,15 +246,24 @@ def test_a_row_lock_on_one_command_makes_that_one_busy_and_finishes_the_others(b
     assert bus.finish(both[0])["accepted"] == {str(locked): "COMPLETED"}
 
 
-def test_a_lock_on_a_test_command_row_makes_that_command_busy_and_finishes_the_others(bus: HandBus) -> None:
-    held, free = bus.send(), bus.send()
+@pytest.mark.parametrize(
+    "row",
+    ["test_command WHERE command_id = %s", "pgmq.q_test__commands WHERE (message ->> 'command_id')::uuid = %s"],
+    ids=["test_command", "queue"],
+)
+def test_a_lock_on_another_row_of_one_command_makes_that_one_busy_too(bus: HandBus, row: str) -> None:
+    held, failing, free = bus.send(), bus.send(), bus.send()
     attempts = bus.receive()["commands"]
+    outcomes = [
+        outcome(held, attempts[held]), outcome(failing, attempts[failing], "transient"), outcome(free, attempts[free]),
+    ]  # fmt: skip
     with bus.connect() as other:
-        other.execute("SELECT FROM test_command WHERE command_id = %s FOR UPDATE", [held])
-        answer = bus.finish(outcome(held, attempts[held]), outcome(free, attempts[free]))
-        assert (answer["accepted"], answer["busy"]) == ({str(free): "COMPLETED"}, [str(held)])
-        assert bus.word(held) == "SR"
-    assert bus.finish(outcome(held, attempts[held]))["accepted"] == {str(held): "COMPLETED"}
+        for command_id in (held, failing):
+            other.execute(f"SELECT FROM {row} FOR UPDATE", [command_id])
+        answer = bus.finish(*outcomes)
+        assert (answer["accepted"], set(answer["busy"])) == ({str(free): "COMPLETED"}, {str(held), str(failing)})
+        assert (bus.word(held), bus.word(failing)) == ("SR", "SR")
+    assert bus.finish(*outcomes[:2])["accepted"] == {str(held): "COMPLETED", str(failing): "IN_PROGRESS"}
 
 
 def test_an_outcome_sent_again_while_its_row_is_held_is_busy_and_not_written_twice(bus: HandBus) -> None:
