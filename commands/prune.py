@@ -23,6 +23,11 @@ LONGEST = timedelta(days=3650)
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _START = "SELECT commandbus.prune_start(%(domain)s, %(walk)s)"
+# What a transaction still open has written is not seen yet, and would be passed by.
+_BEFORE = """
+SELECT least(clock_timestamp() - %(age)s::interval, (
+    SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database()))
+"""
 _REACHED = """
 INSERT INTO commandbus.prune_position (domain, walk, position) VALUES (%(domain)s, %(walk)s, %(position)s)
 ON CONFLICT (domain, walk) DO UPDATE SET position = EXCLUDED.position
@@ -77,9 +82,10 @@ _READ_REPLIES = _Walk(step=f"SELECT commandbus.prune_replies({_ARGUMENTS}, FALSE
 _UNREAD_REPLIES = _Walk(step=f"SELECT commandbus.prune_replies({_ARGUMENTS}, TRUE)")
 
 
-def now_less(conn: psycopg.Connection[Any], age: timedelta) -> datetime:
-    """The time before which things are that old, by the server's clock."""
-    return _value(conn, "SELECT clock_timestamp() - %(age)s::interval", {"age": age})  # type: ignore[no-any-return]
+def before_age(conn: psycopg.Connection[Any], age: timedelta) -> datetime:
+    """The time before which things are that old, by the server's clock; not after the start of an open transaction."""
+    before: datetime = _value(conn, _BEFORE, {"age": age})
+    return before
 
 
 def prune(conn: psycopg.Connection[Any], options: Options, before: datetime) -> Iterator[Chunk]:

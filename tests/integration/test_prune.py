@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from commands.prune import Chunk, Options, now_less, parse_age, prune
+from commands.prune import Chunk, Options, before_age, parse_age, prune
 from tests.bus import HandBus, Json, outcome
 from tests.conftest import StartManage
 from tests.integration.history import batches, complete, pass_time, send, tables_with
@@ -31,7 +31,7 @@ def chunks(bus: HandBus) -> Iterator[Prune]:
 
         def begin(**options: Any) -> Iterator[Chunk]:
             parsed = Options(**{"older_than": timedelta(days=30), "domains": ("test",), **options})
-            return prune(conn, parsed, now_less(conn, parsed.older_than))
+            return prune(conn, parsed, before_age(conn, parsed.older_than))
 
         yield begin
 
@@ -317,13 +317,23 @@ def test_two_at_once_share_the_work_and_neither_waits(bus: HandBus, chunks: Prun
     pass_time(bus.conn, 31)
     with psycopg.connect(bus.url, autocommit=True) as conn:
         parsed = Options(older_than=timedelta(days=30), domains=("test",), chunk_size=100)
-        other = prune(conn, parsed, now_less(conn, parsed.older_than))
+        other = prune(conn, parsed, before_age(conn, parsed.older_than))
         removed: Counter[str] = Counter()
         for mine, theirs in zip(chunks(chunk_size=100), other, strict=False):
             removed += mine.removed + theirs.removed
         removed += sum((chunk.removed for chunk in other), Counter[str]())
     assert removed == {"commands": 2_000, "events": 6_000}
     assert bus.rows("SELECT FROM commandbus.command") == bus.rows("SELECT FROM commandbus.audit") == []
+
+
+def test_what_an_open_transaction_may_have_written_is_not_passed_by(bus: HandBus) -> None:
+    with psycopg.connect(bus.url, autocommit=True) as conn:
+        with bus.connect() as other:
+            row = other.execute("SELECT now() AS began").fetchone()
+            assert row is not None
+            assert before_age(conn, timedelta(0)) <= row["began"]
+        assert before_age(conn, timedelta(0)) > row["began"]
+        assert before_age(conn, timedelta(hours=1)) < row["began"]
 
 
 # -- in pieces -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import psycopg
 from django.core.management.base import BaseCommand, CommandError
 
 from commands.checks import problems
-from commands.prune import CHUNK_SIZE, Options, now_less, parse_age, prune
+from commands.prune import CHUNK_SIZE, Options, before_age, parse_age, prune
 from commands.statuses import DOMAINS
 from e2e_site.database import connection_params
 from e2e_site.setup_database import one_line
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         )
         try:
             with psycopg.connect(**connection_params(), autocommit=True) as conn:
-                self._run(conn, parsed, now_less(conn, parsed.older_than))
+                self._run(conn, parsed, before_age(conn, parsed.older_than))
         except psycopg.errors.LockNotAvailable as exc:
             raise CommandError("Somebody holds a lock that cannot be stepped over. Run it again later.") from exc
         except psycopg.Error as exc:
