@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import psycopg
 from django.conf import settings
@@ -97,8 +97,8 @@ def _create(server: psycopg.Connection[Any], name: str) -> None:
 def _drop_leftovers(server: psycopg.Connection[Any]) -> None:
     rows = server.execute(
         """
-        SELECT datname FROM pg_database WHERE starts_with(datname, %s)
-           AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = datname)
+        SELECT d.datname FROM pg_database d WHERE starts_with(d.datname, %s)
+           AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.application_name = d.datname)
         """,
         [PREFIX],
     ).fetchall()
@@ -123,9 +123,14 @@ def _set_up(own: OwnDatabase) -> None:
 
 
 def _url(name: str) -> str:
-    if settings.EMBEDDED:
-        return demo_cluster(settings.BASE_DIR).url(name)
-    return urlsplit(settings.DATABASE_URL)._replace(path=f"/{quote(name)}").geturl()
+    outside = os.environ.get("DATABASE_URL")
+    return renamed(outside, name) if outside else demo_cluster(settings.BASE_DIR).url(name)
+
+
+def renamed(url: str, name: str) -> str:
+    """The address of another database on the same server."""
+    address, question, options = url.partition("?")
+    return f"{address.rpartition('/')[0]}/{quote(name)}{question}{options}"
 
 
 def _ddl(statement: str, name: str) -> sql.Composed:

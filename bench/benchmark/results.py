@@ -49,9 +49,14 @@ def load(path: Path) -> Results:
         document = json.loads(path.read_text("utf-8"))
         if document["format"] != FORMAT:
             raise ResultsError(f"{path} has format {document['format']}, not {FORMAT}: measure again.")
-        return {name: Result(**result) for name, result in document["scenarios"].items()}
+        return {name: _result(fields) for name, fields in document["scenarios"].items()}
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ResultsError(f"{path} cannot be read as results of a benchmark: {exc!r}") from exc
+
+
+def _result(fields: dict[str, Any]) -> Result:
+    series = {name: [(x, y) for x, y in points] for name, points in fields["series"].items()}
+    return Result(**{**fields, "series": series})
 
 
 def save(path: Path, results: Results) -> None:

@@ -11,7 +11,7 @@ from bench.benchmark.machine import fdatasync_ms, select_1_ms
 from bench.benchmark.pgbench import Step
 from bench.benchmark.processes import Program, worker
 from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
-from bench.benchmark.scenarios.drain import CEILING
+from bench.benchmark.scenarios.drain import BATCH, CEILING
 from bench.benchmark.stage import MAX_ATTEMPTS, SUCCESS
 from commands.bulk import NewCommand, send_chunk
 from commands.statuses import COMMAND_TYPE, DOMAIN, reply_queue
@@ -20,16 +20,12 @@ PAUSE_S = 0.01  # between two commands, so that each meets an idle system
 WARM_UP = 20
 ANSWER_S = 30  # after which a command that did not complete ends the benchmark
 
-# Commands sent, received and finished: what a sender and a worker ask of the server, one after the other.
-ROUND_TRIP = (
-    Step(
-        sql="""
-            SELECT commandbus.send_commands(:domain, :type, (
-                SELECT jsonb_agg(jsonb_build_array(gen_random_uuid(), '{"type": "success"}'::jsonb, '{}'::jsonb))
-                FROM generate_series(1, :batch::int)), 3, :replies)
-        """
-    ),
-    *CEILING,
+SEND = Step(
+    sql="""
+        SELECT commandbus.send_commands(:domain, :type, (
+            SELECT jsonb_agg(jsonb_build_array(gen_random_uuid(), '{"type": "success"}'::jsonb, '{}'::jsonb))
+            FROM generate_series(1, :sent::int)), 3, :replies)
+    """
 )
 _TIMES: LiteralString = """
     SELECT extract(epoch FROM max(ts) FILTER (WHERE event_type = 'RECEIVED') - min(ts))::float8 * 1000,
@@ -70,23 +66,26 @@ def latency(run: Run) -> None:
         rows = run.stage.conn.execute(_TIMES, [mark]).fetchall()
         _record(run, "pickup", [row[0] for row in rows])
         _record(run, "done", [row[1] for row in rows])
-        variables = {"domain": DOMAIN, "type": COMMAND_TYPE, "replies": reply_queue(DOMAIN), "batch": "1"}
-        ceiling = run.stage.ceiling
-        _record(
-            run, "ceiling", ceiling.timings(run.stage.database, ROUND_TRIP, variables, clients=1, rate=50, times=count)
-        )
+        with run.processors("ceiling"):
+            ceiling = run.stage.ceiling.timings(
+                run.stage.database, [SEND, *CEILING], variables(1), clients=1, rate=50, times=count
+            )
+        _record(run, "ceiling", ceiling)
         for key, anchor in (("fdatasync", fdatasync_ms(run.stage)), ("select", select_1_ms(run.stage))):
             if anchor is not None:
                 run.record(f"{key}-p50", anchor[0])
                 run.record(f"{key}-p99", anchor[1])
 
 
-def ceiling(run: Run, metric: str, *, commands: int, clients: int, rate: float, times: int) -> list[float]:
-    """Milliseconds of sending, receiving and finishing so many commands without a worker, so often per second."""
-    variables = {"domain": DOMAIN, "type": COMMAND_TYPE, "replies": reply_queue(DOMAIN), "batch": str(commands)}
-    script = run.stage.ceiling
-    with run.processors(metric):
-        return script.timings(run.stage.database, ROUND_TRIP, variables, clients=clients, rate=rate, times=times)
+def variables(commands: int) -> dict[str, str]:
+    """What `SEND` and the ceiling of a drain are given, to send so many commands at a time."""
+    return {
+        "domain": DOMAIN,
+        "type": COMMAND_TYPE,
+        "replies": reply_queue(DOMAIN),
+        "sent": str(commands),
+        "batch": str(BATCH),
+    }
 
 
 def _record(run: Run, key: str, milliseconds: list[float]) -> None:
