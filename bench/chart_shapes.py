@@ -104,4 +104,4 @@ class Chart:
 
     @property
     def full_height(self) -> float:
-        return (self.legend[-1].y + LEGEND_ROW / 2) if self.legend else self.height
+        return (self.legend[-1].y + LEGEND_ROW) if self.legend else self.height
