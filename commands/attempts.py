@@ -91,7 +91,8 @@ class Attempt:
 class Outcome:
     """How one attempt ended. ``result`` is JSON text.
 
-    ``again`` is set when it was sent to the server before and no answer came.
+    ``again`` is set when it was sent to the server before and no answer came; ``busy`` counts how often someone else
+    held a row of its command.
     """
 
     attempt: Attempt
@@ -101,6 +102,7 @@ class Outcome:
     error_msg: str | None = None
     error_details: dict[str, Any] | None = None
     again: bool = False
+    busy: int = 0
 
     def to_json(self) -> str:
         """One object of ``commandbus.finish_commands``' array, as text."""

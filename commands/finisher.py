@@ -29,6 +29,7 @@ FINISH = "SELECT commandbus.finish_commands(%s, %s::jsonb)"
 MOST_PER_FINISH = 1000
 MOST_LINES = 20  # in the log, for the outcomes of one call
 BUSY_PAUSE_S = 0.1
+LONGEST_BUSY_PAUSE_S = 1.0
 COUNTED = {"completed": "completed", "retry": "retried", "parked": "parked", "failed": "failed", "late": "late"}
 # SQLSTATE classes that blame what was sent, not the moment: data, constraint, syntax or access, raised by a function.
 CULPRIT_CLASSES = ("22", "23", "42", "P0")
@@ -128,7 +129,9 @@ class Finisher:
             self._held_up -= 1
             self.add(outcome)
 
-        asyncio.get_running_loop().call_later(BUSY_PAUSE_S, back)
+        pause = min(LONGEST_BUSY_PAUSE_S, BUSY_PAUSE_S * 2**outcome.busy)
+        outcome.busy += 1
+        asyncio.get_running_loop().call_later(pause, back)
 
     def _isolate(self, batch: list[Outcome], exc: psycopg.Error) -> None:
         """The server refused this batch for what is in it: halve it until the culprit is alone, and park that."""

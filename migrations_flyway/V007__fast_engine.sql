@@ -316,6 +316,7 @@ DECLARE
     v_once BOOLEAN;
     v_accepted JSONB;
     v_busy UUID[];
+    v_queue_held BIGINT[];       -- messages whose rows someone else holds
     v_late commandbus.outcome[];
     v_ids UUID[];                -- successes that count: commands …
     v_msg_ids BIGINT[];          -- … their messages, attempts, results …
@@ -337,53 +338,63 @@ BEGIN
         v_outcomes := v_again -> 'left';
     END IF;
 
-    -- The fence: a success of any attempt of the current message counts, a failure only of the current attempt.
-    SELECT bool_and(valid), count(DISTINCT (o).command_id) = count(*),
-           coalesce(jsonb_object_agg((o).command_id, 'COMPLETED') FILTER (WHERE ok AND success), '{}'),
-           array_agg((o).command_id) FILTER (WHERE held),
-           array_agg(o) FILTER (WHERE NOT ok AND NOT held AND command_row IS NOT NULL),
-           array_agg((o).command_id) FILTER (WHERE ok AND success), array_agg((o).msg_id) FILTER (WHERE ok AND success),
-           array_agg((o).attempt) FILTER (WHERE ok AND success), array_agg((o).result) FILTER (WHERE ok AND success),
-           array_agg(reply_queue) FILTER (WHERE ok AND success), array_agg(correlation_id) FILTER (WHERE ok AND success),
-           array_agg(queue_row) FILTER (WHERE ok AND success), array_agg(command_row) FILTER (WHERE ok AND success),
-           array_agg(test_row) FILTER (WHERE ok AND success),
-           bool_or(ok AND success AND reply_queue = '{domain}__replies'),
-           array_agg((o).command_id) FILTER (WHERE ok AND success AND reply_queue NOT IN ('', '{domain}__replies')),
-           array_agg((o).command_id) FILTER (WHERE ok AND success AND batch_id IS NOT NULL),
-           array_agg(o) FILTER (WHERE ok AND NOT success), array_agg(command_row) FILTER (WHERE ok AND NOT success)
-    INTO v_valid, v_once, v_accepted, v_busy, v_late, v_ids, v_msg_ids, v_attempts, v_results, v_reply_queues,
-         v_correlations, v_queue_rows, v_command_rows, v_test_rows, v_replies, v_other_replies, v_in_batch, v_failed, v_failed_rows
-    FROM (
-        SELECT o, c.command_row, c.reply_queue, c.correlation_id, c.batch_id, t.test_row, q.queue_row, h.held, o.kind = 'success' AS success,
-               (o.command_id IS NOT NULL AND o.msg_id IS NOT NULL AND o.attempt IS NOT NULL AND o.kind IS NOT NULL
-                AND o.kind IN ('success', 'transient', 'permanent', 'business_rule')) AS valid,
-               coalesce(c.status IN ('PENDING', 'IN_PROGRESS') AND c.msg_id = o.msg_id
-                        AND (o.kind = 'success' OR c.attempts = o.attempt) AND NOT h.held, FALSE) AS ok
-        FROM jsonb_populate_recordset(NULL::commandbus.outcome, v_outcomes) o
-        LEFT JOIN LATERAL (
-            SELECT ctid AS command_row, status, msg_id, attempts, reply_queue, correlation_id, batch_id
-            FROM commandbus.command
-            WHERE domain = '{domain}' AND command_id = o.command_id LIMIT 1 FOR UPDATE SKIP LOCKED
-        ) c ON TRUE
-        LEFT JOIN LATERAL (
-            SELECT ctid AS test_row FROM public.test_command
-            WHERE command_id = o.command_id LIMIT 1 FOR UPDATE SKIP LOCKED
-        ) t ON TRUE
-        LEFT JOIN LATERAL (
-            SELECT ctid AS queue_row FROM pgmq.q_{domain}__commands
-            WHERE msg_id = o.msg_id LIMIT 1 FOR UPDATE SKIP LOCKED
-        ) q ON TRUE
-        -- No row, or one that someone else holds? (Not by EXISTS, for which the planner may read the whole table.)
-        CROSS JOIN LATERAL (
-            SELECT (c.command_row IS NULL AND (
-                        SELECT TRUE FROM commandbus.command
-                        WHERE domain = '{domain}' AND command_id = o.command_id LIMIT 1) IS TRUE)
-                OR (t.test_row IS NULL AND (
-                        SELECT TRUE FROM public.test_command WHERE command_id = o.command_id LIMIT 1) IS TRUE)
-                OR (q.queue_row IS NULL AND (
-                        SELECT TRUE FROM pgmq.q_{domain}__commands WHERE msg_id = o.msg_id LIMIT 1) IS TRUE) AS held
-        ) h
-    ) outcome;
+    FOR v_try IN 1..2 LOOP
+        -- The fence: a success of any attempt of the current message counts, a failure only of the current attempt.
+        SELECT bool_and(valid), count(DISTINCT (o).command_id) = count(*),
+               coalesce(jsonb_object_agg((o).command_id, 'COMPLETED') FILTER (WHERE ok AND success), '{}'),
+               array_agg((o).command_id) FILTER (WHERE held),
+               array_agg((o).msg_id) FILTER (WHERE queue_held AND command_row IS NOT NULL),
+               array_agg(o) FILTER (WHERE NOT ok AND NOT held AND command_row IS NOT NULL),
+               array_agg((o).command_id) FILTER (WHERE ok AND success), array_agg((o).msg_id) FILTER (WHERE ok AND success),
+               array_agg((o).attempt) FILTER (WHERE ok AND success), array_agg((o).result) FILTER (WHERE ok AND success),
+               array_agg(reply_queue) FILTER (WHERE ok AND success), array_agg(correlation_id) FILTER (WHERE ok AND success),
+               array_agg(queue_row) FILTER (WHERE ok AND success), array_agg(command_row) FILTER (WHERE ok AND success),
+               array_agg(test_row) FILTER (WHERE ok AND success),
+               bool_or(ok AND success AND reply_queue = '{domain}__replies'),
+               array_agg((o).command_id) FILTER (WHERE ok AND success AND reply_queue NOT IN ('', '{domain}__replies')),
+               array_agg((o).command_id) FILTER (WHERE ok AND success AND batch_id IS NOT NULL),
+               array_agg(o) FILTER (WHERE ok AND NOT success), array_agg(command_row) FILTER (WHERE ok AND NOT success)
+        INTO v_valid, v_once, v_accepted, v_busy, v_queue_held, v_late, v_ids, v_msg_ids, v_attempts, v_results,
+             v_reply_queues, v_correlations, v_queue_rows, v_command_rows, v_test_rows, v_replies, v_other_replies,
+             v_in_batch, v_failed, v_failed_rows
+        FROM (
+            SELECT o, c.command_row, c.reply_queue, c.correlation_id, c.batch_id, t.test_row, q.queue_row, h.queue_held,
+                   h.held OR h.queue_held AS held, o.kind = 'success' AS success,
+                   (o.command_id IS NOT NULL AND o.msg_id IS NOT NULL AND o.attempt IS NOT NULL AND o.kind IS NOT NULL
+                    AND o.kind IN ('success', 'transient', 'permanent', 'business_rule')) AS valid,
+                   coalesce(c.status IN ('PENDING', 'IN_PROGRESS') AND c.msg_id = o.msg_id
+                            AND (o.kind = 'success' OR c.attempts = o.attempt) AND NOT h.held AND NOT h.queue_held,
+                            FALSE) AS ok
+            FROM jsonb_populate_recordset(NULL::commandbus.outcome, v_outcomes) o
+            LEFT JOIN LATERAL (
+                SELECT ctid AS command_row, status, msg_id, attempts, reply_queue, correlation_id, batch_id
+                FROM commandbus.command
+                WHERE domain = '{domain}' AND command_id = o.command_id LIMIT 1 FOR UPDATE SKIP LOCKED
+            ) c ON TRUE
+            LEFT JOIN LATERAL (
+                SELECT ctid AS test_row FROM public.test_command
+                WHERE command_id = o.command_id LIMIT 1 FOR UPDATE SKIP LOCKED
+            ) t ON TRUE
+            LEFT JOIN LATERAL (
+                SELECT ctid AS queue_row FROM pgmq.q_{domain}__commands
+                WHERE msg_id = o.msg_id LIMIT 1 FOR UPDATE SKIP LOCKED
+            ) q ON TRUE
+            -- No row, or one that someone else holds? (Not by EXISTS, for which the planner may read the whole table.)
+            CROSS JOIN LATERAL (
+                SELECT (c.command_row IS NULL AND (
+                            SELECT TRUE FROM commandbus.command
+                            WHERE domain = '{domain}' AND command_id = o.command_id LIMIT 1) IS TRUE)
+                    OR (t.test_row IS NULL AND (
+                            SELECT TRUE FROM public.test_command WHERE command_id = o.command_id LIMIT 1) IS TRUE) AS held,
+                       q.queue_row IS NULL AND (
+                            SELECT TRUE FROM pgmq.q_{domain}__commands
+                            WHERE msg_id = o.msg_id LIMIT 1) IS TRUE AS queue_held
+            ) h
+        ) outcome;
+        EXIT WHEN v_queue_held IS NULL OR v_try = 2;
+        -- A receive holds rows for a moment that it saw before they were leased, and then leaves them: let it end.
+        PERFORM commandbus.wait_for_messages('{domain}', v_queue_held);
+    END LOOP;
     IF NOT v_valid THEN
         RAISE EXCEPTION 'an outcome needs command_id, msg_id, attempt and a known kind' USING ERRCODE = '22023';
     ELSIF NOT v_once THEN
@@ -441,6 +452,22 @@ $$
 END
 $make$;
 COMMENT ON PROCEDURE commandbus.make_finish(TEXT) IS 'Makes the function behind finish_commands for a domain whose queues exist';
+
+CREATE FUNCTION commandbus.wait_for_messages(p_domain TEXT, p_msg_ids BIGINT[]) RETURNS VOID
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_lock_timeout TEXT := current_setting('lock_timeout');
+BEGIN
+    PERFORM set_config('lock_timeout', '100ms', TRUE);
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM pgmq.%I WHERE msg_id = ANY ($1) FOR UPDATE) q',
+                   'q_' || p_domain || '__commands') USING p_msg_ids;
+    PERFORM set_config('lock_timeout', v_lock_timeout, TRUE);
+EXCEPTION WHEN lock_not_available THEN
+    NULL;  -- whoever holds them takes longer: their outcomes are sent again later
+END
+$$;
+COMMENT ON FUNCTION commandbus.wait_for_messages(TEXT, BIGINT[]) IS
+    'Part of finish_commands: waits at most 100 ms until nobody else holds the rows of these messages';
 
 CREATE FUNCTION commandbus.ends_before(p_domain TEXT, p_outcomes JSONB) RETURNS JSONB
 LANGUAGE plpgsql AS $$
