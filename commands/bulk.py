@@ -102,7 +102,11 @@ def send_many(
         return sent
 
     with ThreadPoolExecutor(connections, "send") as pool:
-        return sum(sending.result() for sending in [pool.submit(send_some) for _ in range(connections)])
+        try:
+            return sum(sending.result() for sending in [pool.submit(send_some) for _ in range(connections)])
+        except BaseException:  # also a Ctrl-C, which this thread alone hears of
+            chunks.stop()
+            raise
 
 
 class _Chunks:
