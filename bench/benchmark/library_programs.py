@@ -7,10 +7,10 @@ import argparse
 import asyncio
 import time
 from typing import Any
-from uuid import uuid4
 
 from commandbus import Command, HandlerContext, HandlerRegistry, SendRequest, SyncCommandBus, Worker
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from uuid_utils.compat import uuid7
 
 from commands.engine_library import LibraryEngine, NamedColumnsClient, UnlockedConnection
 from commands.statuses import COMMAND_TYPE, DOMAIN, reply_queue
@@ -61,7 +61,7 @@ def send(count: int) -> float:
         pool.wait()
         requests = [
             SendRequest(
-                domain=DOMAIN, command_type=COMMAND_TYPE, command_id=uuid4(), data={}, reply_to=reply_queue(DOMAIN)
+                domain=DOMAIN, command_type=COMMAND_TYPE, command_id=uuid7(), data={}, reply_to=reply_queue(DOMAIN)
             )
             for _ in range(count)
         ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, LiteralString
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from bench.benchmark.figures import percentile, slope
 from bench.benchmark.processes import worker
@@ -99,7 +99,7 @@ def _send(stage: Stage, rate: int, count: int, start: float) -> tuple[list[UUID]
         if due <= 0:
             time.sleep(TICK_S)
             continue
-        chunk = [NewCommand(behavior=SUCCESS, command_id=uuid4()) for _ in range(due)]
+        chunk = [NewCommand(behavior=SUCCESS) for _ in range(due)]
         delays += [(now - number / rate) * 1000 for number in range(len(ids), len(ids) + due)]
         ids += [command.command_id for command in chunk]
         send_chunk(stage.conn, DOMAIN, chunk, max_attempts=MAX_ATTEMPTS)

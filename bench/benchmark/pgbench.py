@@ -1,7 +1,8 @@
 """The ceiling: the same statements without Python round them, by pgbench; where there is none, by a client of ours.
 
-A script is a list of steps. A step is one SQL statement in which ``:name`` stands for a variable that was given, or for
-an earlier answer: a step with ``into`` has one column of that name and keeps its value.
+A script is a list of steps. A step is one SQL statement in which ``:name`` stands for a variable that was given, for an
+earlier answer (a step with ``into`` has one column of that name and keeps its value), or, as ``:client_id``, for the
+number of the connection.
 """
 
 from __future__ import annotations
@@ -146,9 +147,9 @@ def _run_by_client(
 ) -> float:
     """What pgbench would do, in threads of this process: psycopg waits for the server without Python's lock."""
 
-    def repeat(conn: psycopg.Connection[Any], _: int) -> None:
+    def repeat(conn: psycopg.Connection[Any], number: int) -> None:
         for _ in range(times):
-            _perform(conn, steps, variables)
+            _perform(conn, steps, variables, number)
 
     began = time.monotonic()
     _in_threads(database, clients, repeat)
@@ -165,7 +166,7 @@ def _time_by_client(
         for turn in range(number, times, clients):
             intended = start + turn / rate
             time.sleep(max(0.0, intended - time.monotonic()))
-            _perform(conn, steps, variables)
+            _perform(conn, steps, variables, number)
             found.append((time.monotonic() - intended) * 1000)
 
     _in_threads(database, clients, repeat)
@@ -180,8 +181,8 @@ def _in_threads(database: OwnDatabase, clients: int, work: Callable[[psycopg.Con
                 running.result()
 
 
-def _perform(conn: psycopg.Connection[Any], steps: Sequence[Step], given: Variables) -> None:
-    variables = dict(given)
+def _perform(conn: psycopg.Connection[Any], steps: Sequence[Step], given: Variables, client: int) -> None:
+    variables = {**given, "client_id": str(client)}
     for step in steps:
         row = conn.execute(_for_psycopg(step.sql), variables, prepare=True).fetchone()
         if step.into and row is not None:

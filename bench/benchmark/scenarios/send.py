@@ -1,7 +1,5 @@
 """How fast commands are sent: in bulk by this site, by the library's send_batch, and what PostgreSQL allows."""
 
-from uuid import uuid4
-
 from bench.benchmark.pgbench import Step
 from bench.benchmark.processes import run_module
 from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
@@ -10,21 +8,26 @@ from commands.bulk import CHUNK_SIZE, NewCommand
 from commands.statuses import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN, reply_queue
 
 _RATE = "commands/s"
-_PLACEHOLDER = "@@@@@@@@"
+_PREFIX = "@@@@@@@@-@@@@"  # in place of the time that an id begins with
+# New for each chunk: the time in tenths of a millisecond, and which connection it is.
+_NEW_PREFIX = """
+    SELECT left(digits, 8) || '-' || right(digits, 4) FROM (SELECT lpad(to_hex(
+        ((extract(epoch FROM clock_timestamp()) * 10000)::bigint & 17592186044415) * 16 + :client_id::bigint
+    ), 12, '0') AS digits) AS made
+"""
 
 
-def send_script(commands: int) -> tuple[Step]:
-    """One chunk, its text as a sender makes it: the ids differ between chunks in their last eight digits only.
-
-    So they are new each time, and scattered over the index as random ids are.
-    """
+def send_script(commands: int) -> list[Step]:
+    """One chunk, as a sender makes its text; the ids are new in each, and grow with time as a sender's do."""
     behavior = Behavior(type=BehaviorType.SUCCESS)
-    ids = [f"{str(uuid4())[:-8]}{_PLACEHOLDER}" for _ in range(commands)]
-    known = [NewCommand(behavior=behavior).to_json() for _ in ids]
-    body = ",".join(text.replace(text[2:38], command_id) for text, command_id in zip(known, ids, strict=True))
-    new = "lpad(to_hex((random() * 4294967295)::bigint), 8, '0')"
-    template = "SELECT commandbus.send_commands(:domain, :type, replace('[%s]', '%s', %s)::jsonb, 3, :replies)"
-    return (Step(sql=template % (body, _PLACEHOLDER, new)),)
+    known = [NewCommand(behavior=behavior) for _ in range(commands)]
+    rests = sorted(str(command.command_id)[len(_PREFIX) :] for command in known)
+    body = ",".join(
+        command.to_json().replace(str(command.command_id), f"{_PREFIX}{rest}")
+        for command, rest in zip(known, rests, strict=True)
+    )
+    sql = "SELECT commandbus.send_commands(:domain, :type, replace('[%s]', '%s', (%s))::jsonb, 3, :replies)"
+    return [Step(sql=sql % (body, _PREFIX, _NEW_PREFIX))]
 
 
 @scenario(
