@@ -1,4 +1,4 @@
-"""The database of a benchmark: one of its own on the server that the site uses, dropped at the end.
+"""The database of a benchmark: one of its own on the server that the site uses (past a pooler), dropped at the end.
 
 While it lives, its owner holds a connection to the server whose ``application_name`` is the database's name. So a
 database without such a connection is that of a benchmark that was killed, and the next one drops it.
@@ -20,7 +20,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from bench.benchmark.scenario import BenchmarkError
-from e2e_site.database import connection_params
+from e2e_site.database import session_params
 from e2e_site.embedded import demo_cluster
 
 PREFIX = "commandbus_benchmark_"
@@ -60,7 +60,7 @@ class OwnDatabase:
 def own_database() -> Iterator[OwnDatabase]:
     """Make a database with the whole schema in it, and drop it afterwards, however the benchmark ends."""
     name = f"{PREFIX}{os.getpid()}_{token_hex(3)}"
-    params = connection_params()
+    params = session_params()
     with _server(params, name) as server:
         _drop_leftovers(server)
         _create(server, name)
@@ -123,7 +123,7 @@ def _set_up(own: OwnDatabase) -> None:
 
 
 def _url(name: str) -> str:
-    outside = os.environ.get("DATABASE_URL")
+    outside = os.environ.get("LISTEN_DATABASE_URL") or os.environ.get("DATABASE_URL")
     return renamed(outside, name) if outside else demo_cluster(settings.BASE_DIR).url(name)
 
 
