@@ -129,8 +129,10 @@ class Outcome:
 
 async def perform(registry: HandlerRegistry, attempt: Attempt) -> Outcome:
     """Run the handler of one attempt. Whatever it raises becomes an outcome; only cancellation passes through."""
+    command = attempt.context.command
     try:
-        result = await registry.dispatch(attempt.context.command, attempt.context)
+        handler = registry.get_or_raise(command.domain, command.command_type)
+        result = await handler(command, attempt.context)
         text = None if result is None else json_text(result, "result")  # what cannot be stored is found here, alone
     except TransientCommandError as exc:
         return _failure(attempt, OutcomeKind.TRANSIENT, exc)
@@ -145,7 +147,7 @@ async def perform(registry: HandlerRegistry, attempt: Attempt) -> Outcome:
     except Exception as exc:
         logger.exception(
             "handler raised",
-            extra={"action": "handler_raised", "command_id": attempt.context.command.command_id},
+            extra={"action": "handler_raised", "command_id": command.command_id},
         )
         return Outcome(
             attempt=attempt, kind=OutcomeKind.TRANSIENT, error_code=type(exc).__name__, error_msg=str(exc)[:1000]

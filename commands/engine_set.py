@@ -1,8 +1,9 @@
 """Engine ``set``: our own loop. One statement takes a batch, one statement finishes a batch, on two connections.
 
-    queue ─► _receive_loop ─► running (a task per attempt) ─► Finisher ─► queue, status, audit, reply
+    queue ─► _receive_loop ─► received ─► _start_loop ─► running (tasks) ─► Finisher ─► queue, status, audit, reply
 
 What is received is started: there are never more attempts than slots. docs/promises.md says what this keeps and how.
+The three loops overlap: while a batch is being started the next is asked for, and what has ended is written.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -24,20 +26,25 @@ if TYPE_CHECKING:
     from commandbus import HandlerRegistry
 
     from commands.worker_state import WorkerState
+    from settings_app.values import WorkerSettings
 
 logger = logging.getLogger(__name__)
 
 RECEIVE = "SELECT commandbus.receive_commands(%s, %s, %s, %s)"
 RECEIVE_ONE_BY_ONE = "SELECT commandbus.receive_one_by_one(%s, %s, %s)"
+STARTED_AT_A_TIME = 50
 # SQLSTATE classes that blame what is in a batch: data, constraint, an error that a trigger raised.
 CULPRIT_CLASSES = ("22", "23", "P0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What one receive answered. ``due_s``: seconds until there may be more to see, where that is known."""
+    """What one receive answered: ``rows`` are attempts, as `Attempt.from_row` takes them.
 
-    attempts: list[Attempt]
+    ``due_s``: seconds until there may be more to see, where that is known.
+    """
+
+    rows: list[list[Any]]
     dry: bool
     busy: int
     due_s: float | None
@@ -79,6 +86,8 @@ class SetEngine:
         self._registry = registry
         self._state = state
         self._receive_link = receive
+        self._received: deque[tuple[list[Any], WorkerSettings]] = deque()
+        self._arrived = asyncio.Event()
         self._running: dict[Attempt, asyncio.Task[None]] = {}
         self._receiving = False
         self._mark = Mark()
@@ -92,14 +101,15 @@ class SetEngine:
         """
         finisher = asyncio.create_task(self._finisher.run(), name="finish")
         receiver = asyncio.create_task(self._receive_loop(), name="receive")
+        starter = asyncio.create_task(self._start_loop(), name="start")
         heartbeat = asyncio.create_task(keep_leases(self._state, self._receive_link, self._running), name="heartbeat")
         stop = asyncio.create_task(self._state.stop.wait(), name="stop")
         receiver.add_done_callback(lambda _: self._room.set())
         try:
-            await asyncio.wait({finisher, receiver, stop}, return_when=asyncio.FIRST_COMPLETED)
-            return await self._drain(receiver, finisher)
+            await asyncio.wait({finisher, receiver, starter, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return await self._drain(receiver, starter, finisher)
         finally:
-            await end_all([receiver, finisher, stop, heartbeat, *self._running.values()])
+            await end_all([receiver, starter, finisher, stop, heartbeat, *self._running.values()])
 
     # -- taking ------------------------------------------------------------------------------------------------------
 
@@ -123,9 +133,6 @@ class SetEngine:
                 await _first_of(state.stop, timeout=backoff.next())
                 continue
             backoff.reset()
-            for attempt in batch.attempts:
-                self._start(attempt)
-            self._state.in_flight = len(self._running)
             if batch.dry:
                 if state.once and await self._queue_is_empty():
                     return
@@ -136,7 +143,14 @@ class SetEngine:
         settings = self._state.settings
         if self._finisher.left() >= 2 * settings.concurrency or self._finisher.is_overdue():
             return 0  # first write that the work is done: an overdue message would be taken again
-        return min(settings.batch_size, settings.concurrency - len(self._running))
+        wanted = min(settings.batch_size, settings.concurrency - self._begun())
+        if self._received and wanted < min(settings.batch_size, settings.concurrency) / 2:
+            return 0  # more slots may be free in a moment: no crumbs
+        return wanted
+
+    def _begun(self) -> int:
+        """Attempts that have a slot."""
+        return len(self._received) + len(self._running)
 
     async def _receive(self, wanted: int) -> Batch:
         settings, domain, after = self._state.settings, self._state.domain, self._mark.after()
@@ -154,9 +168,11 @@ class SetEngine:
         finally:
             self._receiving = False
         self._mark.looked(after, answer["last"], answer["look_us"] / 1e6)
-        attempts = [Attempt.from_row(domain, row, settings) for row in answer["commands"]]
+        rows = answer["commands"]
+        self._received.extend((row, settings) for row in rows)
+        self._arrived.set()
         counts = self._state.counts
-        counts.received += len(attempts)
+        counts.received += len(rows)
         counts.parked += answer["parked"]
         if answer["parked"]:
             logger.warning("parked at receive", extra={"action": "parked", "commands": answer["parked"]})
@@ -165,7 +181,7 @@ class SetEngine:
         due_s = self._mark.until_full_look() if after else None
         if answer["due_ms"] is not None:
             due_s = answer["due_ms"] / 1000
-        return Batch(attempts=attempts, dry=answer["dry"], busy=answer["busy"], due_s=due_s)
+        return Batch(rows=rows, dry=answer["dry"], busy=answer["busy"], due_s=due_s)
 
     async def _rest(self, batch: Batch) -> None:
         """Wait for a notification, the poll interval or the next visible message, whichever comes first."""
@@ -179,7 +195,7 @@ class SetEngine:
 
     async def _queue_is_empty(self) -> bool:
         """Whether nothing is left: no message, delayed and leased ones included, and nothing of our own."""
-        if self._running or self._finisher.left():
+        if self._begun() or self._finisher.left():
             return False
         try:
             return await self._state.messages_left() == 0
@@ -188,20 +204,35 @@ class SetEngine:
 
     # -- performing --------------------------------------------------------------------------------------------------
 
-    def _start(self, attempt: Attempt) -> None:
-        self._running[attempt] = asyncio.create_task(self._perform(attempt))
+    async def _start_loop(self) -> None:
+        """Start what was received, a few at a time.
+
+        What takes no time has ended when the next few start, so that its outcomes are written meanwhile and the next
+        messages asked for.
+        """
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._received:
+                for _ in range(min(STARTED_AT_A_TIME, len(self._received))):
+                    row, settings = self._received.popleft()
+                    attempt = Attempt.from_row(self._state.domain, row, settings)
+                    self._running[attempt] = asyncio.create_task(self._perform(attempt))
+                self._state.in_flight = self._begun()
+                await asyncio.sleep(0)
+            self._room.set()
 
     async def _perform(self, attempt: Attempt) -> None:
         try:
             self._finisher.add(await perform(self._registry, attempt))
         finally:
             del self._running[attempt]
-            self._state.in_flight = len(self._running)
+            self._state.in_flight = self._begun()
             self._room.set()
 
     # -- stopping ----------------------------------------------------------------------------------------------------
 
-    async def _drain(self, receiver: asyncio.Task[None], finisher: asyncio.Task[None]) -> int:
+    async def _drain(self, receiver: asyncio.Task[None], *others: asyncio.Task[None]) -> int:
         """Let running attempts end and write all outcomes, for at most ``grace`` seconds or until told to hurry.
 
         A receive under way is waited for too, and counts as one attempt if no answer comes: the server may have begun
@@ -209,10 +240,10 @@ class SetEngine:
         """
         deadline = time.monotonic() + self._state.grace
         while True:
-            for loop in (receiver, finisher):
+            for loop in (receiver, *others):
                 if loop.done():
                     loop.result()  # neither ends by an error unless it is our own mistake: let it be seen
-            abandoned = len(self._running) + self._finisher.left()
+            abandoned = self._begun() + self._finisher.left()
             left = deadline - time.monotonic()
             if left <= 0 or self._state.hurry.is_set() or (receiver.done() and not abandoned):
                 return abandoned + self._receiving

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import Iterator, Mapping
@@ -69,6 +70,7 @@ async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str,
 
     ``direct``: how to connect past a pooler, where ``params`` lead through one.
     """
+    _calm_collector()
     outage = Outage()
     links = [Link(params, outage, name=f"runworker {name}") for name in ("receive", "finish")]
     listener = Listener(params, command_queue(options.domain), options.engine, outage, direct=direct)
@@ -86,6 +88,16 @@ async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str,
         await listener.close()
         for link in links:
             await link.close()
+
+
+def _calm_collector() -> None:
+    """Have Python's collector look more rarely, and no more at what the process is made of.
+
+    Commands come and go by the thousand and leave no circles behind; looking for such took a fifth of a worker's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 async def _state(options: Options, link: Link, *, polling: bool) -> WorkerState:
