@@ -10,23 +10,27 @@ class Progress:
 
     def __init__(self, planned_s: float, out: TextIO = sys.stderr) -> None:
         self._planned_s = planned_s
-        self._behind_s = 0.0  # planned seconds of the scenarios that are done
+        self._done_s = 0.0  # what was planned for the scenarios that are done …
+        self._took_s = 0.0  # … and what they took
         self._began = time.monotonic()
         self._out = out
 
     def say(self, text: str) -> None:
-        gone = time.monotonic() - self._began
-        print(f"[{clock(gone)}, {self._left(gone)}] {text}", file=self._out, flush=True)
+        gone = self._gone()
+        print(f"[{clock(gone)}, about {clock(self._left(gone))} left] {text}", file=self._out, flush=True)
 
     def done(self, planned_s: float) -> None:
         """A scenario that was planned to take so long is over."""
-        self._behind_s += planned_s
+        self._done_s += planned_s
+        self._took_s = self._gone()
 
-    def _left(self, gone: float) -> str:
-        # Once a scenario is done, how long it really took tells how fast this machine is.
-        pace = gone / self._behind_s if self._behind_s else 1.0
-        pace = min(4.0, max(0.5, pace))
-        return f"about {clock(max(0.0, self._planned_s * pace - gone))} left"
+    def _gone(self) -> float:
+        return time.monotonic() - self._began
+
+    def _left(self, gone: float) -> float:
+        # How long scenarios really took tells how fast this machine is.
+        pace = self._took_s / self._done_s if self._done_s else 1.0
+        return max(0.0, (self._planned_s - self._done_s) * pace - (gone - self._took_s))
 
 
 def clock(seconds: float) -> str:

@@ -56,7 +56,7 @@ class Counters:
         for engine in ENGINES
         for key, (label, digits, unit) in _WHAT.items()
     },
-    seconds=10,
+    seconds=6,
 )
 def costs(run: Run) -> None:
     """A full drain, divided by its commands: start and end of the worker are in it. No checkpoint just before."""

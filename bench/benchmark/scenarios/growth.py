@@ -48,7 +48,7 @@ class Part:
         "memory": Metric(label="most memory of a worker", unit="MB"),
     },
     seconds=0,
-    once_s=240,
+    once_s=120,
 )
 def growth(run: Run) -> None:
     """One worker process at a time, 200 slots, stopped after each part; nothing is vacuumed by hand between. Once."""
@@ -110,7 +110,7 @@ def _draw(run: Run, parts: list[Part]) -> None:
         "fresh": Metric(label="without them", unit=_RATE),
         "delayed": Metric(label="behind 100,000 that are due in an hour", unit=_RATE),
     },
-    seconds=16,
+    seconds=7,
     once_s=10,
 )
 def delayed(run: Run) -> None:

@@ -51,7 +51,7 @@ def _percentiles(key: str, label: str) -> dict[str, Metric]:
         **_percentiles("fdatasync", "fdatasync of one block"),
         **_percentiles("select", "select 1"),
     },
-    seconds=22,
+    seconds=15,
 )
 def latency(run: Run) -> None:
     """Default settings (4 slots); each command is sent 10 ms after the one before has been answered."""

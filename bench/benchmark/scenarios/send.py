@@ -42,7 +42,7 @@ def send_script(commands: int) -> list[Step]:
         "ceiling-one": Metric(label="ceiling: the same SQL, one connection", unit=_RATE),
         "ceiling-two": Metric(label="ceiling: the same SQL, two connections", unit=_RATE),
     },
-    seconds=35,
+    seconds=12,
 )
 def send(run: Run) -> None:
     """Chunks of 5,000 (library: its own 1,000); the library writes no test_command rows, so it has less to do."""
@@ -68,7 +68,7 @@ def send(run: Run) -> None:
         "memory": Metric(label="most memory of the sender", unit="MB"),
     },
     seconds=0,
-    once_s=50,
+    once_s=25,
 )
 def million(run: Run) -> None:
     """One process, two connections, as a stream."""

@@ -36,7 +36,7 @@ _WAITING: LiteralString = """
     sizes={"commands": 60_000},
     quick={"commands": 10_000},
     metrics={f"{n}": Metric(label=f"{n} worker process{'es' if n > 1 else ''}", unit=_RATE) for n in PROCESSES},
-    seconds=36,
+    seconds=23,
 )
 def processes(run: Run) -> None:
     """Each process with 200 slots. They start together: the queue is locked until all of them ask for it."""
@@ -70,7 +70,7 @@ def _drain_together(stage: Stage, number: int) -> None:
         **{f"ms-{ms}": Metric(label=f"{ms} ms each", unit=_RATE) for ms in TIMES_MS},
         "share-200": Metric(label="200 ms each: share of what 200 slots can do", unit="", digits=3),
     },
-    seconds=38,
+    seconds=27,
 )
 def times(run: Run) -> None:
     """One process with 200 slots: 200 ms each allow it 1,000 commands/s, 10 ms each 20,000."""
@@ -93,7 +93,7 @@ def times(run: Run) -> None:
         "commands": Metric(label="commands brought to their end", unit=_RATE),
         "attempts": Metric(label="attempts", unit="attempts/s"),
     },
-    seconds=14,
+    seconds=4,
 )
 def mix(run: Run) -> None:
     """Of ten commands eight succeed, two of these after retries, and two are parked; first retry after 20 ms."""
