@@ -66,7 +66,7 @@ def _how(result: Result) -> str:
     said = [f"Measured {result.measured_at[:10]}; sizes: {sizes}."]
     if result.quick:
         said.insert(0, "**A quick run: figures to look at, not to decide by.**")
-    said += [f"{note[0].upper()}{note[1:]}." for note in result.notes.values()]
+    said += [f"{note}." for note in result.notes.values()]
     said.append(f"Again: `{COMMAND} {result.scenario} --json {LATEST}`, then `{COMMAND} --write-docs`.")
     return " ".join(said)
 

@@ -1,5 +1,7 @@
 """How fast a backlog is worked off: engine set, the library's worker, and what PostgreSQL allows, side by side."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bench.benchmark.pgbench import Step
@@ -53,15 +55,17 @@ def _library_metrics() -> dict[str, Metric]:
     seconds=55,
 )
 def drain(run: Run) -> None:
-    """One process, `success` without execution time, reply asked for; what is compared takes turns."""
-    run.note("ceiling", f"measured by {run.stage.ceiling.name}")
-    for _ in range(run.rounds):
-        run.record("set", _set(run).rate)
-        for concurrency in LIBRARY_CONCURRENCIES:
-            run.record(f"library-{concurrency}", _library(run, concurrency).rate)
-        run.record("ceiling", _ceiling(run, run.sizes["commands"]).rate)
-        for concurrency in LIBRARY_CONCURRENCIES:
-            run.record(f"bare-{concurrency}", _bare(run, concurrency).rate)
+    """One process, `success` without execution time, reply asked for. Every second round goes backwards."""
+    run.note("ceiling", f"The ceiling was measured by {run.stage.ceiling.name}")
+    contestants: dict[str, Callable[[], Drained]] = {
+        "set": partial(_set, run),
+        "ceiling": partial(_ceiling, run),
+        **{f"library-{n}": partial(_library, run, n) for n in LIBRARY_CONCURRENCIES},
+        **{f"bare-{n}": partial(_bare, run, n) for n in LIBRARY_CONCURRENCIES},
+    }
+    for number in range(run.rounds):
+        for name in reversed(contestants) if number % 2 else contestants:
+            run.record(name, contestants[name]().rate)
 
 
 @scenario(
@@ -101,9 +105,9 @@ def _bare(run: Run, concurrency: int) -> Drained:
     return run.stage.drained(since, expected=count)
 
 
-def _ceiling(run: Run, commands: int) -> Drained:
+def _ceiling(run: Run) -> Drained:
     """Drain a backlog by the engine's own functions, batch and number of connections."""
-    times = commands // (BATCH * CONNECTIONS)
+    times = run.sizes["commands"] // (BATCH * CONNECTIONS)
     count = times * BATCH * CONNECTIONS
     since = run.stage.fresh(count)
     variables = {"domain": DOMAIN, "batch": str(BATCH)}

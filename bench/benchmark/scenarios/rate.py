@@ -107,7 +107,7 @@ def sustainable(run: Run) -> None:
         if rate < LOWEST:
             raise BenchmarkError(f"Not even {2 * rate:,.0f} commands/s can be kept up.")
     if not failed.valid:
-        run.note("rate", "the sender could not offer more")
+        run.note("rate", "The sender could not offer more")
     run.record("rate", kept.rate)
     run.record("p50", percentile(kept.latencies, 0.50))
     run.record("p99", kept.p99)

@@ -46,7 +46,7 @@ def send_script(commands: int) -> list[Step]:
 )
 def send(run: Run) -> None:
     """Chunks of 5,000 (library: its own 1,000); the library writes no test_command rows, so it has less to do."""
-    run.note("ceiling-one", f"measured by {run.stage.ceiling.name}")
+    run.note("ceiling", f"The ceiling was measured by {run.stage.ceiling.name}")
     for _ in range(run.rounds):
         for metric, connections in (("one", 1), ("two", 2)):
             run.record(
