@@ -90,7 +90,6 @@ _TIME = (
         text="Commands of 200 ms in 200 slots, share of 1,000/s",
         measure=of("times", "share-200"),
         limit=0.95,
-        digits=3,
     ),
     _at_most(
         text="3,000 commands/s, open loop: due to COMPLETED, p99",
@@ -167,6 +166,7 @@ _COSTS = (
         measure=of("costs", "set-wal"),
         limit=3,
         unit="KB",
+        digits=2,
         remark="a prototype: 1.5 KB",
     ),
 )

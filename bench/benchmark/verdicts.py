@@ -42,7 +42,7 @@ class Target:
     side: Side
     limit: float
     unit: str = ""
-    digits: int = 2
+    digits: int = 3
     ceiling: Measure | None = None
     floor: float | None = None
     resource: tuple[str, str] | None = None
