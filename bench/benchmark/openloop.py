@@ -77,7 +77,7 @@ def offer(stage: Stage, rate: int, seconds: float) -> Offered:
             time.sleep(LOOK_S)
         program.stop()
     ended = {command_id: ts - offset - start for command_id, ts in stage.conn.execute(_ENDS, [mark, DOMAIN])}
-    return _judge(rate, ids, delays, ended, behind_s)
+    return judge(rate, ids, delays, ended, behind_s)
 
 
 def _warm_up(stage: Stage, program: Program) -> None:
@@ -118,7 +118,8 @@ def _clock_offset(stage: Stage, times: int = 50) -> float:
     return best[1]
 
 
-def _judge(rate: int, ids: list[UUID], delays: list[float], ended: dict[UUID, float], behind_s: float) -> Offered:
+def judge(rate: int, ids: list[UUID], delays: list[float], ended: dict[UUID, float], behind_s: float) -> Offered:
+    """What came of it: the ids in the order in which they were due, and when each ended (seconds from the start)."""
     skip = min(int(WARM_UP_S * rate), len(ids) // 4)
     counted = range(skip, len(ids))
     return Offered(
@@ -131,7 +132,7 @@ def _judge(rate: int, ids: list[UUID], delays: list[float], ended: dict[UUID, fl
 
 
 def _backlog(rate: int, count: int, ends: list[float], since: float, step: float = 0.25) -> list[tuple[float, float]]:
-    """How many commands were due and had not ended, from ``since`` on to the last one that was due, by the second."""
+    """How many commands were due and had not ended, every ``step`` seconds from ``since`` on to the last one due."""
     points, ended, moment = [], 0, since
     while moment <= count / rate:
         while ended < len(ends) and ends[ended] <= moment:
