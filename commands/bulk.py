@@ -6,12 +6,14 @@ NewCommand ─► chunks ─► commandbus.send_commands (rows, messages, SENT e
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from threading import Lock
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -59,14 +61,7 @@ def send_chunk(
 
     All or none: raises the library's ``DuplicateCommandError`` where one of them is known already.
     """
-    body = f"[{','.join([command.to_json() for command in commands])}]"
-    queue = reply_queue(domain) if reply else ""
-    try:
-        row = conn.execute(SEND, (domain, COMMAND_TYPE, body, max_attempts, queue)).fetchone()
-    except UniqueViolation as exc:
-        raise DuplicateCommandError(domain, f"one of {len(commands)}: {exc.diag.message_detail}") from exc
-    assert row is not None
-    return int(row[0])
+    return _send(conn, domain, _body(commands), max_attempts=max_attempts, reply=reply)
 
 
 def send_many(
@@ -85,46 +80,52 @@ def send_many(
     ``params`` are those of ``e2e_site.database.connection_params``. ``on_sent`` hears the size of each chunk once it is
     committed, from any thread. The first error ends the sending and is raised; what was sent before stays sent.
     """
-    chunks = _Chunks(commands, chunk_size)
+    with ExitStack() as stack:
+        idle: SimpleQueue[psycopg.Connection[Any]] = SimpleQueue()
+        for _ in range(connections):
+            idle.put(stack.enter_context(psycopg.connect(**params, autocommit=True)))
 
-    def send_some() -> int:
-        sent = 0
-        with psycopg.connect(**params, autocommit=True) as conn:
-            for chunk in chunks:
-                try:
-                    count = send_chunk(conn, domain, chunk, max_attempts=max_attempts, reply=reply)
-                except BaseException:
-                    chunks.stop()
-                    raise
-                sent += count
-                if on_sent is not None:
-                    on_sent(count)
-        return sent
+        def send(body: str) -> int:
+            conn = idle.get()
+            try:
+                count = _send(conn, domain, body, max_attempts=max_attempts, reply=reply)
+            finally:
+                idle.put(conn)
+            if on_sent is not None:
+                on_sent(count)
+            return count
 
-    with ThreadPoolExecutor(connections, "send") as pool:
-        try:
-            return sum(sending.result() for sending in [pool.submit(send_some) for _ in range(connections)])
-        except BaseException:  # also a Ctrl-C, which this thread alone hears of
-            chunks.stop()
-            raise
+        pool = ThreadPoolExecutor(connections, "send")
+        stack.callback(pool.shutdown, cancel_futures=True)  # an error, or a Ctrl-C, which this thread alone hears of
+        return _send_all(pool, send, map(_body, _chunks(commands, chunk_size)), ahead=connections)
 
 
-class _Chunks:
-    """Chunks of a stream, for several threads."""
+def _send_all(pool: ThreadPoolExecutor, send: Callable[[str], int], bodies: Iterable[str], *, ahead: int) -> int:
+    """Make the next body while others are on their way; no more than one waits."""
+    sent = 0
+    under_way: deque[Future[int]] = deque()
+    for body in bodies:
+        under_way.append(pool.submit(send, body))
+        if len(under_way) > ahead:
+            sent += under_way.popleft().result()
+    return sent + sum(sending.result() for sending in under_way)
 
-    def __init__(self, commands: Iterable[NewCommand], size: int) -> None:
-        self._commands = iter(commands)
-        self._size = size
-        self._lock = Lock()
 
-    def __iter__(self) -> Iterator[list[NewCommand]]:
-        while True:
-            with self._lock:
-                chunk = list(islice(self._commands, self._size))
-            if not chunk:
-                return
-            yield chunk
+def _chunks(commands: Iterable[NewCommand], size: int) -> Iterator[list[NewCommand]]:
+    stream = iter(commands)
+    while chunk := list(islice(stream, size)):
+        yield chunk
 
-    def stop(self) -> None:
-        with self._lock:
-            self._commands = iter(())
+
+def _body(commands: Sequence[NewCommand]) -> str:
+    return f"[{','.join([command.to_json() for command in commands])}]"
+
+
+def _send(conn: psycopg.Connection[Any], domain: str, body: str, *, max_attempts: int, reply: bool) -> int:
+    queue = reply_queue(domain) if reply else ""
+    try:
+        row = conn.execute(SEND, (domain, COMMAND_TYPE, body, max_attempts, queue)).fetchone()
+    except UniqueViolation as exc:
+        raise DuplicateCommandError(domain, f"one of many: {exc.diag.message_detail}") from exc
+    assert row is not None
+    return int(row[0])

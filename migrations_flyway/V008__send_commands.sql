@@ -10,31 +10,32 @@ DECLARE
     v_queue TEXT := p_domain || '__commands';
     v_sent INTEGER;
 BEGIN
+    -- The message's number is drawn first, so that all rows are made from one list.
     EXECUTE format(
         'WITH new AS MATERIALIZED (
-             SELECT (c ->> 0)::UUID AS command_id, c -> 1 AS behavior, c -> 2 AS payload, gen_random_uuid() AS correlation_id
+             SELECT nextval(%L) AS msg_id, (c ->> 0)::UUID AS command_id, c -> 1 AS behavior, c -> 2 AS payload,
+                    gen_random_uuid() AS correlation_id
              FROM jsonb_array_elements($3) c
          ), tested AS (
              INSERT INTO public.test_command (command_id, behavior, payload) SELECT command_id, behavior, payload FROM new
          ), queued AS (
-             INSERT INTO pgmq.%I (vt, message)
-             SELECT clock_timestamp(), jsonb_build_object(
+             INSERT INTO pgmq.%I (msg_id, vt, message) OVERRIDING SYSTEM VALUE
+             SELECT msg_id, clock_timestamp(), jsonb_build_object(
                  ''domain'', $1, ''command_type'', $2, ''command_id'', command_id, ''correlation_id'', correlation_id,
                  ''data'', payload) || CASE WHEN $5 = '''' THEN ''{}'' ELSE jsonb_build_object(''reply_to'', $5) END
              FROM new
-             RETURNING msg_id, (message ->> ''command_id'')::UUID AS command_id,
-                       (message ->> ''correlation_id'')::UUID AS correlation_id
          ), sent AS (
              INSERT INTO commandbus.command (domain, queue_name, msg_id, command_id, command_type, status, max_attempts,
                  reply_queue, correlation_id)
-             SELECT $1, $6, msg_id, command_id, $2, ''PENDING'', $4, $5, correlation_id FROM queued
+             SELECT $1, $6, msg_id, command_id, $2, ''PENDING'', $4, $5, correlation_id FROM new
          ), audited AS (
              INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
              SELECT $1, command_id, ''SENT'', jsonb_build_object(
                  ''command_type'', $2, ''correlation_id'', correlation_id, ''reply_to'', nullif($5, ''''),
-                 ''msg_id'', msg_id, ''batch_id'', NULL) FROM queued
+                 ''msg_id'', msg_id, ''batch_id'', NULL) FROM new
          )
-         SELECT count(*) FROM queued', 'q_' || v_queue)
+         SELECT count(*) FROM new',
+        pg_get_serial_sequence(format('pgmq.%I', 'q_' || v_queue), 'msg_id'), 'q_' || v_queue)
     INTO v_sent USING p_domain, p_command_type, p_commands, p_max_attempts, p_reply_queue, v_queue;
     PERFORM pg_notify('pgmq_notify_' || v_queue, '');
     RETURN v_sent;
