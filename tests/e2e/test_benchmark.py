@@ -110,6 +110,24 @@ def test_what_cannot_be_done_is_said_in_one_line(start_manage: StartManage, word
     assert len(program.output.splitlines()) == 1
 
 
+def test_a_server_that_is_not_there_is_said_in_one_line(start_manage: StartManage) -> None:
+    program = start_manage("benchmark", "drain", DATABASE_URL="postgres://nobody@127.0.0.1:1/nowhere")
+    assert program.wait(30) == 1
+    assert program.output.startswith("CommandError: The database cannot be used: connection failed")
+    assert len(program.output.splitlines()) == 1
+
+
+def test_a_file_that_holds_no_results_is_refused_before_anything_is_measured(
+    start_manage: StartManage, tmp_path: Path
+) -> None:
+    file = tmp_path / "results.json"
+    file.write_text("[]")
+    program = start_manage("benchmark", "drain", "--json", str(file))
+    assert program.wait(30) == 1
+    assert "cannot be read as results" in program.output
+    assert "works in database" not in program.output
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_benchmark_that_is_stopped_ends_its_programs_and_drops_its_database(
     start_manage: StartManage, committed: str, number: signal.Signals

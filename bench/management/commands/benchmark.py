@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
@@ -19,6 +20,7 @@ from bench.benchmark.scenarios import SCENARIOS, chosen
 from bench.benchmark.tables import as_text, metric_table, verdict_table
 from bench.benchmark.targets import decidable, needed
 from bench.benchmark.verdicts import Word, judge_all
+from e2e_site.setup_database import one_line
 
 QUICK = "A quick run: figures to look at, not to decide by."
 
@@ -60,6 +62,8 @@ class Command(BaseCommand):
             failures, results = _measure(_plan(names, options), options["json"])
         except (BenchmarkError, ResultsError) as exc:
             raise CommandError(str(exc)) from exc
+        except psycopg.OperationalError as exc:
+            raise CommandError(f"The database cannot be used: {one_line(exc)}") from exc
         missed = self._check(results, names) if options["check"] else self._show(results)
         if options["quick"]:
             self.stdout.write(QUICK)
@@ -94,6 +98,8 @@ def _measure(plan: Plan, file: Path | None) -> tuple[list[str], Results]:
     """What went wrong, and the results, each of which is in the file as soon as it is there."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the database is dropped
     connections.close_all()
+    if file is not None and file.exists():
+        load(file)  # what cannot be added to is better found now
     results: Results = {}
 
     def keep(result: Result) -> None:
