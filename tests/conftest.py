@@ -1,5 +1,6 @@
 """Fixtures of all tests, and the marker that each directory gives."""
 
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from e2e_site.embedded import Cluster
 from tests import cluster, databases
 from tests.bus import HandBus
 from tests.processes import Program, inherited_environment, manage_command
+
+
+def pytest_configure() -> None:
+    # A shell has what it starts in the background ignore Ctrl-C, and so would the programs that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
