@@ -20,6 +20,7 @@ import psycopg
 from commands.attempts import Attempt, perform
 from commands.finisher import BUSY_PAUSE_S, Finisher
 from commands.heartbeat import keep_leases
+from commands.mark import Mark
 from e2e_site.database import Backoff, ConnectionLostError, Link, end_all
 
 if TYPE_CHECKING:
@@ -38,45 +39,12 @@ CULPRIT_CLASSES = ("22", "23", "P0")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
-    """What one receive answered: ``rows`` are attempts, as `Attempt.from_row` takes them.
+class Look:
+    """What one receive said of the queue. ``due_s``: seconds until there may be more to see, where that is known."""
 
-    ``due_s``: seconds until there may be more to see, where that is known.
-    """
-
-    rows: list[list[Any]]
     dry: bool
     busy: int
     due_s: float | None
-
-
-class Mark:
-    """From which message to look on, so that rows at the head of the queue are not stepped over again and again.
-
-    Those may be delayed or leased messages, or dead rows that an open snapshot keeps. Messages below the mark become
-    visible too, or were sent by a slow transaction, so now and then all are looked at: the longer that takes, the more
-    rarely, so that it costs a twentieth of the time at most.
-    """
-
-    FULL_LOOK_SHARE = 20
-
-    def __init__(self) -> None:
-        self._last = 0
-        self._full_look_at = 0.0
-
-    def after(self) -> int:
-        """The message after which to look now; 0 for all."""
-        return self._last if time.monotonic() < self._full_look_at else 0
-
-    def looked(self, after: int, last: int, seconds: float) -> None:
-        """Messages after ``after`` were looked at, up to ``last``, in so many seconds."""
-        self._last = last
-        if not after:
-            self._full_look_at = time.monotonic() + self.FULL_LOOK_SHARE * seconds
-
-    def until_full_look(self) -> float:
-        """Seconds until all are looked at again."""
-        return max(0.0, self._full_look_at - time.monotonic())
 
 
 class SetEngine:
@@ -124,7 +92,7 @@ class SetEngine:
                 continue
             state.wake.clear()
             try:
-                batch = await self._receive(wanted)
+                look = await self._receive(wanted)
             except ConnectionLostError:
                 await _first_of(state.stop, timeout=backoff.next())
                 continue
@@ -133,10 +101,10 @@ class SetEngine:
                 await _first_of(state.stop, timeout=backoff.next())
                 continue
             backoff.reset()
-            if batch.dry:
+            if look.dry:
                 if state.once and await self._queue_is_empty():
                     return
-                await self._rest(batch)
+                await self._rest(look)
 
     def _wanted(self) -> int:
         """How many messages may be taken now: never more than can be started at once."""
@@ -152,7 +120,7 @@ class SetEngine:
         """Attempts that have a slot."""
         return len(self._received) + len(self._running)
 
-    async def _receive(self, wanted: int) -> Batch:
+    async def _receive(self, wanted: int) -> Look:
         settings, domain, after = self._state.settings, self._state.domain, self._mark.after()
         parameters = (domain, wanted, settings.visibility_timeout)
         self._receiving = True
@@ -181,14 +149,14 @@ class SetEngine:
         due_s = self._mark.until_full_look() if after else None
         if answer["due_ms"] is not None:
             due_s = answer["due_ms"] / 1000
-        return Batch(rows=rows, dry=answer["dry"], busy=answer["busy"], due_s=due_s)
+        return Look(dry=answer["dry"], busy=answer["busy"], due_s=due_s)
 
-    async def _rest(self, batch: Batch) -> None:
+    async def _rest(self, look: Look) -> None:
         """Wait for a notification, the poll interval or the next visible message, whichever comes first."""
         timeout = self._state.settings.poll_interval
-        if batch.due_s is not None:
-            timeout = min(timeout, batch.due_s)
-        if batch.busy:
+        if look.due_s is not None:
+            timeout = min(timeout, look.due_s)
+        if look.busy:
             timeout = min(timeout, BUSY_PAUSE_S)
         events = [self._state.wake, self._room] if self._state.once else [self._state.wake]
         await _first_of(*events, timeout=timeout)

@@ -1,6 +1,6 @@
-"""commands/engine_set.py, Mark: how far a worker looks back."""
+"""commands/mark.py: how far a worker looks back."""
 
-from commands.engine_set import Mark
+from commands.mark import Mark
 
 
 def test_the_first_look_is_at_all_messages() -> None:
