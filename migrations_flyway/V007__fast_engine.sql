@@ -1,8 +1,9 @@
 -- Engine set made fast: receive and finish with as few index lookups as there are rows, and one plan for all calls.
 --
 -- Each begins with one statement that locks everything it will change and reads everything it needs; what is left are
--- writes by the places (ctid) of locked rows. Nobody waits for a row: what someone else holds is left for later (SKIP
--- LOCKED), so one held row delays one command, and no two calls can wait for each other in a circle.
+-- writes by the places (ctid) of locked rows. What someone else holds is left for later (SKIP LOCKED), so one held row
+-- delays one command, and no two calls can wait for each other in a circle. Only a queue row is waited for, by finish and
+-- for a moment: a receive may hold it by mistake (wait_for_messages).
 -- The plan of dynamic SQL is made anew by every call, so each domain has functions of its own, made from one text.
 -- Planner settings belong to these functions alone. On tables that were never analysed the planner takes a domain for
 -- a handful of rows and would walk all of its commands, so joins lead from the batch: LATERAL … LIMIT 1, or a ctid.
