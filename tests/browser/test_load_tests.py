@@ -1,12 +1,12 @@
 """The pages of load tests in a browser: live, narrow, without scripts, and for everybody."""
 
-import json
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_live import Live
+from tests.browser.test_look import THEMES
 from tests.browser.visitor import Visitor
 from tests.bus import HandBus
 from tests.load_runs import add_run
@@ -18,7 +18,7 @@ PAGES = ("/loadtests/", "/loadtests/{ended}/", "/loadtests/{running}/", "/loadte
 def runs(bus: HandBus) -> dict[str, int]:
     """A run in each state that looks different. No beat comes, so the running one is given one that is long ahead."""
     return {
-        "ended": add_run(bus.conn, samples=300),
+        "ended": add_run(bus.conn, samples=60),
         "lost": add_run(bus.conn, samples=1, state="running", phase="working", beat_at="2020-01-01"),
         "running": add_run(bus.conn, samples=10, state="running", phase="sending", completed=100, beat_at="2100-01-01"),
     }
@@ -86,24 +86,23 @@ def test_the_charts_are_readable_in_a_narrow_window(runs: dict[str, int], visit:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_390_pixels_are_enough(page: str, runs: dict[str, int], visit: Callable[..., Visitor]) -> None:
-    visitor = visit(width=390)
+def test_axe_finds_nothing_serious_in_either_theme_and_390_pixels_are_enough(
+    page: str, runs: dict[str, int], visit: Callable[..., Visitor]
+) -> None:
+    visitor = visit()
     visitor.open(page.format(**runs))
+    for theme in THEMES:
+        visitor.wear(theme)
+        for details in visitor.page.locator("details > summary").all():
+            details.click()
+        assert not visitor.barriers(), theme
+    visitor.narrow()
     assert not visitor.is_too_wide()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("page", PAGES)
-def test_axe_finds_nothing_serious(page: str, theme: str, runs: dict[str, int], visit: Callable[..., Visitor]) -> None:
-    visitor = visit(theme=theme)
-    opened = visitor.open(page.format(**runs))
-    for details in opened.locator("details > summary").all():
-        details.click()
-    assert not visitor.barriers(), json.dumps(visitor.barriers(), indent=1)
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious_before_the_first_run(theme: str, visit: Callable[..., Visitor]) -> None:
-    visitor = visit(theme=theme)
+def test_axe_finds_nothing_serious_before_the_first_run(visit: Callable[..., Visitor]) -> None:
+    visitor = visit()
     visitor.open("/loadtests/")
-    assert not visitor.barriers(), json.dumps(visitor.barriers(), indent=1)
+    for theme in THEMES:
+        visitor.wear(theme)
+        assert not visitor.barriers(), theme

@@ -1,6 +1,5 @@
 """How the pages look and feel: sidebar, dark and light, narrow windows, no scripts, keyboard, axe."""
 
-import json
 from collections.abc import Callable
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from playwright.sync_api import expect
 from tests.browser.visitor import Visitor
 from tests.bus import HandBus, Json, outcome
 
+THEMES = ("light", "dark")
 SETTINGS = "/admin/settings_app/configuration/1/change/"
 # Every page of the site, and the pages of the admin by their kinds; {…} is a command that ended like that.
 PAGES = {
@@ -152,13 +152,6 @@ def test_the_theme_is_there_before_the_first_paint(visit: Callable[..., Visitor]
 # -- narrow windows, no scripts --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_390_pixels_are_enough(page: str, commands: dict[str, UUID], visit: Callable[..., Visitor]) -> None:
-    visitor = visit("admin", width=390)
-    visitor.open(address(page, commands))
-    assert not visitor.is_too_wide()
-
-
 @pytest.mark.parametrize("script", [True, False])
 def test_in_a_narrow_window_the_menu_is_a_drawer(script: bool, visit: Callable[..., Visitor]) -> None:
     page = visit(width=390, script=script).open("/")
@@ -216,20 +209,23 @@ def test_a_command_is_sent_by_keyboard_alone(bus: HandBus, visit: Callable[..., 
     assert bus.value("SELECT behavior FROM test_command") == {"type": "fail_permanent"}
 
 
-# -- axe -------------------------------------------------------------------------------------------------------------
+# -- every page ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("page", PAGES)
-def test_axe_finds_nothing_serious(
-    page: str, theme: str, commands: dict[str, UUID], visit: Callable[..., Visitor]
+def test_axe_finds_nothing_serious_in_either_theme_and_390_pixels_are_enough(
+    page: str, commands: dict[str, UUID], visit: Callable[..., Visitor]
 ) -> None:
-    visitor = visit("admin", theme=theme)
+    visitor = visit("admin")
     visitor.open(address(page, commands))
-    assert not visitor.barriers(), json.dumps(visitor.barriers(), indent=1)
+    for theme in THEMES:
+        visitor.wear(theme)
+        assert not visitor.barriers(), theme
+    visitor.narrow()
+    assert not visitor.is_too_wide()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_serious_where_nobody_is_logged_in(theme: str, visit: Callable[..., Visitor]) -> None:
     visitor = visit(theme=theme)
     for page in ("/", "/login/", "/admin/login/"):
@@ -242,7 +238,7 @@ def test_axe_finds_nothing_serious_where_nobody_is_logged_in(theme: str, visit: 
     assert not visitor.barriers()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_serious_in_what_opens(theme: str, visit: Callable[..., Visitor]) -> None:
     visitor = visit("admin", theme=theme, width=390)
     page = visitor.open("/")
@@ -260,7 +256,7 @@ def test_axe_finds_nothing_serious_in_what_opens(theme: str, visit: Callable[...
     assert not visitor.barriers()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_serious_on_the_page_that_refuses(theme: str, visit: Callable[..., Visitor]) -> None:
     visitor = visit("viewer", theme=theme)
     visitor.open("/send/")

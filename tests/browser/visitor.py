@@ -25,6 +25,15 @@ class Visitor:
         self.page.goto(address)
         return self.page
 
+    def wear(self, theme: str) -> None:
+        """Read the open page again in another theme, as if it had been chosen before."""
+        self.page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
+        self.page.reload()
+
+    def narrow(self) -> None:
+        """Make the window as narrow as a telephone's."""
+        self.page.set_viewport_size({"width": 390, "height": 900})
+
     def text(self, selector: str = "main") -> str:
         """What a person reads there, white space made one."""
         return " ".join(self.page.locator(selector).inner_text().split())
