@@ -104,6 +104,16 @@ class HandBus:
             [str(command_id)],
         )
 
+    def end_connections(self, name: str) -> int:
+        """End the connections to this database whose name begins so; how many. Other test processes keep theirs."""
+        return int(
+            self.value(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND starts_with(application_name, %s)",
+                [name],
+            )
+        )
+
     # -- looking ----------------------------------------------------------------------------------------------------
 
     def value(self, query: str, params: Any = ()) -> Any:
@@ -112,6 +122,14 @@ class HandBus:
 
     def rows(self, query: str, params: Any = ()) -> list[Json]:
         return self.conn.execute(query, params).fetchall()
+
+    def waiting(self) -> int:
+        """How many connections to this database wait for a lock."""
+        return int(
+            self.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )
 
     def command(self, command_id: UUID) -> Json:
         return self.rows("SELECT * FROM commandbus.command WHERE command_id = %s", [command_id])[0]

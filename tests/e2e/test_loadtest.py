@@ -42,7 +42,12 @@ def run_row(bus: LiveBus) -> dict[str, Any]:
 
 def locks(bus: LiveBus) -> int:
     """Connections of load tests that are left, with whatever they hold."""
-    return int(bus.value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'loadtest %%'", []))
+    return int(
+        bus.value(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND starts_with(application_name, 'loadtest ')"
+        )
+    )
 
 
 def test_a_mixed_load_ends_as_its_behaviors_say_and_its_figures_are_those_of_the_database(
@@ -157,7 +162,7 @@ def _kill_the_worker(program: Program, bus: LiveBus) -> None:
 
 
 def _break_its_connection(program: Program, bus: LiveBus) -> None:
-    bus.conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'loadtest run'")
+    bus.end_connections("loadtest run")
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,6 @@ from tests.e2e.conftest import StartWorker
 from tests.e2e.workers import COMPLETED, LiveBus, Worker
 from tests.waiting import wait_until
 
-TERMINATE = """
-    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name LIKE %s
-"""
-
 
 def said(worker: Worker) -> tuple[int, int]:
     return len(worker.lines("database_lost")), len(worker.lines("database_back"))
@@ -65,7 +60,7 @@ def test_it_goes_on_when_all_its_connections_are_ended(engine: str, bus: LiveBus
     running = [bus.timeout(500) for _ in range(4)]
     waiting = [bus.send() for _ in range(4)]
     bus.wait_for_attempts(1, running)
-    assert bus.value(TERMINATE, ["runworker%"]) >= 3
+    assert bus.end_connections("runworker") >= 3
     bus.wait_for_status(COMPLETED, [*running, *waiting])
     after = bus.send()
     bus.wait_for_status(COMPLETED, [after])
@@ -79,7 +74,7 @@ def test_it_hears_again_after_it_lost_the_connection_that_listens(bus: LiveBus, 
     worker = start_worker("--poll-interval", "60")
     first = bus.send()
     bus.wait_for_status(COMPLETED, [first])
-    assert bus.value(TERMINATE, ["runworker listen"]) == 1
+    assert bus.end_connections("runworker listen") == 1
     worker.wait_for("database_back")
     second = bus.send()
     bus.wait_for_status(COMPLETED, [second], timeout=20)
@@ -95,7 +90,7 @@ def test_what_was_sent_while_it_did_not_listen_does_not_wait_for_the_poll(
     worker = start_worker("--poll-interval", "60")
     with bus.conn.transaction():  # the end of the connection and the new message become visible at once
         sent = bus.send()
-        assert bus.value(TERMINATE, ["runworker listen"]) == 1
+        assert bus.end_connections("runworker listen") == 1
     bus.wait_for_status(COMPLETED, [sent], timeout=20)
     assert worker.stop() == 0
 
@@ -106,6 +101,6 @@ def test_it_gives_way_with_an_error_where_the_other_engine_came_meanwhile(
     worker = start_worker()
     # What a worker of the other engine holds as long as it lives.
     bus.conn.execute(LOCK, (LOCK_CLASS, engine_lock(COMMAND_QUEUE, "library")))
-    bus.value(TERMINATE, ["runworker listen"])
+    bus.end_connections("runworker listen")
     worker.wait_for("other_engine")
     assert worker.wait() == 1

@@ -178,7 +178,9 @@ def test_a_second_runner_waits_and_then_finds_the_work_done(files: Files) -> Non
     said: list[list[str]] = []
 
     def waiting() -> int:
-        (row,) = files.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        (row,) = files.query(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+        )
         return int(str(row[0]))
 
     with psycopg.connect(files.url) as brake:

@@ -32,7 +32,6 @@ AT_REST = """
        AND max(state_change) < clock_timestamp() - interval '100 ms'
     FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'library'
 """
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 def test_operators_who_retry_at_once_each_put_a_message_into_the_queue(bus: HandBus) -> None:
@@ -56,7 +55,7 @@ def test_operators_who_retry_at_once_each_put_a_message_into_the_queue(bus: Hand
         other.execute("SELECT FROM commandbus.command WHERE command_id = %s FOR UPDATE", [parked])
         retries = thread.submit(lambda: asyncio.run(retry_four_times()))
         with pins("D6"):
-            wait_until(lambda: bus.value(WAITING) >= 4)
+            wait_until(lambda: bus.waiting() >= 4)
         other.rollback()
         with pins("D6"):
             assert len(set(retries.result(timeout=10))) == len(bus.queued()) == 4
@@ -71,7 +70,7 @@ def test_a_send_beside_another_of_the_same_id_is_refused_by_a_raw_error(bus: Han
     with ThreadPoolExecutor(1) as thread, psycopg.connect(bus.url) as first, psycopg.connect(bus.url) as second:
         send(first)
         sending = thread.submit(send, second)
-        wait_until(lambda: bus.value(WAITING) >= 1)
+        wait_until(lambda: bus.waiting() >= 1)
         first.commit()
         with pins("D7"):
             error = sending.exception(timeout=10)

@@ -113,9 +113,7 @@ def test_a_run_gives_signs_of_life_and_notices_that_its_lock_is_gone(database: D
         first = bus.value(beat, [claim.run_id])
         claim.keep_beating()
         wait_until(lambda: bus.value(beat, [claim.run_id]) > first, 20, "another beat")
-        bus.conn.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'loadtest lock'"
-        )
+        bus.end_connections("loadtest lock")
         wait_until(lambda: claim.lost, 20, "the loss of the lock")
 
 
@@ -123,7 +121,7 @@ def test_a_statement_on_a_lost_connection_is_an_error_in_one_line_and_the_next_o
     database: Database, bus: HandBus
 ) -> None:
     assert database.value("anything_queued") is False
-    bus.conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'loadtest test'")
+    bus.end_connections("loadtest test")
     with pytest.raises(BrokenError) as caught:
         database.value("anything_queued")
     assert str(caught.value).startswith("The database connection was lost: ")

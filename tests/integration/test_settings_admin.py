@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import uuid4
 
-import psycopg
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
@@ -17,6 +16,7 @@ from django.urls import reverse
 
 from settings_app.models import Configuration, SettingsConflictError
 from settings_app.values import NAMES, SETTINGS, SWITCHES, Setting, Value
+from tests.bus import HandBus
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -230,12 +230,12 @@ def test_a_conflict_over_a_switch_shows_the_newest_and_is_settled_like_any_other
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_save_waits_for_one_that_is_under_way_and_then_sees_it(database_url: str, ada: Client) -> None:
+def test_a_save_waits_for_one_that_is_under_way_and_then_sees_it(bus: HandBus, ada: Client) -> None:
     opened = opened_form()
-    with psycopg.connect(database_url) as grace, ThreadPoolExecutor(1) as pool:
+    with bus.connect() as grace, ThreadPoolExecutor(1) as pool:
         grace.execute("UPDATE public.e2e_config SET concurrency = 16, updated_by = 'grace'")
         response = pool.submit(_post_and_close, ada, {**opened, "concurrency": "8"})
-        wait_until(lambda: grace.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is not None)
+        wait_until(bus.waiting)
         grace.commit()
         (message,) = errors_of(response.result(timeout=10))["__all__"]
     assert "concurrency 4 → 16" in message
