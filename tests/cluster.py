@@ -1,8 +1,9 @@
 """The PostgreSQL server of a test run: a pytest plugin (``-p tests.cluster``), loaded before Django's settings.
 
 The server is the one that ``DATABASE_URL`` named outside, else a cluster of the tests' own, one per major version
-(``TEST_POSTGRES``, 18 by default), started when the first test needs a database and stopped by the last run that uses
-it. The demo's database is never touched. Workers of pytest-xdist inherit the environment that is set here.
+(``TEST_POSTGRES``, 18 by default) and worker of pytest-xdist, started when the first test needs a database and stopped
+by the last run that uses it. A transaction anywhere on a server is felt in all its databases, so workers share none.
+The demo's database is never touched. Workers of pytest-xdist inherit the environment that is set here.
 """
 
 import fcntl
@@ -84,7 +85,9 @@ def remove_leftovers() -> None:
 
 
 def _own_cluster() -> Cluster:
-    return Cluster(name="tests", state_dir=_STATE / f"tests-{_major()}", major=_major())
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    name = f"tests-{worker}" if worker else "tests"
+    return Cluster(name=name, state_dir=_STATE / f"{name}-{_major()}", major=_major())
 
 
 def _major() -> int:

@@ -20,10 +20,22 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         directory = item.path.relative_to(Path(__file__).parent).parts[0]
         item.add_marker(directory)
+        if group := _group(directory, item):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(directory: str, item: pytest.Item) -> str:
+    """What ``--dist loadgroup`` gives to one process as a whole: "" for a test that any may take."""
+    if directory == "browser":
+        return item.path.stem  # a browser and a served site for each file
+    if "one_load_at_a_time" in getattr(item, "fixturenames", ()):
+        return "load"  # no other process waits for its turn meanwhile
+    return ""
 
 
 @pytest.fixture(scope="session")
