@@ -8,6 +8,8 @@ from typing import Protocol
 
 import pytest
 from pytest_django import DjangoDbBlocker
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from e2e_site.embedded import Cluster
 from tests import cluster, databases
@@ -20,22 +22,24 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        directory = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(directory)
-        if group := _group(directory, item):
-            item.add_marker(pytest.mark.xdist_group(group))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(item.path.relative_to(Path(__file__).parent).parts[0])
 
 
-def _group(directory: str, item: pytest.Item) -> str:
-    """What ``--dist loadgroup`` gives to one process as a whole: "" for a test that any may take."""
-    if directory == "browser":
-        return item.path.stem  # a browser and a served site for each file
-    if "one_load_at_a_time" in getattr(item, "fixturenames", ()):
-        return "load"  # no other process waits for its turn meanwhile
-    return ""
+class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Whichever process is free takes the next test, but for those that one process has to take as a whole."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if file.startswith("tests/browser/"):
+            return file  # it starts a browser and a served site
+        if file.startswith("tests/e2e/test_under_load_"):
+            return "load"  # one at a time: nobody waits for their turn
+        return nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneByOne:
+    return OneByOne(config, log)
 
 
 @pytest.fixture(scope="session")
