@@ -69,14 +69,15 @@ WITH near AS MATERIALIZED (
     SELECT * FROM (SELECT * FROM commandbus.audit ORDER BY audit_id DESC LIMIT %(look_back)s) newest
     WHERE domain = %(domain)s
     ORDER BY audit_id DESC LIMIT %(limit)s
+), sent AS MATERIALIZED (
+    -- Planned by itself: as part of the join, a walk through the whole table was chosen for the sake of a row less.
+    SELECT command_id FROM commandbus.audit
+    WHERE domain = 'test' AND event_type = 'SENT'
+        AND %(domain)s = 'test' AND (SELECT count(*) FROM near) < %(limit)s
+    ORDER BY audit_id DESC LIMIT %(commands)s
 ), far AS (
     SELECT a.*
-    FROM (
-        SELECT command_id FROM commandbus.audit
-        WHERE domain = 'test' AND event_type = 'SENT'
-            AND %(domain)s = 'test' AND (SELECT count(*) FROM near) < %(limit)s
-        ORDER BY audit_id DESC LIMIT %(commands)s
-    ) sent
+    FROM sent
     CROSS JOIN LATERAL (
         SELECT * FROM commandbus.audit WHERE command_id = sent.command_id AND domain = 'test'
         ORDER BY audit_id DESC LIMIT %(limit)s
