@@ -11,7 +11,7 @@ from tests.bus import HandBus, Json, outcome
 
 THEMES = ("light", "dark")
 SETTINGS = "/admin/settings_app/configuration/1/change/"
-# Every page of the site, and the pages of the admin by their kinds; {…} is a command that ended like that.
+# Every page of the site, and the pages of the admin by their kinds; {…} is a command that ended like that, {row} a row.
 PAGES = {
     "dashboard": "/",
     "send": "/send/",
@@ -27,7 +27,7 @@ PAGES = {
     "admin": "/admin/",
     "admin list of commands": "/admin/commands/command/",
     "admin list of test commands": "/admin/commands/testcommand/",
-    "admin form of a test command": "/admin/commands/testcommand/1/change/",
+    "admin form of a test command": "/admin/commands/testcommand/{row}/change/",
     "admin list of users": "/admin/auth/user/",
     "admin form of a user": "/admin/auth/user/add/",
     "admin form of a group": "/admin/auth/group/add/",
@@ -44,8 +44,8 @@ BEHAVIORS: dict[str, Json] = {
 
 
 @pytest.fixture
-def commands(bus: HandBus) -> dict[str, UUID]:
-    """A command of each kind, a worker, and a message that was rejected."""
+def commands(bus: HandBus) -> dict[str, UUID | int]:
+    """A command of each kind, the number of a row of `test_command`, a worker, and a message that was rejected."""
     ids = {kind: bus.send(behavior) for kind, behavior in BEHAVIORS.items()}
     bus.send_message({"a": "<b>"})
     # The pending one is not delivered: it is sent last.
@@ -65,10 +65,11 @@ def commands(bus: HandBus) -> dict[str, UUID]:
                ('silent', 2, 'set', 'test__commands', 1, 4, '{}', clock_timestamp() - interval '1 min')
         """
     )
-    return {**ids, "pending": bus.send({"type": "success"})}
+    row = bus.value("SELECT min(id) FROM test_command")
+    return {**ids, "pending": bus.send({"type": "success"}), "row": row}
 
 
-def address(page: str, commands: dict[str, UUID]) -> str:
+def address(page: str, commands: dict[str, UUID | int]) -> str:
     return PAGES[page].format(**commands)
 
 
@@ -214,7 +215,7 @@ def test_a_command_is_sent_by_keyboard_alone(bus: HandBus, visit: Callable[..., 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_axe_finds_nothing_serious_in_either_theme_and_390_pixels_are_enough(
-    page: str, commands: dict[str, UUID], visit: Callable[..., Visitor]
+    page: str, commands: dict[str, UUID | int], visit: Callable[..., Visitor]
 ) -> None:
     visitor = visit("admin")
     visitor.open(address(page, commands))
