@@ -13,7 +13,7 @@ try:
     from django.core.management import execute_from_command_line
 
     from e2e_site.address import Address, AddressError
-    from e2e_site.embedded import EmbeddedError, demo_cluster
+    from e2e_site.embedded.cluster import EmbeddedError, demo_cluster
 except ImportError as exc:
     sys.exit(f"manage.py: {exc}: run bin/setup, then .venv/bin/python manage.py.")
 

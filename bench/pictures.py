@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.charts import Series, line_chart
+from e2e_site.charts.geometry import Series, line_chart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.chart_shapes import Chart
+    from e2e_site.charts.shapes import Chart
 
 POINTS = 120  # a chart has no room for more
 

@@ -12,10 +12,10 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004 — Django's name for it
 
 from commands.statuses import COMMAND_QUEUE, REPLY_QUEUE
-from e2e_site import flyway, pgmq
 from e2e_site.database import connection_params
-from e2e_site.flyway_files import FlywayError
-from e2e_site.setup_database import missing_in_django, one_line
+from e2e_site.schema import flyway, pgmq
+from e2e_site.schema.migration_files import FlywayError
+from e2e_site.schema.setup import missing_in_django, one_line
 
 UNREACHABLE = "commands.W001"
 SCHEMA = "commands.W002"

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 
 from commands.worker import EXIT_ABANDONED, EXIT_MAX_WAIT, EXIT_OK, EXIT_REFUSED, Options
-from e2e_site.supervisor import LOOK_EVERY_S, Program, Wishes, manage_command
+from e2e_site.programs import LOOK_EVERY_S, Program, Wishes, manage_command
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Settings of the site. Every environment variable it reads is read here, typed, with its default.
 
-``DATABASE_URL`` unset means the embedded PostgreSQL (``e2e_site/embedded.py``). Importing this module starts
+``DATABASE_URL`` unset means the embedded PostgreSQL (``e2e_site/embedded/``). Importing this module starts
 nothing and writes nothing.
 """
 
@@ -12,7 +12,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from e2e_site import embedded
+from e2e_site.embedded.cluster import demo_cluster
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -71,7 +71,7 @@ def _with_options(config: dict[str, Any]) -> dict[str, Any]:
 
 DATABASES = {
     "default": _with_options(
-        embedded.demo_cluster(BASE_DIR).database_settings() if EMBEDDED else _database_at("DATABASE_URL", DATABASE_URL)
+        demo_cluster(BASE_DIR).database_settings() if EMBEDDED else _database_at("DATABASE_URL", DATABASE_URL)
     )
 }
 # The same database without a pooler between, for what belongs to a session: notifications and locks.
@@ -85,14 +85,14 @@ LISTEN_DATABASE: dict[str, Any] | None = (
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The Flyway to run; empty means the one on PATH, else the built-in runner (`e2e_site/flyway.py`).
+# The Flyway to run; empty means the one on PATH, else the built-in runner (`e2e_site/schema/flyway.py`).
 FLYWAY_BIN: str = env.str("FLYWAY_BIN", default="")
 
 # --- Who may do what -------------------------------------------------------------------------------------------------
 
 # With the embedded database a key is made at its first start; a real server needs a real key.
 SECRET_KEY: str = (
-    embedded.demo_cluster(BASE_DIR).secret_key()
+    demo_cluster(BASE_DIR).secret_key()
     if EMBEDDED and "SECRET_KEY" not in env.ENVIRON
     else env.str("SECRET_KEY", default="")
 )

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from e2e_site.embedded import Cluster
+from e2e_site.embedded.cluster import Cluster
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _STATE = CHECKOUT / ".data"

@@ -11,7 +11,7 @@ from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from e2e_site.embedded import Cluster
+from e2e_site.embedded.cluster import Cluster
 from tests import cluster, databases
 from tests.bus import HandBus
 from tests.processes import Program, inherited_environment, manage_command

@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.db import connection
 from psycopg import sql
 
-from e2e_site import flyway, pgmq
+from e2e_site.schema import flyway, pgmq
 from tests.cluster import CHECKOUT, server_url
 
 _PREFIX = "e2e_run_"

@@ -5,8 +5,8 @@ from statistics import median
 
 from bench.benchmark.figures import Figure
 from bench.benchmark.results import Point, Result
-from bench.chart_shapes import Chart
-from bench.charts import Rule, Series, bar_chart, line_chart
+from e2e_site.charts.geometry import Rule, Series, bar_chart, line_chart
+from e2e_site.charts.shapes import Chart
 
 _PER_S = "commands/s"
 

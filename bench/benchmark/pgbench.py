@@ -25,11 +25,11 @@ import psycopg
 from django.conf import settings
 
 from bench.benchmark.scenario import BenchmarkError
-from e2e_site.embedded import demo_cluster
-from e2e_site.postgres_home import EmbeddedError, home
+from e2e_site.embedded.cluster import demo_cluster
+from e2e_site.embedded.home import EmbeddedError, home
 
 if TYPE_CHECKING:
-    from bench.benchmark.database import OwnDatabase
+    from e2e_site.schema.own_database import OwnDatabase
 
 Variables = Mapping[str, str]
 

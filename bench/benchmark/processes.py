@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from bench.benchmark.database import OwnDatabase
+    from e2e_site.schema.own_database import OwnDatabase
 
 MOST_S = 900
 _LOOK_S = 0.1

@@ -32,7 +32,7 @@ def write_docs(results: Results, docs: Path) -> list[Path]:
         if name in results:
             written.append(chart_file(docs, name))
             written[-1].parent.mkdir(exist_ok=True)
-            written[-1].write_text(render_to_string("bench/chart.svg", {"chart": draw(results[name])}), "utf-8")
+            written[-1].write_text(render_to_string("charts/chart.svg", {"chart": draw(results[name])}), "utf-8")
     page.write_text(_BLOCK.sub(lambda found: f"{found[1]}{_block(found[2], results)}\n{found[3]}", text), "utf-8")
     return written
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.benchmark.database import own_database
 from bench.benchmark.machine import environment
 from bench.benchmark.pgbench import Ceiling
 from bench.benchmark.progress import Progress
 from bench.benchmark.results import Result
 from bench.benchmark.scenario import BenchmarkError, Run, Scenario
 from bench.benchmark.stage import Stage
+from e2e_site.schema.own_database import own_database
 
 
 @dataclass(frozen=True, kw_only=True)

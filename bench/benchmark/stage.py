@@ -20,9 +20,9 @@ from commands.statuses import DOMAIN, DOMAINS, command_queue, reply_queue
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.benchmark.database import OwnDatabase
     from bench.benchmark.pgbench import Ceiling
     from bench.benchmark.processes import Program
+    from e2e_site.schema.own_database import OwnDatabase
 
 SUCCESS = Behavior(type=BehaviorType.SUCCESS)
 MAX_ATTEMPTS = 3

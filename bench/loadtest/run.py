@@ -24,7 +24,7 @@ from settings_app.values import WorkerSettings
 if TYPE_CHECKING:
     from bench.loadtest.options import Options
     from bench.loadtest.progress import Progress
-    from e2e_site.supervisor import Wishes
+    from e2e_site.programs import Wishes
 
 Json = dict[str, Any]
 

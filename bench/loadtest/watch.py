@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.loadtest.sender import Sender
     from bench.loadtest.statements import Database
     from bench.loadtest.workers import Workers
-    from e2e_site.supervisor import Wishes
+    from e2e_site.programs import Wishes
 
 STEP_S = 0.5
 QUIET_S = 3.0  # nothing happened for so long, and nothing is queued: what has not ended never will

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.loadtest.errors import BrokenError, StoppedError
 from commands.statuses import LOADTEST_DOMAIN
-from e2e_site.supervisor import LOOK_EVERY_S, Program, manage_command
+from e2e_site.programs import LOOK_EVERY_S, Program, manage_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,7 +18,7 @@ from django.test import Client
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
-from e2e_site.postgres_process import free_port
+from e2e_site.embedded.process import free_port
 from tests.browser.visitor import Visitor
 from tests.conftest import StartManage
 from tests.processes import Program, inherited_environment

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg
 
-from e2e_site import postgres_home
-from e2e_site.embedded import Cluster, demo_cluster
+from e2e_site.embedded import home
+from e2e_site.embedded.cluster import Cluster, demo_cluster
 from tests.cluster import CHECKOUT
 from tests.processes import Program
 
@@ -90,7 +90,7 @@ class Checkout:
         cluster = self.cluster
         cluster.stop()
         if os.geteuid() == 0:
-            place = postgres_home.home(
+            place = home.home(
                 name=cluster.name, state_dir=cluster.state_dir, major=cluster.major, checkout=cluster.checkout
             )
             shutil.rmtree(place.directory.parent, ignore_errors=True)

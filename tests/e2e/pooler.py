@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from e2e_site.postgres_process import free_port
+from e2e_site.embedded.process import free_port
 from tests.waiting import wait_until
 
 SERVER_CONNECTIONS = 5

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bench.benchmark.database import PREFIX
+from e2e_site.schema.own_database import PREFIX
 from tests.conftest import StartManage
 from tests.processes import Program
 from tests.waiting import wait_until

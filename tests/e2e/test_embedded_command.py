@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from e2e_site.postgres_home import SERVER_USER
+from e2e_site.embedded.home import SERVER_USER
 from tests.e2e.checkouts import Checkout
 from tests.waiting import wait_until
 

@@ -2,7 +2,7 @@
 
 import http.client
 
-from e2e_site.postgres_process import free_port
+from e2e_site.embedded.process import free_port
 from tests.conftest import StartManage
 from tests.waiting import wait_until
 

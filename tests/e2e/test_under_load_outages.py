@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from e2e_site.embedded import Cluster
+from e2e_site.embedded.cluster import Cluster
 from tests.conftest import StartManage
 from tests.e2e.conftest import MakeLoad, StartWorker
 from tests.e2e.load import LEAST_IN_FLIGHT, LONGEST_BACKOFF_S, Load

@@ -8,7 +8,7 @@ import pytest
 
 from commands.statuses import COMMAND_QUEUE
 from commands.worker_listener import LOCK, LOCK_CLASS, engine_lock
-from e2e_site.embedded import Cluster
+from e2e_site.embedded.cluster import Cluster
 from tests.conftest import StartManage
 from tests.e2e.conftest import StartWorker
 from tests.e2e.workers import COMPLETED, LiveBus, Worker

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import psycopg
 
-from e2e_site.embedded import Cluster
+from e2e_site.embedded.cluster import Cluster
 from tests.conftest import StartManage
 from tests.e2e.conftest import StartWorker
 from tests.e2e.workers import LiveBus, Worker

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from bench.benchmark.database import PREFIX, OwnDatabase, own_database, renamed
+from e2e_site.schema.own_database import PREFIX, OwnDatabase, own_database, renamed
 from tests.integration.conftest import Manage
 
 DJANGO = pytest.mark.django_db(transaction=True)  # its settings say where the server is

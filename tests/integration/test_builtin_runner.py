@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from e2e_site import flyway
-from e2e_site.flyway_files import FlywayError
+from e2e_site.schema import flyway
+from e2e_site.schema.migration_files import FlywayError
 from tests.waiting import wait_until
 
 MakeDatabase = Callable[[], str]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.benchmark.results import Result, load
-from e2e_site.embedded import Cluster
+from e2e_site.embedded.cluster import Cluster
 from tests.integration.conftest import Manage
 
 COMMANDS = 4000

@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from e2e_site.embedded import Cluster, EmbeddedError
+from e2e_site.embedded.cluster import Cluster, EmbeddedError
 from tests.cluster import CHECKOUT
 from tests.waiting import wait_until
 

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from e2e_site import pgmq
-from e2e_site.embedded import Cluster
+from e2e_site.embedded.cluster import Cluster
+from e2e_site.schema import pgmq
 from tests.integration.conftest import Manage
 
 MakeDatabase = Callable[[], str]

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from e2e_site import pgmq
+from e2e_site.schema import pgmq
 from tests.integration.conftest import Manage
 
 MakeDatabase = Callable[[], str]

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
-from e2e_site.setup_database import ensure_admin, missing_in_django, set_up
+from e2e_site.schema.setup import ensure_admin, missing_in_django, set_up
 from tests.cluster import CHECKOUT
 from tests.integration.conftest import Manage
 

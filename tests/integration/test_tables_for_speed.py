@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from commands.statuses import DOMAINS
 from e2e_site.database import connection_params
-from e2e_site.embedded import Cluster
+from e2e_site.embedded.cluster import Cluster
 from tests.bus import HandBus, Json
 from tests.conftest import StartManage
 from tests.integration.conftest import Manage

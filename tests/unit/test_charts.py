@@ -6,13 +6,13 @@ from xml.etree import ElementTree
 import pytest
 from django.template.loader import render_to_string
 
-from bench.chart_shapes import LEFT, TOP, Chart
-from bench.charts import Rule, Series, bar_chart, line_chart
-from bench.scales import even_ticks, log_ticks, short
+from e2e_site.charts.geometry import Rule, Series, bar_chart, line_chart
+from e2e_site.charts.scales import even_ticks, log_ticks, short
+from e2e_site.charts.shapes import LEFT, TOP, Chart
 
 
 def _drawn(chart: Chart) -> tuple[str, ElementTree.Element]:
-    svg = render_to_string("bench/chart.svg", {"chart": chart})
+    svg = render_to_string("charts/chart.svg", {"chart": chart})
     return svg, ElementTree.fromstring(svg)  # noqa: S314  # our own text
 
 
@@ -113,6 +113,6 @@ def test_a_file_of_its_own_holds_title_description_colours_and_legend() -> None:
 
 def test_a_chart_in_a_page_needs_no_inline_style() -> None:
     chart = line_chart(title="t", description="d", x=[0, 1], series=[Series(name="a", values=[1, 2])])
-    html = render_to_string("bench/_chart.html", {"chart": chart, "id": "rates"})
+    html = render_to_string("charts/_chart.html", {"chart": chart, "id": "rates"})
     assert "style" not in html
     assert 'aria-labelledby="rates-title rates-description"' in html

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e_site.flyway import CONFIG_FILE
-from e2e_site.flyway_files import Config, FlywayError, checksum, read_config, read_migrations, version_key
+from e2e_site.schema.flyway import CONFIG_FILE
+from e2e_site.schema.migration_files import Config, FlywayError, checksum, read_config, read_migrations, version_key
 
 MakeConfig = Callable[..., Config]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from e2e_site.flyway import jdbc_url
-from e2e_site.flyway_files import FlywayError
+from e2e_site.schema.flyway import jdbc_url
+from e2e_site.schema.migration_files import FlywayError
 
 
 @pytest.mark.parametrize(

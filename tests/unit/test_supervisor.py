@@ -1,11 +1,11 @@
-"""e2e_site/supervisor.py: when something that ended is started again."""
+"""e2e_site/programs.py: when something that ended is started again."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from e2e_site import supervisor
-from e2e_site.supervisor import Keeper
+from e2e_site import programs
+from e2e_site.programs import Keeper
 
 
 class Clock:
@@ -21,7 +21,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(supervisor, "time", SimpleNamespace(monotonic=made.monotonic))
+    monkeypatch.setattr(programs, "time", SimpleNamespace(monotonic=made.monotonic))
     return made
 
 

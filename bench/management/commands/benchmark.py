@@ -20,7 +20,8 @@ from bench.benchmark.scenarios import SCENARIOS, chosen
 from bench.benchmark.tables import as_text, metric_table, verdict_table
 from bench.benchmark.targets import decidable, needed
 from bench.benchmark.verdicts import Word, judge_all
-from e2e_site.setup_database import one_line
+from e2e_site.schema.own_database import OwnDatabaseError
+from e2e_site.schema.setup import one_line
 
 QUICK = "A quick run: figures to look at, not to decide by."
 
@@ -60,7 +61,7 @@ class Command(BaseCommand):
                 return
             names = options["scenario"] or (sorted(needed()) if options["check"] else [])
             failures, results = _measure(_plan(names, options), options["json"])
-        except (BenchmarkError, ResultsError) as exc:
+        except (BenchmarkError, OwnDatabaseError, ResultsError) as exc:
             raise CommandError(str(exc)) from exc
         except psycopg.OperationalError as exc:
             raise CommandError(f"The database cannot be used: {one_line(exc)}") from exc

@@ -16,7 +16,7 @@ from bench.loadtest.report import text
 from bench.loadtest.run import conduct
 from commands.behaviors import BehaviorType
 from commands.checks import problems
-from e2e_site.supervisor import Wishes
+from e2e_site.programs import Wishes
 from settings_app.values import SETTINGS
 
 EXIT_OTHERWISE = 1  # something ended otherwise than its behavior says, was lost, or went wrong

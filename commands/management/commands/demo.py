@@ -17,11 +17,11 @@ from commands.bus import send_test_command
 from commands.checks import problems
 from commands.models import Worker
 from e2e_site.address import Address
-from e2e_site.embedded import EmbeddedError, demo_cluster
-from e2e_site.flyway_files import FlywayError
-from e2e_site.pgmq import PgmqError
-from e2e_site.setup_database import SetupError, one_line, set_up
-from e2e_site.supervisor import Keeper, Program, Stopped, Supervisor, SupervisorError, manage_command
+from e2e_site.embedded.cluster import EmbeddedError, demo_cluster
+from e2e_site.programs import Keeper, Program, Stopped, Supervisor, SupervisorError, manage_command
+from e2e_site.schema.migration_files import FlywayError
+from e2e_site.schema.pgmq import PgmqError
+from e2e_site.schema.setup import SetupError, one_line, set_up
 
 WORKER_GRACE_S = 30
 WEB_GRACE_S = 10

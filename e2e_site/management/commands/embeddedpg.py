@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from e2e_site.embedded import Cluster, EmbeddedError, demo_cluster
+from e2e_site.embedded.cluster import Cluster, EmbeddedError, demo_cluster
 
 
 class Command(BaseCommand):

@@ -1,14 +1,14 @@
-"""``manage.py flyway migrate|info|validate``: a thin shell round ``e2e_site/flyway.py``."""
+"""``manage.py flyway migrate|info|validate``: a thin shell round ``e2e_site/schema/flyway.py``."""
 
 from typing import Any
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from e2e_site import flyway
 from e2e_site.database import session_params
-from e2e_site.flyway_files import FlywayError
-from e2e_site.setup_database import one_line
+from e2e_site.schema import flyway
+from e2e_site.schema.migration_files import FlywayError
+from e2e_site.schema.setup import one_line
 
 
 class Command(BaseCommand):

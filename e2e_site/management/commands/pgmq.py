@@ -1,13 +1,13 @@
-"""``manage.py pgmq install``: a thin shell round ``e2e_site/pgmq.py``."""
+"""``manage.py pgmq install``: a thin shell round ``e2e_site/schema/pgmq.py``."""
 
 from typing import Any
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from e2e_site import pgmq
 from e2e_site.database import session_params
-from e2e_site.setup_database import one_line
+from e2e_site.schema import pgmq
+from e2e_site.schema.setup import one_line
 
 
 class Command(BaseCommand):

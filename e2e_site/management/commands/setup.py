@@ -1,13 +1,13 @@
-"""``manage.py setup``: a thin shell round ``e2e_site/setup_database.py``."""
+"""``manage.py setup``: a thin shell round ``e2e_site/schema/setup.py``."""
 
 from typing import Any
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError
 
-from e2e_site.flyway_files import FlywayError
-from e2e_site.pgmq import PgmqError
-from e2e_site.setup_database import SetupError, one_line, set_up
+from e2e_site.schema.migration_files import FlywayError
+from e2e_site.schema.pgmq import PgmqError
+from e2e_site.schema.setup import SetupError, one_line, set_up
 
 
 class Command(BaseCommand):

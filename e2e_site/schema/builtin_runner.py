@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from e2e_site.flyway_files import Config, FlywayError, Migration, read_migrations, version_key
+from e2e_site.schema.migration_files import Config, FlywayError, Migration, read_migrations, version_key
 
 _BASELINE = "<< Flyway Baseline >>"
 

@@ -15,9 +15,9 @@ from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from psycopg import sql
 
-from e2e_site import flyway, pgmq
 from e2e_site.database import one_at_a_time, session_params
-from e2e_site.flyway_files import FlywayError
+from e2e_site.schema import flyway, pgmq
+from e2e_site.schema.migration_files import FlywayError
 
 
 class SetupError(Exception):

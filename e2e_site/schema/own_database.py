@@ -19,12 +19,15 @@ from django.conf import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from bench.benchmark.scenario import BenchmarkError
 from e2e_site.database import session_params
-from e2e_site.embedded import demo_cluster
+from e2e_site.embedded.cluster import demo_cluster
 
 PREFIX = "commandbus_benchmark_"
 _OF_PSYCOPG = {"prepare_threshold", "autocommit"}  # what libpq itself does not know
+
+
+class OwnDatabaseError(Exception):
+    """The database cannot be made; the message is for people and says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +91,7 @@ def _create(server: psycopg.Connection[Any], name: str) -> None:
         # This session now waits to the end: what it has written must not show in the counters meanwhile.
         server.execute("SELECT pg_stat_force_next_flush()")
     except psycopg.errors.InsufficientPrivilege as exc:
-        raise BenchmarkError(
+        raise OwnDatabaseError(
             f"A benchmark works in a database of its own, and user {server.info.user} may not create one: let an "
             f'administrator run "ALTER ROLE {server.info.user} CREATEDB", or name another server in DATABASE_URL.'
         ) from exc
@@ -119,7 +122,7 @@ def _set_up(own: OwnDatabase) -> None:
         check=False,
     )
     if done.returncode:
-        raise BenchmarkError(f"The benchmark's database cannot be set up:\n{done.stdout.strip()}")
+        raise OwnDatabaseError(f"The benchmark's database cannot be set up:\n{done.stdout.strip()}")
 
 
 def _url(name: str) -> str:

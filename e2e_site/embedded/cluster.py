@@ -21,8 +21,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from e2e_site.postgres_home import EmbeddedError, Home, free_mb, home, telling_line
-from e2e_site.postgres_process import (
+from e2e_site.embedded.home import EmbeddedError, Home, free_mb, home, telling_line
+from e2e_site.embedded.process import (
     Postmaster,
     end_orphans,
     free_port,
@@ -31,7 +31,7 @@ from e2e_site.postgres_process import (
     settled_postmaster,
     stop_postmaster,
 )
-from e2e_site.state_file import StateFile
+from e2e_site.embedded.state import StateFile
 
 __all__ = ["DATABASE", "Cluster", "EmbeddedError", "demo_cluster"]
 
@@ -71,7 +71,7 @@ class Cluster:
     name: str
     state_dir: Path
     major: int = 18
-    checkout: Path = Path(__file__).resolve().parent.parent
+    checkout: Path = Path(__file__).resolve().parent.parent.parent
     options: Mapping[str, str] = field(default_factory=dict)
 
     # --- What clients need to know; no call here starts or writes anything ---

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e_site.postgres_home import EmbeddedError, locked
+from e2e_site.embedded.home import EmbeddedError, locked
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from urllib.parse import quote, urlencode
 import psycopg
 from django.conf import settings
 
-from e2e_site import flyway_builtin
 from e2e_site.database import one_at_a_time
-from e2e_site.flyway_files import FlywayError, read_config
+from e2e_site.schema import builtin_runner
+from e2e_site.schema.migration_files import FlywayError, read_config
 
 Runner = Literal["flyway", "builtin"]
 Action = Literal["migrate", "info", "validate"]
 
-CONFIG_FILE = Path(__file__).resolve().parent.parent / "flyway.conf"
+CONFIG_FILE = Path(__file__).resolve().parent.parent.parent / "flyway.conf"
 
 # Parameters of libpq that the JDBC driver knows too, by the name it has there.
 _JDBC_NAMES = {"connect_timeout": "connectTimeout", "sslmode": "sslmode", "sslrootcert": "sslrootcert"}
@@ -62,18 +62,18 @@ def migrate(params: Mapping[str, Any], *, runner: Runner | None = None) -> Runne
         raise FlywayError("\n".join([*said, str(exc)])) from exc
 
 
-def state(conn: psycopg.Connection) -> flyway_builtin.State:
+def state(conn: psycopg.Connection) -> builtin_runner.State:
     """Files and history compared, in one or two statements."""
-    return flyway_builtin.state(conn, read_config(CONFIG_FILE))
+    return builtin_runner.state(conn, read_config(CONFIG_FILE))
 
 
 def _run_builtin(action: Action, conn: psycopg.Connection, say: Callable[[str], object], config_file: Path) -> None:
     config = read_config(config_file)
     if action == "migrate":
-        for migration in flyway_builtin.migrate(conn, config):
+        for migration in builtin_runner.migrate(conn, config):
             say(f"Applied {migration.script}.")
         return
-    found = flyway_builtin.state(conn, config)
+    found = builtin_runner.state(conn, config)
     if action == "info":
         for line in _info(found):
             say(line)
@@ -84,7 +84,7 @@ def _run_builtin(action: Action, conn: psycopg.Connection, say: Callable[[str], 
     say(f"{len(found.applied)} entries of the history, all as in the files.")
 
 
-def _info(found: flyway_builtin.State) -> Iterator[str]:
+def _info(found: builtin_runner.State) -> Iterator[str]:
     for row in found.applied:
         word = "applied" if row.success else "FAILED"
         yield f"{row.version or '-':<8} {word:<8} {row.installed_on:%F %T}  {row.script}"
@@ -123,7 +123,7 @@ def _run_flyway(
             say(line.rstrip("\n"))
     if process.returncode:
         # Flyway speaks of versions; whoever has to mend it looks for files.
-        problems = flyway_builtin.state(conn, read_config(config_file)).problems
+        problems = builtin_runner.state(conn, read_config(config_file)).problems
         raise FlywayError("\n".join([f"Flyway's {action} failed, exit status {process.returncode}.", *problems]))
 
 

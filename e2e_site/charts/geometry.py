@@ -1,10 +1,10 @@
 """Charts as geometry: numbers in, positions out; templates draw them. Pure: no Django, no database.
 
-`line_chart` and `bar_chart` answer a `Chart`. ``bench/_chart.html`` draws it into a page, coloured by the theme's style
-sheet; ``bench/chart.svg`` draws it as a file of its own, for the docs, with its colours (light and dark) inside::
+`line_chart` and `bar_chart` answer a `Chart`. ``charts/_chart.html`` draws it into a page, coloured by the theme's
+style sheet; ``charts/chart.svg`` draws it as a file of its own, for the docs, with its colours inside::
 
     chart = line_chart(title="Rate", description="…", x=[0, 1, 2], series=[Series(name="sent", values=[10, 12, None])])
-    Path("rate.svg").write_text(render_to_string("bench/chart.svg", {"chart": chart}))
+    Path("rate.svg").write_text(render_to_string("charts/chart.svg", {"chart": chart}))
 
 Lengths are in units of the drawing (pixels at its natural size); y grows downwards.
 """
@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bench.chart_shapes import BOTTOM, LEFT, LEGEND_ROW, RIGHT, TOP, Bar, Chart, Hover, Key, Line, Mark, Tone
-from bench.scales import Scale, short
+from e2e_site.charts.scales import Scale, short
+from e2e_site.charts.shapes import BOTTOM, LEFT, LEGEND_ROW, RIGHT, TOP, Bar, Chart, Hover, Key, Line, Mark, Tone
 
 TONES: tuple[Tone, ...] = ("blue", "emerald", "amber", "rose", "cyan", "orange", "slate")
 # Never by colour alone: lines have a pattern too (SVG's stroke-dasharray), by their position.
