@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from commands.formatting import Look
+from commands.rules.formatting import Look
 
 PHASES = {
     "emptying": "Emptying the domain",

@@ -11,7 +11,7 @@ import psycopg
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004 — Django's name for it
 
-from commands.statuses import COMMAND_QUEUE, REPLY_QUEUE
+from commands.rules.words import COMMAND_QUEUE, REPLY_QUEUE
 from e2e_site.database import connection_params
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError

@@ -9,8 +9,8 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.forms.fields import InvalidJSONInput
 
-from commands.behaviors import Behavior, BehaviorError
-from commands.payload import PayloadError, check_payload, parse_json
+from commands.rules.behaviors import Behavior, BehaviorError
+from commands.rules.payload import PayloadError, check_payload, parse_json
 
 # The validators' codes are their own: for the code "invalid" Django puts the field's message in place of theirs.
 

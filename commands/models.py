@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from commands.fields import CheckedJSONField, validate_behavior, validate_payload
-from commands.statuses import DOMAIN, DOMAINS, EventType, Status
+from commands.rules.words import DOMAIN, DOMAINS, EventType, Status
 
 LOOK_BACK = 10_000  # where events of one domain are looked for, no more events of all domains are looked at
 _Row = TypeVar("_Row", bound=models.Model)
@@ -25,7 +25,7 @@ class TestCommandQuerySet(models.QuerySet["TestCommand"]):
 
 
 class TestCommand(models.Model):
-    """What one test command must do and what came of it. `commands.bus` makes one together with its message."""
+    """What one test command must do and what came of it. `commands.bus.send` makes one together with its message."""
 
     __test__ = False  # the name is the story's; pytest need not collect it
 
@@ -130,7 +130,7 @@ class CommandManager(models.Manager.from_queryset(CommandQuerySet)):  # type: ig
 class Command(ReadOnlyModel):
     """Where a command stands now."""
 
-    written_by = "commands.bus sends, workers perform, and an operator's action changes what is parked."
+    written_by = "commands.bus.send sends, workers perform, and an operator's action changes what is parked."
 
     # The key is (domain, command_id). test_command, which all domains share, makes command_id unique.
     command_id = models.UUIDField(primary_key=True)

@@ -1,13 +1,13 @@
 from django.urls import path
 
-from commands import views
+from commands.pages import dashboard
 
 app_name = "commands"
 
 urlpatterns = [
-    path("", views.dashboard, name="dashboard"),
-    path("live/", views.dashboard_live, name="dashboard_live"),
-    path("send/", views.send, name="send"),
-    path("commands/<uuid:command_id>/", views.detail, name="detail"),
-    path("commands/<uuid:command_id>/live/", views.detail_live, name="detail_live"),
+    path("", dashboard.dashboard, name="dashboard"),
+    path("live/", dashboard.dashboard_live, name="dashboard_live"),
+    path("send/", dashboard.send, name="send"),
+    path("commands/<uuid:command_id>/", dashboard.detail, name="detail"),
+    path("commands/<uuid:command_id>/live/", dashboard.detail_live, name="detail_live"),
 ]

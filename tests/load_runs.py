@@ -7,7 +7,7 @@ import psycopg
 
 from bench.loadtest import summary
 from bench.loadtest.options import Options, Plan
-from commands.behaviors import BehaviorType
+from commands.rules.behaviors import BehaviorType
 from settings_app.values import WorkerSettings
 
 Json = dict[str, Any]

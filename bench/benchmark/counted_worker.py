@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 
-from commands.statuses import DOMAIN
-from commands.worker import Options, work
+from commands.rules.words import DOMAIN
+from commands.worker.process import Options, work
 from e2e_site.database import connection_params
 
 

@@ -12,9 +12,9 @@ from commandbus import Command, HandlerContext, HandlerRegistry, SendRequest, Sy
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from uuid_utils.compat import uuid7
 
-from commands.engine_library import LibraryEngine, NamedColumnsClient, UnlockedConnection
-from commands.statuses import COMMAND_TYPE, DOMAIN, reply_queue
-from commands.worker_state import LEFT
+from commands.rules.words import COMMAND_TYPE, DOMAIN, reply_queue
+from commands.worker.engine_library import LibraryEngine, NamedColumnsClient, UnlockedConnection
+from commands.worker.state import LEFT
 from e2e_site.database import connection_params
 
 LOOK_S = 0.1

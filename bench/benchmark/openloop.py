@@ -15,8 +15,8 @@ from bench.benchmark.figures import percentile, slope
 from bench.benchmark.processes import worker
 from bench.benchmark.scenario import BenchmarkError
 from bench.benchmark.stage import LOOK_S, MAX_ATTEMPTS, SUCCESS
-from commands.bulk import NewCommand, send_chunk
-from commands.statuses import DOMAIN
+from commands.bus.bulk import NewCommand, send_chunk
+from commands.rules.words import DOMAIN
 
 if TYPE_CHECKING:
     from bench.benchmark.processes import Program

@@ -6,9 +6,9 @@ import sys
 import time
 from typing import Any
 
-from commands.behaviors import Behavior, BehaviorType
-from commands.bulk import NewCommand, send_many
-from commands.statuses import DOMAINS
+from commands.bus.bulk import NewCommand, send_many
+from commands.rules.behaviors import Behavior, BehaviorType
+from commands.rules.words import DOMAINS
 from e2e_site.database import connection_params
 
 

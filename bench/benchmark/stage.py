@@ -13,9 +13,9 @@ from psycopg import sql
 
 from bench.benchmark.processes import worker
 from bench.benchmark.scenario import BenchmarkError
-from commands.behaviors import Behavior, BehaviorType
-from commands.bulk import NewCommand, send_many
-from commands.statuses import DOMAIN, DOMAINS, command_queue, reply_queue
+from commands.bus.bulk import NewCommand, send_many
+from commands.rules.behaviors import Behavior, BehaviorType
+from commands.rules.words import DOMAIN, DOMAINS, command_queue, reply_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

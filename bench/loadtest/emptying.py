@@ -10,8 +10,8 @@ from psycopg import sql
 
 from bench.loadtest.errors import ForeignWorkersError, StoppedError
 from commands.models import Worker
-from commands.statuses import LOADTEST_DOMAIN, command_queue
-from commands.worker_listener import ENGINES, LOCK_CLASS, engine_lock
+from commands.rules.words import LOADTEST_DOMAIN, command_queue
+from commands.worker.listener import ENGINES, LOCK_CLASS, engine_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from itertools import islice
 from random import SystemRandom
 from typing import Any
 
-from bench.loadtest.mix import MixError, Weights, behaviors, drawn, parse_mix
-from commands.behaviors import MAX_EXECUTION_TIME_MS, Behavior, BehaviorType
+from commands.rules.behaviors import MAX_EXECUTION_TIME_MS, Behavior, BehaviorType
+from commands.rules.mix import MixError, Weights, behaviors, drawn, parse_mix
 from settings_app.values import SETTINGS, Setting, WorkerSettings
 
 # Options that win over a setting, and which.

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from commands.formatting import duration
+from commands.rules.formatting import duration
 
 if TYPE_CHECKING:
     from bench.loadtest.sampler import Counts, Percentiles

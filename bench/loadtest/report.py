@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from commands.formatting import duration
+from commands.rules.formatting import duration
 
 Json = dict[str, Any]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from commands.bulk import NewCommand, send_chunk, send_many
-from commands.statuses import LOADTEST_DOMAIN
+from commands.bus.bulk import NewCommand, send_chunk, send_many
+from commands.rules.words import LOADTEST_DOMAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.loadtest.options import Plan
-    from commands.behaviors import Behavior, BehaviorType
+    from commands.rules.behaviors import Behavior, BehaviorType
 
 _AT_ONCE = 1000  # commands that a schedule which lies behind sends in one transaction
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.loadtest.mix import expectation
+from commands.rules.mix import expectation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from commands.behaviors import Behavior, BehaviorType
+    from commands.rules.behaviors import Behavior, BehaviorType
 
 Json = dict[str, Any]
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from bench.loadtest.errors import BrokenError, StoppedError
-from commands.statuses import LOADTEST_DOMAIN
+from commands.rules.words import LOADTEST_DOMAIN
 from e2e_site.programs import LOOK_EVERY_S, Program, manage_command
 
 if TYPE_CHECKING:

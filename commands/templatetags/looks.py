@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from commands import formatting
-from commands.statuses import EventType, Status
+from commands.rules import formatting
+from commands.rules.words import EventType, Status
 from settings_app.values import shown
 
 register = template.Library()

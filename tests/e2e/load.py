@@ -20,7 +20,7 @@ from uuid import UUID
 import psutil
 import psycopg
 
-from commands.bulk import NewCommand, send_chunk
+from commands.bus.bulk import NewCommand, send_chunk
 from tests.e2e.stream import SEED, Stream, command
 from tests.e2e.verdict import Expected, Verdict, expected, judge, resumed_after
 from tests.e2e.workers import LiveBus, Worker

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import psycopg
 
-from commands.behaviors import Behavior, BehaviorType
-from commands.bulk import NewCommand, send_chunk
+from commands.bus.bulk import NewCommand, send_chunk
+from commands.rules.behaviors import Behavior, BehaviorType
 
 SEED = int(os.environ.get("TEST_SEED", "1"))
 RATE = 2500  # commands/s

@@ -6,8 +6,8 @@ from typing import LiteralString
 import pytest
 from psycopg import sql
 
-from commands.behaviors import Behavior, BehaviorType
-from commands.bulk import NewCommand
+from commands.bus.bulk import NewCommand
+from commands.rules.behaviors import Behavior, BehaviorType
 from tests.e2e.conftest import MakeLoad
 from tests.e2e.load import LEAST_RATE
 from tests.e2e.workers import FINAL

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
-from commands.behaviors import Behavior, BehaviorType
-from commands.bulk import NewCommand
+from commands.bus.bulk import NewCommand
+from commands.rules.behaviors import Behavior, BehaviorType
 from tests.bus import Json
 from tests.e2e.conftest import MakeLoad
 from tests.e2e.workers import PARKED, LiveBus

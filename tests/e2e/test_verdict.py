@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from commands.behaviors import Behavior
+from commands.rules.behaviors import Behavior
 from tests.bus import HandBus, outcome
 from tests.e2e.verdict import EXACT, RULES, Expected, expected, judge
 from tests.e2e.workers import LiveBus

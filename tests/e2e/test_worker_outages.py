@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from commands.statuses import COMMAND_QUEUE
-from commands.worker_listener import LOCK, LOCK_CLASS, engine_lock
+from commands.rules.words import COMMAND_QUEUE
+from commands.worker.listener import LOCK, LOCK_CLASS, engine_lock
 from e2e_site.embedded.cluster import Cluster
 from tests.conftest import StartManage
 from tests.e2e.conftest import StartWorker

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import psutil
 
-from commands.statuses import COMMAND_QUEUE
-from commands.worker_listener import LOCK, LOCK_CLASS, engine_lock
+from commands.rules.words import COMMAND_QUEUE
+from commands.worker.listener import LOCK, LOCK_CLASS, engine_lock
 from tests.e2e.conftest import StartWorker
 from tests.e2e.workers import COMPLETED, LiveBus, Worker
 from tests.waiting import wait_until

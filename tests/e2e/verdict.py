@@ -12,7 +12,7 @@ from uuid import UUID
 
 import psycopg
 
-from commands.behaviors import Behavior, BehaviorType
+from commands.rules.behaviors import Behavior, BehaviorType
 from tests.bus import LETTERS, Json
 from tests.e2e.workers import COMPLETED, PARKED
 

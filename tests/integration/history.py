@@ -6,9 +6,9 @@ from uuid import UUID
 
 import psycopg
 
-from commands.behaviors import Behavior
-from commands.bulk import NewCommand, send_chunk
-from commands.statuses import DOMAIN
+from commands.bus.bulk import NewCommand, send_chunk
+from commands.rules.behaviors import Behavior
+from commands.rules.words import DOMAIN
 from tests.bus import Json
 
 # Everything that belongs to commands; the ids that each table holds.

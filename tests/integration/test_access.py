@@ -13,9 +13,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django.fixtures import Settings
 
-from commands.behaviors import Behavior, BehaviorType
-from commands.bus import send_test_command
+from commands.bus.send import send_test_command
 from commands.models import TestCommand
+from commands.rules.behaviors import Behavior, BehaviorType
 from tests.load_runs import add_run
 
 pytestmark = pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""commands/bulk.py: many commands at once, as complete as one that is sent alone."""
+"""commands/bus/bulk.py: many commands at once, as complete as one that is sent alone."""
 
 import json
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from commandbus import DuplicateCommandError
 
-from commands.behaviors import Behavior, BehaviorType
-from commands.bulk import NewCommand, send_chunk, send_many
-from commands.bus import send_test_command
-from commands.payload import PayloadError
+from commands.bus.bulk import NewCommand, send_chunk, send_many
+from commands.bus.send import send_test_command
+from commands.rules.behaviors import Behavior, BehaviorType
+from commands.rules.payload import PayloadError
 from tests.bus import HandBus
 
 SUCCESS = Behavior(type=BehaviorType.SUCCESS)

@@ -20,7 +20,7 @@ from commandbus.sync import SyncCommandBus
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from commands.engine_library import NamedColumnsClient, UnlockedConnection
+from commands.worker.engine_library import NamedColumnsClient, UnlockedConnection
 from tests.bus import HandBus
 from tests.deviations import pins
 from tests.waiting import wait_until

@@ -11,9 +11,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from commands.formatting import Count
-from commands.queries import newest_events, status_counts
-from commands.statuses import LOADTEST_DOMAIN, Status
+from commands.pages.queries import newest_events, status_counts
+from commands.rules.formatting import Count
+from commands.rules.words import LOADTEST_DOMAIN, Status
 from tests.bus import HandBus, outcome
 from tests.integration.history import complete, send
 from tests.integration.test_pages import count, text

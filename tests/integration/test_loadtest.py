@@ -16,8 +16,8 @@ from bench.loadtest.errors import BrokenError, BusyError, ForeignWorkersError, S
 from bench.loadtest.sampler import Sampler
 from bench.loadtest.sender import Sender
 from bench.loadtest.statements import Database
-from commands.behaviors import Behavior, BehaviorType
-from commands.bulk import NewCommand, send_chunk
+from commands.bus.bulk import NewCommand, send_chunk
+from commands.rules.behaviors import Behavior, BehaviorType
 from e2e_site.database import connection_params
 from tests.bus import HandBus, Json, outcome
 from tests.load_runs import add_run, plan

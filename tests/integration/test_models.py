@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 
 from commands.models import AuditEvent, Command, ReadOnlyError, TestCommand, Worker
-from commands.statuses import Status
+from commands.rules.words import Status
 
 pytestmark = pytest.mark.django_db
 

@@ -16,9 +16,9 @@ from commandbus import (
 )
 from commandbus.sync import SyncCommandBus
 
-from commands.engine_library import LibraryEngine
-from commands.engine_set import SetEngine
-from commands.worker_state import LOAD, WorkerState, effective
+from commands.worker.engine_library import LibraryEngine
+from commands.worker.engine_native import SetEngine
+from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import Link, Outage
 from tests.bus import HandBus
 

@@ -12,9 +12,9 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
-from commands.behaviors import Behavior
-from commands.bus import send_test_command
+from commands.bus.send import send_test_command
 from commands.models import TestCommand
+from commands.rules.behaviors import Behavior
 
 pytestmark = pytest.mark.django_db
 

@@ -148,8 +148,8 @@ def generation(request: pytest.FixtureRequest, empty_database: MakeDatabase, man
 
 
 SEND_EACH = """
-from commands.behaviors import Behavior
-from commands.bus import send_test_command
+from commands.rules.behaviors import Behavior
+from commands.bus.send import send_test_command
 for wanted in (
     {"type": "success"},
     {"type": "fail_permanent"},

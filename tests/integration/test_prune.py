@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from commands.prune import Chunk, Options, before_age, parse_age, prune
+from commands.bus.prune import Chunk, Options, before_age, parse_age, prune
 from tests.bus import HandBus, Json, outcome
 from tests.conftest import StartManage
 from tests.integration.history import batches, complete, pass_time, send, tables_with
@@ -426,7 +426,7 @@ def test_a_dry_run_counts_and_changes_nothing(bus: HandBus, pruned: Callable[...
 
 
 def test_a_dry_run_counts_to_a_limit(bus: HandBus, chunks: Prune, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("commands.prune.COUNT_LIMIT", 100)
+    monkeypatch.setattr("commands.bus.prune.COUNT_LIMIT", 100)
     complete(bus.conn, 300, reply=False)
     pass_time(bus.conn, 31)
     seen = list(chunks(dry_run=True, chunk_size=50))

@@ -1,4 +1,4 @@
-"""``commands.bus``: the row and the message commit or roll back together."""
+"""``commands.bus.send``: the row and the message commit or roll back together."""
 
 import json
 from uuid import uuid4
@@ -7,10 +7,10 @@ import pytest
 from commandbus import DuplicateCommandError
 from django.db import connection, transaction
 
-from commands.behaviors import Behavior, BehaviorType
-from commands.bus import send_test_command
+from commands.bus.send import send_test_command
 from commands.models import AuditEvent, Command, TestCommand
-from commands.statuses import EventType, Status
+from commands.rules.behaviors import Behavior, BehaviorType
+from commands.rules.words import EventType, Status
 from settings_app.models import Configuration
 
 pytestmark = pytest.mark.django_db

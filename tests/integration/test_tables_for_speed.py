@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from commands.statuses import DOMAINS
+from commands.rules.words import DOMAINS
 from e2e_site.database import connection_params
 from e2e_site.embedded.cluster import Cluster
 from tests.bus import HandBus, Json

@@ -1,4 +1,4 @@
-"""commands/attempts.py: every way in which a handler can end becomes one outcome."""
+"""commands/worker/attempts.py: every way in which a handler can end becomes one outcome."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from commandbus import (
     TransientCommandError,
 )
 
-from commands.attempts import Attempt, Outcome, OutcomeKind, perform
+from commands.worker.attempts import Attempt, Outcome, OutcomeKind, perform
 from settings_app.values import WorkerSettings
 
 COMMAND_ID = UUID("6f1f7c0e-8f0a-4a53-9e7c-0b1f6b3a2d11")

@@ -1,10 +1,10 @@
-"""commands/behaviors.py: what a behavior may be, and what each type does."""
+"""commands/rules/behaviors.py: what a behavior may be, and what each type does."""
 
 from typing import Any
 
 import pytest
 
-from commands.behaviors import (
+from commands.rules.behaviors import (
     PARAMETERS,
     Behavior,
     BehaviorError,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from commands import formatting
-from commands.formatting import Count
-from commands.statuses import EventType, Status
+from commands.rules import formatting
+from commands.rules.formatting import Count
+from commands.rules.words import EventType, Status
 
 
 def test_every_status_and_every_event_has_a_look_of_its_own() -> None:

@@ -4,10 +4,10 @@ from itertools import islice
 
 import pytest
 
-from bench.loadtest.mix import MixError, behaviors, drawn, expectation, parse_mix
 from bench.loadtest.options import OptionError, Options
 from bench.looks import command_line
-from commands.behaviors import Behavior, BehaviorType
+from commands.rules.behaviors import Behavior, BehaviorType
+from commands.rules.mix import MixError, behaviors, drawn, expectation, parse_mix
 from tests.load_runs import plan
 
 COMPLETED, PARKED = "COMPLETED", "IN_TROUBLESHOOTING_QUEUE"

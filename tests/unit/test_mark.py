@@ -1,6 +1,6 @@
-"""commands/mark.py: how far a worker looks back."""
+"""commands/worker/lookback.py: how far a worker looks back."""
 
-from commands.mark import Mark
+from commands.worker.lookback import Mark
 
 
 def test_the_first_look_is_at_all_messages() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from commands.behaviors import BehaviorType
-from commands.outlook import Outlook, outlook
+from commands.rules.behaviors import BehaviorType
+from commands.rules.expectation import Outlook, outlook
 
 
 def _outlook(kind: BehaviorType, max_attempts: int = 3, delays: tuple[int, ...] = (1000, 2000)) -> Outlook:

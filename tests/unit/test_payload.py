@@ -1,11 +1,11 @@
-"""commands/payload.py: what a payload may be, and what any typed text comes to."""
+"""commands/rules/payload.py: what a payload may be, and what any typed text comes to."""
 
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from commands.payload import MAX_BYTES, MAX_DEPTH, PayloadError, check_payload, parse_json
+from commands.rules.payload import MAX_BYTES, MAX_DEPTH, PayloadError, check_payload, parse_json
 
 
 def nested(depth: int) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""commands/forms.py: what a person may send, and what they are told otherwise."""
+"""commands/pages/forms.py: what a person may send, and what they are told otherwise."""
 
 from typing import Any
 
 import pytest
 
-from commands.behaviors import Behavior, BehaviorType
-from commands.forms import SendForm
+from commands.pages.forms import SendForm
+from commands.rules.behaviors import Behavior, BehaviorType
 
 # What a browser sends when nothing is filled in.
 UNTOUCHED = {

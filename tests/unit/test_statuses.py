@@ -1,9 +1,9 @@
-"""commands/statuses.py: our words against the library's."""
+"""commands/rules/words.py: our words against the library's."""
 
 import pytest
 from commandbus import AuditEventType, CommandStatus
 
-from commands.statuses import EventType, Status
+from commands.rules.words import EventType, Status
 
 OURS = {"LATE_COMPLETED", "LATE_FAILED", "MESSAGE_REJECTED"}
 WRITTEN_BY_SQL_ONLY = {"BATCH_STARTED", "BATCH_COMPLETED"}

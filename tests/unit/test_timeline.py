@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from commands.timeline import Event, build, milliseconds_to_end
+from commands.rules.timeline import Event, build, milliseconds_to_end
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""commands/worker_processes.py: what several workers are told, and what their ends come to."""
+"""commands/worker/fleet.py: what several workers are told, and what their ends come to."""
 
 import signal
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from commands.management.commands.runworker import Command
-from commands.worker import Options
-from commands.worker_processes import arguments, worst
+from commands.worker.fleet import arguments, worst
+from commands.worker.process import Options
 
 
 def understood(words: list[str]) -> dict[str, Any]:

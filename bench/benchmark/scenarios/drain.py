@@ -8,7 +8,7 @@ from bench.benchmark.pgbench import Step
 from bench.benchmark.processes import run_module
 from bench.benchmark.scenario import Metric, Run, scenario
 from bench.benchmark.stage import Drained
-from commands.statuses import DOMAIN
+from commands.rules.words import DOMAIN
 
 BATCH = 200
 CONNECTIONS = 2

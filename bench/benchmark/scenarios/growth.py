@@ -8,7 +8,7 @@ from typing import LiteralString
 from bench.benchmark.processes import worker
 from bench.benchmark.results import Point
 from bench.benchmark.scenario import Metric, Run, scenario
-from commands.statuses import DOMAIN, LOADTEST_DOMAIN
+from commands.rules.words import DOMAIN, LOADTEST_DOMAIN
 
 _RATE = "commands/s"
 _PART: LiteralString = """

@@ -13,8 +13,8 @@ from bench.benchmark.processes import Program, worker
 from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
 from bench.benchmark.scenarios.drain import BATCH, CEILING
 from bench.benchmark.stage import MAX_ATTEMPTS, SUCCESS
-from commands.bulk import NewCommand, send_chunk
-from commands.statuses import COMMAND_TYPE, DOMAIN, reply_queue
+from commands.bus.bulk import NewCommand, send_chunk
+from commands.rules.words import COMMAND_TYPE, DOMAIN, reply_queue
 
 PAUSE_S = 0.01  # between two commands, so that each meets an idle system
 WARM_UP = 20

@@ -3,9 +3,9 @@
 from bench.benchmark.pgbench import Step
 from bench.benchmark.processes import run_module
 from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
-from commands.behaviors import Behavior, BehaviorType
-from commands.bulk import CHUNK_SIZE, NewCommand
-from commands.statuses import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN, reply_queue
+from commands.bus.bulk import CHUNK_SIZE, NewCommand
+from commands.rules.behaviors import Behavior, BehaviorType
+from commands.rules.words import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN, reply_queue
 
 _RATE = "commands/s"
 _PREFIX = "@@@@@@@@-@@@@"  # in place of the time that an id begins with

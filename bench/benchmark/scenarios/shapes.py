@@ -11,8 +11,8 @@ import psycopg
 from bench.benchmark.processes import worker
 from bench.benchmark.scenario import Metric, Run, scenario
 from bench.benchmark.stage import LOOK_S, Stage
-from commands.behaviors import Behavior, BehaviorType
-from commands.statuses import DOMAIN
+from commands.rules.behaviors import Behavior, BehaviorType
+from commands.rules.words import DOMAIN
 
 SLOTS = 200
 PROCESSES = (1, 2, 4)

@@ -8,7 +8,7 @@ import psycopg
 
 from bench.benchmark.processes import Program, worker
 from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
-from commands.statuses import LOADTEST_DOMAIN
+from commands.rules.words import LOADTEST_DOMAIN
 
 RAMP_S = 2  # after the first end, not counted
 RECOVERED = 0.9  # of the rate before

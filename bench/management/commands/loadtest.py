@@ -14,8 +14,8 @@ from bench.loadtest.options import NUMBERS, OVERRIDES, OptionError, Options
 from bench.loadtest.progress import Progress
 from bench.loadtest.report import text
 from bench.loadtest.run import conduct
-from commands.behaviors import BehaviorType
 from commands.checks import problems
+from commands.rules.behaviors import BehaviorType
 from e2e_site.programs import Wishes
 from settings_app.values import SETTINGS
 

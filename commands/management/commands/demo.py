@@ -12,10 +12,10 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections, transaction
 
-from commands.behaviors import Behavior, BehaviorType
-from commands.bus import send_test_command
+from commands.bus.send import send_test_command
 from commands.checks import problems
 from commands.models import Worker
+from commands.rules.behaviors import Behavior, BehaviorType
 from e2e_site.address import Address
 from e2e_site.embedded.cluster import EmbeddedError, demo_cluster
 from e2e_site.programs import Keeper, Program, Stopped, Supervisor, SupervisorError, manage_command

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 from django.core.management.base import BaseCommand, CommandError
 
+from commands.bus.prune import CHUNK_SIZE, Options, before_age, parse_age, prune
 from commands.checks import problems
-from commands.prune import CHUNK_SIZE, Options, before_age, parse_age, prune
-from commands.statuses import DOMAINS
+from commands.rules.words import DOMAINS
 from e2e_site.database import connection_params
 from e2e_site.schema.setup import one_line
 

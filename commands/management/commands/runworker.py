@@ -10,10 +10,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from commands.checks import UNREACHABLE, problems
-from commands.statuses import DOMAIN, DOMAINS
-from commands.worker import EXIT_REFUSED, Options, check_start, connections_needed, work
-from commands.worker_listener import ENGINES, StartError, needs
-from commands.worker_processes import MOST_PROCESSES, WorkerProcesses, name_lines
+from commands.rules.words import DOMAIN, DOMAINS
+from commands.worker.fleet import MOST_PROCESSES, WorkerProcesses, name_lines
+from commands.worker.listener import ENGINES, StartError, needs
+from commands.worker.process import EXIT_REFUSED, Options, check_start, connections_needed, work
 from e2e_site.database import connection_params, direct_params
 from settings_app.values import SETTINGS, SWITCHES
 

@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from commands.statuses import DOMAINS
+from commands.rules.words import DOMAINS
 
 CHUNK_SIZE = 5000
 COUNT_LIMIT = 100_000  # a dry run counts no further

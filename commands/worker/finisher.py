@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from commands.attempts import Outcome, OutcomeKind
-from commands.statuses import EventType, Status
+from commands.rules.words import EventType, Status
+from commands.worker.attempts import Outcome, OutcomeKind
 from e2e_site.database import Backoff, ConnectionLostError, Link
 
 if TYPE_CHECKING:
-    from commands.worker_state import WorkerState
+    from commands.worker.state import WorkerState
 
 logger = logging.getLogger(__name__)
 

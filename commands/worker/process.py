@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from commands.engine_library import LibraryEngine
-from commands.engine_set import SetEngine
-from commands.handlers import registry
-from commands.statuses import DOMAIN, command_queue
-from commands.worker_listener import Listener, StartError
-from commands.worker_state import LOAD, WorkerState, effective
+from commands.rules.words import DOMAIN, command_queue
+from commands.worker.engine_library import LibraryEngine
+from commands.worker.engine_native import SetEngine
+from commands.worker.handlers import registry
+from commands.worker.listener import Listener, StartError
+from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
 
 logger = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from e2e_site.database import ConnectionLostError, Link
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from commands.attempts import Attempt
-    from commands.worker_state import WorkerState
+    from commands.worker.attempts import Attempt
+    from commands.worker.state import WorkerState
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from django.db import connection
 
-from commands.formatting import Count
 from commands.models import LOOK_BACK, Worker
-from commands.statuses import DOMAIN, DOMAINS, Status, command_queue
-from commands.timeline import Event
+from commands.rules.formatting import Count
+from commands.rules.timeline import Event
+from commands.rules.words import DOMAIN, DOMAINS, Status, command_queue
 
 COUNT_LIMIT = 10_000  # counted exactly up to here
 REPLIES_LOOKED_THROUGH = 10_000

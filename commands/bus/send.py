@@ -12,11 +12,11 @@ from psycopg.errors import UniqueViolation
 from uuid_utils.compat import uuid7
 
 from commands.models import TestCommand
-from commands.statuses import COMMAND_TYPE, DOMAIN, REPLY_QUEUE
+from commands.rules.words import COMMAND_TYPE, DOMAIN, REPLY_QUEUE
 from settings_app.models import Configuration
 
 if TYPE_CHECKING:
-    from commands.behaviors import Behavior
+    from commands.rules.behaviors import Behavior
 
 
 def send_test_command(

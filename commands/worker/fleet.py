@@ -15,7 +15,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from commands.worker import EXIT_ABANDONED, EXIT_MAX_WAIT, EXIT_OK, EXIT_REFUSED, Options
+from commands.worker.process import EXIT_ABANDONED, EXIT_MAX_WAIT, EXIT_OK, EXIT_REFUSED, Options
 from e2e_site.programs import LOOK_EVERY_S, Program, Wishes, manage_command
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from commands.models import Worker
-from commands.statuses import DOMAIN, LOADTEST_DOMAIN, command_queue
+from commands.rules.words import DOMAIN, LOADTEST_DOMAIN, command_queue
 from e2e_site.database import ConnectionLostError, Link
 from settings_app.values import WorkerSettings
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import assert_never
 
-from commands.behaviors import MAX_EXECUTION_TIME_MS, Behavior, BehaviorType
+from commands.rules.behaviors import MAX_EXECUTION_TIME_MS, Behavior, BehaviorType
 
 MAX_WEIGHT = 1_000_000
 TIMEOUT_IN_LEASES = 1.5  # how long a command of behavior timeout works

@@ -4,7 +4,8 @@ from typing import Any
 
 from django import forms
 
-from commands.behaviors import (
+from commands.fields import JSONFormField, validate_payload
+from commands.rules.behaviors import (
     MAX_ERROR_CODE_LENGTH,
     MAX_ERROR_MESSAGE_LENGTH,
     MAX_EXECUTION_TIME_MS,
@@ -14,7 +15,6 @@ from commands.behaviors import (
     BehaviorError,
     BehaviorType,
 )
-from commands.fields import JSONFormField, validate_payload
 
 DEFAULTS: dict[str, int] = {"execution_time_ms": 0, "transient_failures": 1}
 

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from commands.attempts import Attempt, perform
-from commands.finisher import BUSY_PAUSE_S, Finisher
-from commands.heartbeat import keep_leases
-from commands.mark import Mark
+from commands.worker.attempts import Attempt, perform
+from commands.worker.finisher import BUSY_PAUSE_S, Finisher
+from commands.worker.heartbeat import keep_leases
+from commands.worker.lookback import Mark
 from e2e_site.database import Backoff, ConnectionLostError, Link, end_all
 
 if TYPE_CHECKING:
     from commandbus import HandlerRegistry
 
-    from commands.worker_state import WorkerState
+    from commands.worker.state import WorkerState
     from settings_app.values import WorkerSettings
 
 logger = logging.getLogger(__name__)

@@ -23,8 +23,8 @@ from commandbus import (
     TransientCommandError,
 )
 
-from commands.handlers import AttemptContext
-from commands.payload import PayloadError, json_text
+from commands.rules.payload import PayloadError, json_text
+from commands.worker.handlers import AttemptContext
 from settings_app.backoff import backoff_ms
 
 if TYPE_CHECKING:

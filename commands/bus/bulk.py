@@ -22,11 +22,11 @@ from commandbus import DuplicateCommandError
 from psycopg.errors import UniqueViolation
 from uuid_utils.compat import uuid7
 
-from commands.payload import check_payload
-from commands.statuses import COMMAND_TYPE, reply_queue
+from commands.rules.payload import check_payload
+from commands.rules.words import COMMAND_TYPE, reply_queue
 
 if TYPE_CHECKING:
-    from commands.behaviors import Behavior
+    from commands.rules.behaviors import Behavior
 
 CHUNK_SIZE = 5000
 SEND = "SELECT commandbus.send_commands(%s, %s, %s::jsonb, %s, %s)"

@@ -26,7 +26,7 @@ from commandbus.pgmq.client import PgmqClient, PgmqMessage
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from commands.handlers import AttemptContext
+from commands.worker.handlers import AttemptContext
 from e2e_site.database import Backoff, ConnectionLostError
 from settings_app.backoff import library_schedule
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from psycopg import Notify
 
-    from commands.worker_state import WorkerState
+    from commands.worker.state import WorkerState
 
 logger = logging.getLogger(__name__)
 

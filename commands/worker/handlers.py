@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from commandbus import Command, HandlerContext, HandlerRegistry, PermanentCommandError, TransientCommandError
 
-from commands.behaviors import (
+from commands.rules.behaviors import (
     Behavior,
     BehaviorError,
     BehaviorType,
@@ -21,7 +21,7 @@ from commands.behaviors import (
     SimulatedTransientFailure,
     act,
 )
-from commands.statuses import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN
+from commands.rules.words import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN
 
 registry = HandlerRegistry()
 

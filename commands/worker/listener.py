@@ -22,7 +22,7 @@ from e2e_site.database import Backoff, ConnectionLostError, Link, Outage, throug
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from commands.worker_state import WorkerState
+    from commands.worker.state import WorkerState
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from commands.behaviors import PARAMETERS, BehaviorType
-from commands.formatting import duration
+from commands.rules.behaviors import PARAMETERS, BehaviorType
+from commands.rules.formatting import duration
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,13 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
-from commands import queries, timeline
-from commands.behaviors import PARAMETERS, BehaviorType
-from commands.bus import send_test_command
-from commands.forms import SendForm
-from commands.outlook import Outlook, outlook
-from commands.statuses import DOMAIN, DOMAIN_LABELS, EventType, Status, command_queue
+from commands.bus.send import send_test_command
+from commands.pages import queries
+from commands.pages.forms import SendForm
+from commands.rules import timeline
+from commands.rules.behaviors import PARAMETERS, BehaviorType
+from commands.rules.expectation import Outlook, outlook
+from commands.rules.words import DOMAIN, DOMAIN_LABELS, EventType, Status, command_queue
 from e2e_site.access import permission_needed
 from settings_app.backoff import backoff_ms
 from settings_app.models import Configuration

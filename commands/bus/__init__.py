@@ -1,0 +1,1 @@
+"""What changes commands, one SQL function call each: sending, sending many, removing old history."""

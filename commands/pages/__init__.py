@@ -1,0 +1,1 @@
+"""The pages and their live fragments: one module a page, with its context function."""
