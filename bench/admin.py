@@ -7,7 +7,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from bench.loadtest.claim import KEPT_RUNS
+from bench.loadtest.run_lock import KEPT_RUNS
 from bench.models import LoadRun
 from commands.admin import ReadOnlyAdmin
 

@@ -1,10 +1,10 @@
 from django.urls import path
 
-from bench import views
+from bench.loadtest import page
 
 app_name = "bench"
 urlpatterns = [
-    path("", views.load_tests, name="load_tests"),
-    path("<int:run_id>/", views.load_test, name="load_test"),
-    path("<int:run_id>/live/", views.load_test_live, name="load_test_live"),
+    path("", page.load_tests, name="load_tests"),
+    path("<int:run_id>/", page.load_test, name="load_test"),
+    path("<int:run_id>/live/", page.load_test_live, name="load_test_live"),
 ]

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, LiteralString
 from uuid import UUID
 
+from bench.benchmark.case import BenchmarkError
 from bench.benchmark.figures import percentile, slope
 from bench.benchmark.processes import worker
-from bench.benchmark.scenario import BenchmarkError
-from bench.benchmark.stage import LOOK_S, MAX_ATTEMPTS, SUCCESS
+from bench.testbed import LOOK_S, MAX_ATTEMPTS, SUCCESS
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.words import DOMAIN
 
 if TYPE_CHECKING:
     from bench.benchmark.processes import Program
-    from bench.benchmark.stage import Stage
+    from bench.testbed import Stage
 
 TICK_S = 0.005  # what is due since the last chunk is sent together
 WARM_UP_S = 3.0  # not counted

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from django.conf import settings
 
-from bench.benchmark.scenario import BenchmarkError
+from bench.benchmark.case import BenchmarkError
 from e2e_site.embedded.cluster import demo_cluster
 from e2e_site.embedded.home import EmbeddedError, home
 

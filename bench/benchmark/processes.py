@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import psutil
 from django.conf import settings
 
-from bench.benchmark.scenario import BenchmarkError
+from bench.benchmark.case import BenchmarkError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from django.template.loader import render_to_string
 
+from bench.benchmark.cases import SCENARIOS
 from bench.benchmark.drawings import CHARTS
 from bench.benchmark.results import Result, Results, ResultsError
-from bench.benchmark.scenarios import SCENARIOS
 from bench.benchmark.tables import as_markdown, metric_table, verdict_table
 from bench.benchmark.targets import TARGETS, decidable
 from bench.benchmark.verdicts import judge_all

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.benchmark.machine import environment
+from bench.benchmark.case import BenchmarkError, Run, Scenario
 from bench.benchmark.pgbench import Ceiling
 from bench.benchmark.progress import Progress
 from bench.benchmark.results import Result
-from bench.benchmark.scenario import BenchmarkError, Run, Scenario
-from bench.benchmark.stage import Stage
+from bench.machine import environment
+from bench.testbed import Stage
 from e2e_site.schema.own_database import own_database
 
 

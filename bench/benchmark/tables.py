@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
+from bench.benchmark.case import Metric
 from bench.benchmark.figures import Figure
 from bench.benchmark.results import Result
-from bench.benchmark.scenario import Metric
 from bench.benchmark.verdicts import Verdict
 
 _TARGET_HEAD = ("Target", "Measured", "Spread", "Limit", "Verdict")

@@ -9,10 +9,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bench.loadtest import summary
-from bench.loadtest.claim import Claim
 from bench.loadtest.emptying import COMMANDS_AT_ONCE, empty_domain, wait_for_workers_to_end
 from bench.loadtest.errors import BrokenError, LoadTestError, StoppedError
 from bench.loadtest.options import Plan
+from bench.loadtest.run_lock import Claim
 from bench.loadtest.sampler import Sampler
 from bench.loadtest.sender import Sender
 from bench.loadtest.statements import Database

@@ -11,9 +11,9 @@ from bench.loadtest.progress import line
 from bench.loadtest.statements import one_line
 
 if TYPE_CHECKING:
-    from bench.loadtest.claim import Claim
     from bench.loadtest.options import Options
     from bench.loadtest.progress import Progress
+    from bench.loadtest.run_lock import Claim
     from bench.loadtest.sampler import Percentiles, Sampler
     from bench.loadtest.sender import Sender
     from bench.loadtest.statements import Database

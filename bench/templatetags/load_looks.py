@@ -4,8 +4,7 @@ from typing import Any
 
 from django import template
 
-from bench import looks
-from bench.loadtest import report
+from bench.loadtest import report, styles
 from bench.models import LoadRun
 
 register = template.Library()
@@ -17,7 +16,7 @@ register.filter("expected_attempts_text", report.expected_attempts_text)
 @register.inclusion_tag("commands/_badge.html")
 def run_badge(run: LoadRun, size: str = "") -> dict[str, Any]:
     """The state of a run: icon, word, colour."""
-    look, label = looks.state_look(run.state, as_expected=run.as_expected, silent=run.silent)
+    look, label = styles.state_look(run.state, as_expected=run.as_expected, silent=run.silent)
     return {"look": look, "label": label, "size": size}
 
 

@@ -11,9 +11,9 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
+from bench.loadtest.page import PAGE_SIZE
+from bench.loadtest.pictures import POINTS
 from bench.models import LoadRun, LoadSample
-from bench.pictures import POINTS
-from bench.views import PAGE_SIZE
 from commands.models import ReadOnlyError
 from tests.load_runs import LATENCY, add_run, document, plan
 

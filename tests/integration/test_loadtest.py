@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from bench.loadtest import emptying
-from bench.loadtest.claim import KEPT_RUNS, Claim
 from bench.loadtest.emptying import empty_domain, wait_for_workers_to_end
 from bench.loadtest.errors import BrokenError, BusyError, ForeignWorkersError, StoppedError
+from bench.loadtest.run_lock import KEPT_RUNS, Claim
 from bench.loadtest.sampler import Sampler
 from bench.loadtest.sender import Sender
 from bench.loadtest.statements import Database

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.benchmark.case import Scenario
+from bench.benchmark.cases import SCENARIOS
 from bench.benchmark.drawings import CHARTS
 from bench.benchmark.report import chart_file, write_docs
 from bench.benchmark.results import Result, Results, ResultsError, load, save
-from bench.benchmark.scenario import Scenario
-from bench.benchmark.scenarios import SCENARIOS
 from bench.benchmark.tables import as_text, metric_table
 from tests.cluster import CHECKOUT
 

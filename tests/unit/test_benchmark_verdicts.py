@@ -2,9 +2,9 @@
 
 import pytest
 
+from bench.benchmark.cases import SCENARIOS
 from bench.benchmark.measures import best, highest, of, ratio, ratio_of_medians, seconds_for
 from bench.benchmark.results import Result, Results
-from bench.benchmark.scenarios import SCENARIOS
 from bench.benchmark.targets import TARGETS, decidable, needed
 from bench.benchmark.verdicts import Side, Target, Word, judge
 

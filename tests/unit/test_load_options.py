@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 
 from bench.loadtest.options import OptionError, Options
-from bench.looks import command_line
+from bench.loadtest.styles import command_line
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.mix import MixError, behaviors, drawn, expectation, parse_mix
 from tests.load_runs import plan

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from bench.loadtest import report, summary
+from bench.loadtest.pictures import per_second, time_text
 from bench.loadtest.progress import Progress, line
 from bench.loadtest.sampler import Counts, Percentiles
 from bench.loadtest.watch import sample_interval
-from bench.pictures import per_second, time_text
 from tests.load_runs import LATENCY, document, plan
 
 DONE = ["success", "COMPLETED", False, 1, 900]

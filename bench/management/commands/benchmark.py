@@ -11,12 +11,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from bench.benchmark.case import BenchmarkError
+from bench.benchmark.cases import SCENARIOS, chosen
 from bench.benchmark.pgbench import find_ceiling
 from bench.benchmark.report import LATEST, write_docs
 from bench.benchmark.results import Result, Results, ResultsError, load, save
 from bench.benchmark.run import Plan, perform
-from bench.benchmark.scenario import BenchmarkError
-from bench.benchmark.scenarios import SCENARIOS, chosen
 from bench.benchmark.tables import as_text, metric_table, verdict_table
 from bench.benchmark.targets import decidable, needed
 from bench.benchmark.verdicts import Word, judge_all

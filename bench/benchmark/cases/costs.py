@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass
 from typing import LiteralString
 
+from bench.benchmark.case import Metric, Run, scenario
 from bench.benchmark.processes import run_module
-from bench.benchmark.scenario import Metric, Run, scenario
-from bench.benchmark.stage import LOOK_S, Stage
+from bench.testbed import LOOK_S, Stage
 
 PAGE_KB = 8
 ENGINES = {"set": 200, "library": 20}  # and the concurrency of each

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from bench.benchmark.case import Metric, Run, scenario
 from bench.benchmark.pgbench import Step
 from bench.benchmark.processes import run_module
-from bench.benchmark.scenario import Metric, Run, scenario
-from bench.benchmark.stage import Drained
+from bench.testbed import Drained
 from commands.rules.words import DOMAIN
 
 BATCH = 200

@@ -8,9 +8,9 @@ from typing import LiteralString
 
 import psycopg
 
+from bench.benchmark.case import Metric, Run, scenario
 from bench.benchmark.processes import worker
-from bench.benchmark.scenario import Metric, Run, scenario
-from bench.benchmark.stage import LOOK_S, Stage
+from bench.testbed import LOOK_S, Stage
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.words import DOMAIN
 

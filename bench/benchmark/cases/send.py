@@ -1,8 +1,8 @@
 """How fast commands are sent: in bulk by this site, by the library's send_batch, and what PostgreSQL allows."""
 
+from bench.benchmark.case import BenchmarkError, Metric, Run, scenario
 from bench.benchmark.pgbench import Step
 from bench.benchmark.processes import run_module
-from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
 from commands.bus.bulk import CHUNK_SIZE, NewCommand
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.words import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN, reply_queue

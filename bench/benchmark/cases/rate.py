@@ -3,11 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import LiteralString
 
+from bench.benchmark.case import BenchmarkError, Metric, Run, scenario
+from bench.benchmark.cases.drain import CEILING, CONNECTIONS
+from bench.benchmark.cases.latency import SEND, variables
 from bench.benchmark.figures import percentile
 from bench.benchmark.openloop import Offered, offer
-from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
-from bench.benchmark.scenarios.drain import CEILING, CONNECTIONS
-from bench.benchmark.scenarios.latency import SEND, variables
 
 MOST_MS = 100  # p99 from the moment a command was due
 LOWEST = 50  # commands/s: below that nothing is searched for

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.benchmark.machine import Processors
+from bench.machine import Processors
 
 if TYPE_CHECKING:
     from bench.benchmark.progress import Progress
     from bench.benchmark.results import Result
-    from bench.benchmark.stage import Stage
+    from bench.testbed import Stage
 
 
 class BenchmarkError(Exception):

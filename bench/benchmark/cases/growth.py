@@ -5,9 +5,9 @@ from itertools import pairwise
 from statistics import median
 from typing import LiteralString
 
+from bench.benchmark.case import Metric, Run, scenario
 from bench.benchmark.processes import worker
 from bench.benchmark.results import Point
-from bench.benchmark.scenario import Metric, Run, scenario
 from commands.rules.words import DOMAIN, LOADTEST_DOMAIN
 
 _RATE = "commands/s"

@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
-from bench import looks, pictures
+from bench.loadtest import pictures, styles
 from bench.models import LoadRun, LoadSample
 
 PAGE_SIZE = 25
@@ -53,10 +53,10 @@ def load_test_context(run_id: int) -> dict[str, Any]:
     return {
         "run": run,
         "running": running,
-        "phase": looks.PHASES[run.phase],
+        "phase": styles.PHASES[run.phase],
         "summary": run.summary,
         "points": points,
         "charts": pictures.charts(points) if points else None,
         "silence_s": int(LoadRun.SILENCE.total_seconds()),
-        "again": looks.command_line(run.options),
+        "again": styles.command_line(run.options),
     }

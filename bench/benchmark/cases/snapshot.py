@@ -6,8 +6,8 @@ from typing import LiteralString
 
 import psycopg
 
+from bench.benchmark.case import BenchmarkError, Metric, Run, scenario
 from bench.benchmark.processes import Program, worker
-from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
 from commands.rules.words import LOADTEST_DOMAIN
 
 RAMP_S = 2  # after the first end, not counted

@@ -6,13 +6,13 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from bench.benchmark.case import BenchmarkError, Metric, Run, scenario
+from bench.benchmark.cases.drain import BATCH, CEILING
 from bench.benchmark.figures import percentile
-from bench.benchmark.machine import fdatasync_ms, select_1_ms
 from bench.benchmark.pgbench import Step
 from bench.benchmark.processes import Program, worker
-from bench.benchmark.scenario import BenchmarkError, Metric, Run, scenario
-from bench.benchmark.scenarios.drain import BATCH, CEILING
-from bench.benchmark.stage import MAX_ATTEMPTS, SUCCESS
+from bench.machine import fdatasync_ms, select_1_ms
+from bench.testbed import MAX_ATTEMPTS, SUCCESS
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.words import COMMAND_TYPE, DOMAIN, reply_queue
 

@@ -17,7 +17,7 @@ import psutil
 from bench.benchmark.figures import percentile
 
 if TYPE_CHECKING:
-    from bench.benchmark.stage import Stage
+    from bench.testbed import Stage
 
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "max_wal_size")
 _SAMPLE_S = 0.2

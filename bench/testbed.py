@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, LiteralString
 import psycopg
 from psycopg import sql
 
+from bench.benchmark.case import BenchmarkError
 from bench.benchmark.processes import worker
-from bench.benchmark.scenario import BenchmarkError
 from commands.bus.bulk import NewCommand, send_many
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.words import DOMAIN, DOMAINS, command_queue, reply_queue

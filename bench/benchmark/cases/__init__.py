@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bench.benchmark.scenario import BenchmarkError, Scenario
-from bench.benchmark.scenarios import costs, drain, growth, latency, rate, send, shapes, snapshot
+from bench.benchmark.case import BenchmarkError, Scenario
+from bench.benchmark.cases import costs, drain, growth, latency, rate, send, shapes, snapshot
 
 SCENARIOS = {
     one.name: one
