@@ -12,9 +12,9 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from e2e_site.embedded.cluster import Cluster
-from tests import cluster, databases
-from tests.bus import HandBus
-from tests.processes import Program, inherited_environment, manage_command
+from tests.support import clusters, databases
+from tests.support.bus import HandBus
+from tests.support.programs import Program, inherited_environment, manage_command
 
 
 def pytest_configure() -> None:
@@ -45,10 +45,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneByOn
 @pytest.fixture(scope="session")
 def database_url(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """The address of this process's database, whole schema included. For tests that connect by themselves."""
-    cluster.remove_leftovers()
+    clusters.remove_leftovers()
     # Unblocked for the set-up only: the tests ask for the database by their marks.
     with (
-        cluster.running_server(),
+        clusters.running_server(),
         django_db_blocker.unblock(),
         databases.test_database() as url,
         django_db_blocker.block(),
@@ -113,15 +113,15 @@ def start_manage(database_url: str, tmp_path: Path) -> Iterator[StartManage]:
 @pytest.fixture
 def throwaway_cluster() -> Iterator[Callable[[], Cluster]]:
     """Makes clusters, not yet started, that a test may stop and kill as it likes."""
-    clusters: list[Cluster] = []
+    made: list[Cluster] = []
 
     def make() -> Cluster:
-        clusters.append(cluster.throwaway_cluster(len(clusters)))
-        return clusters[-1]
+        made.append(clusters.throwaway_cluster(len(made)))
+        return made[-1]
 
     yield make
-    for made in clusters:
-        made.remove()
+    for cluster in made:
+        cluster.remove()
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from e2e_site.embedded.process import free_port
-from tests.browser.visitor import Visitor
 from tests.conftest import StartManage
-from tests.processes import Program, inherited_environment
-from tests.waiting import wait_until
+from tests.support.programs import Program, inherited_environment
+from tests.support.visitor import Visitor
+from tests.support.waiting import wait_until
 
 
 def _executable() -> str | None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.visitor import Visitor
-from tests.bus import HandBus
-from tests.processes import Program
+from tests.support.bus import HandBus
+from tests.support.programs import Program
+from tests.support.visitor import Visitor
 
 # What is typed, how it ends, with how many attempts.
 BEHAVIORS: dict[str, tuple[dict[str, str], str, str]] = {

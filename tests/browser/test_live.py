@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.visitor import Visitor
-from tests.bus import HandBus, outcome
-from tests.waiting import wait_until
+from tests.support.bus import HandBus, outcome
+from tests.support.visitor import Visitor
+from tests.support.waiting import wait_until
 
 FRAGMENT = "**/live/"
 

@@ -7,9 +7,9 @@ from playwright.sync_api import expect
 
 from tests.browser.test_live import Live
 from tests.browser.test_look import THEMES
-from tests.browser.visitor import Visitor
-from tests.bus import HandBus
-from tests.load_runs import add_run
+from tests.support.bus import HandBus
+from tests.support.load_runs import add_run
+from tests.support.visitor import Visitor
 
 PAGES = ("/loadtests/", "/loadtests/{ended}/", "/loadtests/{running}/", "/loadtests/{lost}/")
 

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.visitor import Visitor
-from tests.bus import HandBus, Json, outcome
+from tests.support.bus import HandBus, Json, outcome
+from tests.support.visitor import Visitor
 
 THEMES = ("light", "dark")
 SETTINGS = "/admin/settings_app/configuration/1/change/"

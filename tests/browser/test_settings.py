@@ -6,10 +6,10 @@ from collections.abc import Callable
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from tests.browser.visitor import Visitor
-from tests.bus import HandBus
-from tests.processes import Program
-from tests.waiting import wait_until
+from tests.support.bus import HandBus
+from tests.support.programs import Program
+from tests.support.visitor import Visitor
+from tests.support.waiting import wait_until
 
 
 def test_a_saved_setting_is_taken_by_the_worker_and_the_page_says_so(

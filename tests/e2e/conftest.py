@@ -7,13 +7,13 @@ from typing import Protocol
 
 import pytest
 
-from tests.cluster import CHECKOUT
 from tests.conftest import StartManage
-from tests.e2e.checkouts import Checkout
-from tests.e2e.load import Load
-from tests.e2e.pooler import pooler_before
-from tests.e2e.proxy import Proxy, proxy_before
-from tests.e2e.workers import LiveBus, Worker
+from tests.support.checkouts import Checkout
+from tests.support.clusters import CHECKOUT
+from tests.support.load import Load
+from tests.support.pooler import pooler_before
+from tests.support.proxy import Proxy, proxy_before
+from tests.support.workers import LiveBus, Worker
 
 
 class StartWorker(Protocol):

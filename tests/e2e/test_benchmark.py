@@ -10,8 +10,8 @@ import pytest
 
 from e2e_site.schema.own_database import PREFIX
 from tests.conftest import StartManage
-from tests.processes import Program
-from tests.waiting import wait_until
+from tests.support.programs import Program
+from tests.support.waiting import wait_until
 
 TINY = ("--quick", "--runs", "1", "--size", "drain.commands=800", "--size", "drain.library=20")
 

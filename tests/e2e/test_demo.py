@@ -13,9 +13,9 @@ import psutil
 import psycopg
 import pytest
 
-from tests.e2e.checkouts import NO_NETWORK, Checkout, free_port
-from tests.processes import Program
-from tests.waiting import wait_until
+from tests.support.checkouts import NO_NETWORK, Checkout, free_port
+from tests.support.programs import Program
+from tests.support.waiting import wait_until
 
 FINAL = "('COMPLETED', 'FAILED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 
 from e2e_site.embedded.home import SERVER_USER
-from tests.e2e.checkouts import Checkout
-from tests.waiting import wait_until
+from tests.support.checkouts import Checkout
+from tests.support.waiting import wait_until
 
 PYTHON = ".venv/bin/python"
 

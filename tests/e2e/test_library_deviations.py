@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests.deviations import pins
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, PARKED, LiveBus, Worker
-from tests.waiting import wait_until
+from tests.support.deviations import pins
+from tests.support.waiting import wait_until
+from tests.support.workers import COMPLETED, PARKED, LiveBus, Worker
 
 
 @pytest.fixture

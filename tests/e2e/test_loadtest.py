@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from tests.conftest import StartManage
-from tests.e2e.workers import LiveBus
-from tests.processes import Program
-from tests.waiting import wait_until
+from tests.support.programs import Program
+from tests.support.waiting import wait_until
+from tests.support.workers import LiveBus
 
 MIX = "success=70,fail_permanent=10,fail_transient=10,fail_transient_then_succeed=10"
 

@@ -4,7 +4,7 @@ import http.client
 
 from e2e_site.embedded.process import free_port
 from tests.conftest import StartManage
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def status_of(port: int, path: str) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import CHECKOUT
-from tests.e2e.checkouts import NO_NETWORK, Checkout
+from tests.support.checkouts import NO_NETWORK, Checkout
+from tests.support.clusters import CHECKOUT
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """``kill -9`` of a worker under load, several times, at moments that the seed chooses."""
 
 from tests.e2e.conftest import MakeLoad
-from tests.e2e.load import LEAST_IN_FLIGHT
+from tests.support.load import LEAST_IN_FLIGHT
 
 KILLS = 4
 

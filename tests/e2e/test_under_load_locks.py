@@ -9,9 +9,9 @@ from psycopg import sql
 from commands.bus.bulk import NewCommand
 from commands.rules.behaviors import Behavior, BehaviorType
 from tests.e2e.conftest import MakeLoad
-from tests.e2e.load import LEAST_RATE
-from tests.e2e.workers import FINAL
-from tests.waiting import wait_until
+from tests.support.load import LEAST_RATE
+from tests.support.waiting import wait_until
+from tests.support.workers import FINAL
 
 LEASES = 3
 LONGEST_PAUSE_S = 2

@@ -1,9 +1,9 @@
 """A connection cut between COMMIT and its answer, several times, under load."""
 
 from tests.e2e.conftest import MakeLoad
-from tests.e2e.load import LEAST_IN_FLIGHT, Load
-from tests.e2e.proxy import Proxy
-from tests.waiting import wait_until
+from tests.support.load import LEAST_IN_FLIGHT, Load
+from tests.support.proxy import Proxy
+from tests.support.waiting import wait_until
 
 CUTS = 5
 

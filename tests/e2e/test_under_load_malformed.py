@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 from commands.bus.bulk import NewCommand
 from commands.rules.behaviors import Behavior, BehaviorType
-from tests.bus import Json
 from tests.e2e.conftest import MakeLoad
-from tests.e2e.workers import PARKED, LiveBus
+from tests.support.bus import Json
+from tests.support.workers import PARKED, LiveBus
 
 ROUNDS = 3
 

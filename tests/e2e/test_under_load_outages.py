@@ -8,9 +8,9 @@ from collections.abc import Callable
 from e2e_site.embedded.cluster import Cluster
 from tests.conftest import StartManage
 from tests.e2e.conftest import MakeLoad, StartWorker
-from tests.e2e.load import LEAST_IN_FLIGHT, LONGEST_BACKOFF_S, Load
-from tests.e2e.workers import LiveBus
-from tests.waiting import wait_until
+from tests.support.load import LEAST_IN_FLIGHT, LONGEST_BACKOFF_S, Load
+from tests.support.waiting import wait_until
+from tests.support.workers import LiveBus
 
 # All connections of the workers end, if enough is in flight at that moment.
 TERMINATE = """

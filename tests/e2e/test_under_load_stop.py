@@ -3,8 +3,8 @@
 import signal
 
 from tests.e2e.conftest import MakeLoad
-from tests.e2e.load import LEAST_IN_FLIGHT
-from tests.waiting import wait_until
+from tests.support.load import LEAST_IN_FLIGHT
+from tests.support.waiting import wait_until
 
 STOPS = 3
 

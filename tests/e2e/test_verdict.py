@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from commands.rules.behaviors import Behavior
-from tests.bus import HandBus, outcome
-from tests.e2e.verdict import EXACT, RULES, Expected, expected, judge
-from tests.e2e.workers import LiveBus
+from tests.support.bus import HandBus, outcome
+from tests.support.verdict import EXACT, RULES, Expected, expected, judge
+from tests.support.workers import LiveBus
 
 FAILS = {"type": "fail_permanent"}
 RECOVERS = {"type": "fail_transient_then_succeed", "transient_failures": 1}

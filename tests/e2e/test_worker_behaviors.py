@@ -10,10 +10,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.bus import Json
-from tests.deviations import pins
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, PARKED, LiveBus
+from tests.support.bus import Json
+from tests.support.deviations import pins
+from tests.support.workers import COMPLETED, PARKED, LiveBus
 
 SUCCESS = {"status": "success"}
 

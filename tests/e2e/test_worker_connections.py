@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, LiveBus
+from tests.support.workers import COMPLETED, LiveBus
 
 IN_USE = """
     SELECT application_name, count(*) AS n FROM pg_stat_activity

@@ -3,7 +3,7 @@
 import signal
 
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, PARKED, LiveBus
+from tests.support.workers import COMPLETED, PARKED, LiveBus
 
 LONG_MS = 600_000
 

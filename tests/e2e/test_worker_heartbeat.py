@@ -3,8 +3,8 @@
 import time
 
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, LiveBus
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
+from tests.support.workers import COMPLETED, LiveBus
 
 LONG = {"type": "success", "execution_time_ms": 5000}
 

@@ -3,7 +3,7 @@
 from uuid import UUID, uuid4
 
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, PARKED, LiveBus
+from tests.support.workers import COMPLETED, PARKED, LiveBus
 
 LOCK = "SELECT FROM commandbus.command WHERE command_id = %s FOR UPDATE"
 

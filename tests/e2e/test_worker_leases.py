@@ -1,7 +1,7 @@
 """Work that outlives its lease comes again; it ends once all the same (engine ``set``)."""
 
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, PARKED, LiveBus
+from tests.support.workers import COMPLETED, PARKED, LiveBus
 
 
 def test_long_work_completes_once_or_is_parked_when_its_deliveries_are_used_up(

@@ -4,7 +4,7 @@ import json
 
 from tests.conftest import StartManage
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, PARKED, LiveBus
+from tests.support.workers import COMPLETED, PARKED, LiveBus
 
 
 def test_json_has_one_object_per_line_and_one_line_per_outcome(bus: LiveBus, start_worker: StartWorker) -> None:

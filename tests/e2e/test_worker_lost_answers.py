@@ -6,8 +6,8 @@ Every finish that is sent for the first time loses its answer here.
 import pytest
 
 from tests.e2e.conftest import StartWorker
-from tests.e2e.proxy import Proxy
-from tests.e2e.workers import COMPLETED, PARKED, LiveBus, Worker
+from tests.support.proxy import Proxy
+from tests.support.workers import COMPLETED, PARKED, LiveBus, Worker
 
 FIRST_FINISH = b'"again":false'
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.e2e.conftest import StartWorker
-from tests.e2e.proxy import Proxy
-from tests.e2e.workers import COMPLETED, PARKED, LiveBus
+from tests.support.proxy import Proxy
+from tests.support.workers import COMPLETED, PARKED, LiveBus
 
 ENGINES = pytest.mark.parametrize("engine", ["set", "library"])
 

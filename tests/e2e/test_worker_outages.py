@@ -11,8 +11,8 @@ from commands.worker.listener import LOCK, LOCK_CLASS, engine_lock
 from e2e_site.embedded.cluster import Cluster
 from tests.conftest import StartManage
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, LiveBus, Worker
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
+from tests.support.workers import COMPLETED, LiveBus, Worker
 
 
 def said(worker: Worker) -> tuple[int, int]:

@@ -11,10 +11,10 @@ import pytest
 
 from tests.conftest import StartManage
 from tests.e2e.conftest import StartWorker
-from tests.e2e.pooler import SERVER_CONNECTIONS
 from tests.e2e.test_worker_refusals import refusal
-from tests.e2e.workers import COMPLETED, PARKED, LiveBus
-from tests.waiting import wait_until
+from tests.support.pooler import SERVER_CONNECTIONS
+from tests.support.waiting import wait_until
+from tests.support.workers import COMPLETED, PARKED, LiveBus
 
 ENGINES = pytest.mark.parametrize("engine", ["set", "library"])
 

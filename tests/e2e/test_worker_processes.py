@@ -9,8 +9,8 @@ import psutil
 from commands.rules.words import COMMAND_QUEUE
 from commands.worker.listener import LOCK, LOCK_CLASS, engine_lock
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, LiveBus, Worker
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
+from tests.support.workers import COMPLETED, LiveBus, Worker
 
 WORKERS = "SELECT pid, engine, overrides, stopped_at FROM e2e_worker ORDER BY pid"
 

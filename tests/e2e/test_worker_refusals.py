@@ -9,7 +9,7 @@ import psycopg
 from e2e_site.embedded.cluster import Cluster
 from tests.conftest import StartManage
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import LiveBus, Worker
+from tests.support.workers import LiveBus, Worker
 
 
 def refusal(worker: Worker, *, code: int = 2) -> str:

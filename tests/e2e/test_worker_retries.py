@@ -3,7 +3,7 @@
 from statistics import quantiles
 
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, LiveBus
+from tests.support.workers import COMPLETED, LiveBus
 
 DELAYS = """
     SELECT extract(epoch FROM next - ts)::float - (details_json ->> 'delay_ms')::float / 1000 AS late

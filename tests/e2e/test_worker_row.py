@@ -4,8 +4,8 @@ import socket
 from datetime import timedelta
 
 from tests.e2e.conftest import StartWorker
-from tests.e2e.workers import COMPLETED, PARKED, LiveBus
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
+from tests.support.workers import COMPLETED, PARKED, LiveBus
 
 
 def test_it_says_who_works_with_what_and_counts_what_became_of_the_attempts(

@@ -5,9 +5,9 @@ import signal
 import pytest
 
 from tests.e2e.conftest import StartWorker
-from tests.e2e.proxy import Proxy
-from tests.e2e.workers import COMPLETED, LiveBus
-from tests.waiting import wait_until
+from tests.support.proxy import Proxy
+from tests.support.waiting import wait_until
+from tests.support.workers import COMPLETED, LiveBus
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -17,8 +17,8 @@ from django.db import connection
 from django.test import Client
 from psycopg import sql
 
-from tests.cluster import CHECKOUT, server_url
-from tests.processes import inherited_environment, manage_command
+from tests.support.clusters import CHECKOUT, server_url
+from tests.support.programs import inherited_environment, manage_command
 
 _numbers = itertools.count()
 
@@ -122,14 +122,14 @@ def client_of() -> Callable[..., Client]:
 
 @pytest.fixture(scope="session")
 def real_flyway() -> str:
-    """The program ``tests/flyway/flyway``, ready to run."""
+    """The program ``tests/support/flyway/flyway``, ready to run."""
     if shutil.which("mvn") is None:
         why = "REAL FLYWAY NOT TESTED: there is no Maven; run bin/setup --flyway."
         if os.environ.get("CI"):
             pytest.fail(why)
         pytest.skip(why)
-    program = CHECKOUT / "tests" / "flyway" / "flyway"
-    with (CHECKOUT / "tests" / "flyway" / "pom.xml").open() as lock:
+    program = CHECKOUT / "tests" / "support" / "flyway" / "flyway"
+    with (CHECKOUT / "tests" / "support" / "flyway" / "pom.xml").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes at once would spoil Maven's downloads
         fetched = _run([str(program), "prefetch"], inherited_environment())
     assert fetched.returncode == 0, fetched.stdout

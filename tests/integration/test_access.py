@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from commands.bus.send import send_test_command
 from commands.models import TestCommand
 from commands.rules.behaviors import Behavior, BehaviorType
-from tests.load_runs import add_run
+from tests.support.load_runs import add_run
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ import pytest
 
 from e2e_site.schema import flyway
 from e2e_site.schema.migration_files import FlywayError
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 MakeDatabase = Callable[[], str]
 HISTORY = "SELECT version, description, type, script, checksum, installed_by, success FROM flyway_schema_history"

@@ -12,7 +12,7 @@ from commands.bus.bulk import NewCommand, send_chunk, send_many
 from commands.bus.send import send_test_command
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.payload import PayloadError
-from tests.bus import HandBus
+from tests.support.bus import HandBus
 
 SUCCESS = Behavior(type=BehaviorType.SUCCESS)
 PARKS = Behavior(type=BehaviorType.FAIL_PERMANENT, error_code="NO_FUNDS")

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from e2e_site.embedded.cluster import Cluster, EmbeddedError
-from tests.cluster import CHECKOUT
-from tests.waiting import wait_until
+from tests.support.clusters import CHECKOUT
+from tests.support.waiting import wait_until
 
 MakeCluster = Callable[[], Cluster]
 

@@ -41,7 +41,7 @@ def test_an_address_that_is_no_command_id_leads_nowhere(client: Client) -> None:
     assert client.get("/commands/42/").status_code == 404
 
 
-@pytest.mark.urls("tests.integration.failing_urls")
+@pytest.mark.urls("tests.support.failing_urls")
 def test_a_defect_gives_a_page_that_asks_no_database(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "django.request"):
         response = client.get("/broken/")
@@ -53,7 +53,7 @@ def test_a_defect_gives_a_page_that_asks_no_database(client: Client, caplog: pyt
 
 
 @pytest.mark.django_db
-@pytest.mark.urls("tests.integration.failing_urls")
+@pytest.mark.urls("tests.support.failing_urls")
 def test_a_defect_asks_no_database_for_whom_is_logged_in_either(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -62,7 +62,7 @@ def test_a_defect_asks_no_database_for_whom_is_logged_in_either(
         assert client.get("/broken/").status_code == 500
 
 
-@pytest.mark.urls("tests.integration.failing_urls")
+@pytest.mark.urls("tests.support.failing_urls")
 def test_a_request_that_makes_no_sense_is_refused(client: Client) -> None:
     response = client.get("/suspicious/")
     assert response.status_code == 400

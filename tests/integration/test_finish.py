@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.bus import HandBus, outcome
+from tests.support.bus import HandBus, outcome
 
 
 def expired_attempts(bus: HandBus, command_id: UUID, number: int) -> list[Any]:

@@ -21,9 +21,9 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from commands.worker.engine_library import NamedColumnsClient, UnlockedConnection
-from tests.bus import HandBus
-from tests.deviations import pins
-from tests.waiting import wait_until
+from tests.support.bus import HandBus
+from tests.support.deviations import pins
+from tests.support.waiting import wait_until
 
 LIBRARY = SyncCommandBus(pool=None)  # type: ignore[arg-type]  # not needed with `conn`
 # It listens and has looked at the queue, and since then nothing happened.

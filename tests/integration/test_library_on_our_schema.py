@@ -27,7 +27,7 @@ from commandbus.repositories.batch import PostgresBatchRepository
 from psycopg_pool import AsyncConnectionPool
 
 from commands.worker.engine_library import NamedColumnsClient
-from tests.bus import HandBus
+from tests.support.bus import HandBus
 
 Pool = AsyncConnectionPool[Any]
 Scenario = Callable[[Pool], Awaitable[None]]

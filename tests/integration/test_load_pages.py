@@ -15,7 +15,7 @@ from bench.loadtest.page import PAGE_SIZE
 from bench.loadtest.pictures import POINTS
 from bench.models import LoadRun, LoadSample
 from commands.models import ReadOnlyError
-from tests.load_runs import LATENCY, add_run, document, plan
+from tests.support.load_runs import LATENCY, add_run, document, plan
 
 pytestmark = pytest.mark.django_db
 

@@ -14,9 +14,9 @@ from pytest_django.fixtures import Settings
 from commands.pages.queries import newest_events, status_counts
 from commands.rules.formatting import Count
 from commands.rules.words import LOADTEST_DOMAIN, Status
-from tests.bus import HandBus, outcome
-from tests.integration.history import complete, send
 from tests.integration.test_pages import count, text
+from tests.support.bus import HandBus, outcome
+from tests.support.history import complete, send
 
 LISTS = {name: f"/admin/commands/{name}/" for name in ("testcommand", "command", "auditevent")}
 ASKED = f"?domain={LOADTEST_DOMAIN}"

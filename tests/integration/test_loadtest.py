@@ -19,9 +19,9 @@ from bench.loadtest.statements import Database
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.behaviors import Behavior, BehaviorType
 from e2e_site.database import connection_params
-from tests.bus import HandBus, Json, outcome
-from tests.load_runs import add_run, plan
-from tests.waiting import wait_until
+from tests.support.bus import HandBus, Json, outcome
+from tests.support.load_runs import add_run, plan
+from tests.support.waiting import wait_until
 
 TABLES = (
     *("commandbus.command", "commandbus.audit", "commandbus.parked", "public.test_command"),

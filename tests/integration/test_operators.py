@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.bus import HandBus, outcome
+from tests.support.bus import HandBus, outcome
 
 RETRY = "SELECT commandbus.operator_retry('test', %s, 'anna')"
 CANCEL = "SELECT commandbus.operator_cancel('test', %s, 'no longer wanted', 'anna')"

@@ -20,7 +20,7 @@ from commands.worker.engine_library import LibraryEngine
 from commands.worker.engine_native import SetEngine
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import Link, Outage
-from tests.bus import HandBus
+from tests.support.bus import HandBus
 
 LIBRARY = SyncCommandBus(pool=None)  # type: ignore[arg-type]  # not needed with `conn`
 

@@ -16,7 +16,7 @@ from tests.integration.conftest import Manage
 
 MakeDatabase = Callable[[], str]
 BUNDLED = (files("pgmq") / "sql" / "VERSION").read_text().strip()
-PGMQ_1_5 = Path(__file__).with_name("pgmq_1_5.sql")
+PGMQ_1_5 = Path(__file__).parent.parent / "support" / "pgmq_1_5.sql"
 
 
 def test_the_bundled_sql_is_installed_once_and_tells_its_version(empty_database: MakeDatabase) -> None:

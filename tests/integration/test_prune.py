@@ -12,10 +12,10 @@ import psycopg
 import pytest
 
 from commands.bus.prune import Chunk, Options, before_age, parse_age, prune
-from tests.bus import HandBus, Json, outcome
 from tests.conftest import StartManage
-from tests.integration.history import batches, complete, pass_time, send, tables_with
-from tests.processes import Program
+from tests.support.bus import HandBus, Json, outcome
+from tests.support.history import batches, complete, pass_time, send, tables_with
+from tests.support.programs import Program
 
 WHOLE = {"command", "audit", "test_command"}
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from tests.bus import HandBus, outcome
+from tests.support.bus import HandBus, outcome
 
 NIL = UUID(int=0)
 

@@ -16,8 +16,8 @@ from django.urls import reverse
 
 from settings_app.models import Configuration, SettingsConflictError
 from settings_app.values import NAMES, SETTINGS, SWITCHES, Setting, Value
-from tests.bus import HandBus
-from tests.waiting import wait_until
+from tests.support.bus import HandBus
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 

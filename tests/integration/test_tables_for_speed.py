@@ -10,11 +10,11 @@ from psycopg.rows import dict_row
 from commands.rules.words import DOMAINS
 from e2e_site.database import connection_params
 from e2e_site.embedded.cluster import Cluster
-from tests.bus import HandBus, Json
 from tests.conftest import StartManage
 from tests.integration.conftest import Manage
-from tests.integration.history import batches, send
-from tests.waiting import wait_until
+from tests.support.bus import HandBus, Json
+from tests.support.history import batches, send
+from tests.support.waiting import wait_until
 
 HOT_TABLES = ("commandbus.command", "public.test_command")
 CHANGING = {

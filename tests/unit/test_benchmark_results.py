@@ -12,7 +12,7 @@ from bench.benchmark.drawings import CHARTS
 from bench.benchmark.report import chart_file, write_docs
 from bench.benchmark.results import Result, Results, ResultsError, load, save
 from bench.benchmark.tables import as_text, metric_table
-from tests.cluster import CHECKOUT
+from tests.support.clusters import CHECKOUT
 
 DOCS = CHECKOUT / "docs"
 

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.cluster import CHECKOUT
+from tests.support.clusters import CHECKOUT
 
 NOT_SHOWN = {
     "D11": "it is one of the library's synchronous worker, which does not run here",

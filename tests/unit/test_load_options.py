@@ -8,7 +8,7 @@ from bench.loadtest.options import OptionError, Options
 from bench.loadtest.styles import command_line
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.mix import MixError, behaviors, drawn, expectation, parse_mix
-from tests.load_runs import plan
+from tests.support.load_runs import plan
 
 COMPLETED, PARKED = "COMPLETED", "IN_TROUBLESHOOTING_QUEUE"
 

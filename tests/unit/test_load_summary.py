@@ -10,7 +10,7 @@ from bench.loadtest.pictures import per_second, time_text
 from bench.loadtest.progress import Progress, line
 from bench.loadtest.sampler import Counts, Percentiles
 from bench.loadtest.watch import sample_interval
-from tests.load_runs import LATENCY, document, plan
+from tests.support.load_runs import LATENCY, document, plan
 
 DONE = ["success", "COMPLETED", False, 1, 900]
 PARKED = ["fail_permanent", "IN_TROUBLESHOOTING_QUEUE", False, 1, 100]

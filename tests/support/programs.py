@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.cluster import CHECKOUT
-from tests.waiting import wait_until
+from tests.support.clusters import CHECKOUT
+from tests.support.waiting import wait_until
 
 
 class Program:

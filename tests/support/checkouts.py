@@ -12,8 +12,8 @@ import psycopg
 
 from e2e_site.embedded import home
 from e2e_site.embedded.cluster import Cluster, demo_cluster
-from tests.cluster import CHECKOUT
-from tests.processes import Program
+from tests.support.clusters import CHECKOUT
+from tests.support.programs import Program
 
 _LEFT_OUT = (".git", ".venv", ".data", ".*_cache", "__pycache__", "node_modules", "docs", "tests")
 _NODE_MODULES = "e2e_site/theme/static_src/node_modules"

@@ -13,8 +13,8 @@ from uuid import UUID
 import psycopg
 
 from commands.rules.behaviors import Behavior, BehaviorType
-from tests.bus import LETTERS, Json
-from tests.e2e.workers import COMPLETED, PARKED
+from tests.support.bus import LETTERS, Json
+from tests.support.workers import COMPLETED, PARKED
 
 SHOWN = 5  # examples of each broken rule
 

@@ -1,4 +1,5 @@
-"""The PostgreSQL server of a test run: a pytest plugin (``-p tests.cluster``), loaded before Django's settings.
+"""The PostgreSQL server of a test run: a pytest plugin (``-p tests.support.clusters``), loaded before the
+settings.
 
 The server is the one that ``DATABASE_URL`` named outside, else a cluster of the tests' own, one per major version
 (``TEST_POSTGRES``, 18 by default) and worker of pytest-xdist, started when the first test needs a database and stopped
@@ -17,7 +18,7 @@ import pytest
 
 from e2e_site.embedded.cluster import Cluster
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
 _STATE = CHECKOUT / ".data"
 _THROWAWAY = _STATE / "throwaway"
 # Nothing answers there: a test that needs a database and does not ask for one fails at once.

@@ -11,8 +11,8 @@ from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
 from e2e_site.schema.setup import ensure_admin, missing_in_django, set_up
-from tests.cluster import CHECKOUT
 from tests.integration.conftest import Manage
+from tests.support.clusters import CHECKOUT
 
 MakeDatabase = Callable[[], str]
 

@@ -16,7 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from e2e_site.embedded.process import free_port
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 SERVER_CONNECTIONS = 5
 

@@ -9,9 +9,9 @@ from uuid import UUID
 import psutil
 from psycopg import sql
 
-from tests.bus import HandBus, Json
-from tests.processes import Program
-from tests.waiting import wait_until
+from tests.support.bus import HandBus, Json
+from tests.support.programs import Program
+from tests.support.waiting import wait_until
 
 COMPLETED, PARKED = "COMPLETED", "IN_TROUBLESHOOTING_QUEUE"
 FINAL = {COMPLETED, PARKED, "FAILED", "CANCELED"}

@@ -21,10 +21,10 @@ import psutil
 import psycopg
 
 from commands.bus.bulk import NewCommand, send_chunk
-from tests.e2e.stream import SEED, Stream, command
-from tests.e2e.verdict import Expected, Verdict, expected, judge, resumed_after
-from tests.e2e.workers import LiveBus, Worker
-from tests.waiting import wait_until
+from tests.support.stream import SEED, Stream, command
+from tests.support.verdict import Expected, Verdict, expected, judge, resumed_after
+from tests.support.waiting import wait_until
+from tests.support.workers import LiveBus, Worker
 
 LEAST_RATE = 2000  # commands/s acknowledged while a fault is on
 LEAST_IN_FLIGHT = 20

@@ -9,7 +9,7 @@ import psycopg
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.behaviors import Behavior
 from commands.rules.words import DOMAIN
-from tests.bus import Json
+from tests.support.bus import Json
 
 # Everything that belongs to commands; the ids that each table holds.
 ROWS = {

@@ -16,7 +16,7 @@ from django.db import connection
 from psycopg import sql
 
 from e2e_site.schema import flyway, pgmq
-from tests.cluster import CHECKOUT, server_url
+from tests.support.clusters import CHECKOUT, server_url
 
 _PREFIX = "e2e_run_"
 _TEMPLATE_PREFIX = "e2e_template_"
@@ -116,11 +116,11 @@ def _server_connection() -> Iterator[psycopg.Connection]:
 
 @contextmanager
 def _one_at_a_time(server: psycopg.Connection) -> Iterator[None]:
-    server.execute("SELECT pg_advisory_lock(hashtextextended('tests.databases', 0))")
+    server.execute("SELECT pg_advisory_lock(hashtextextended('tests.support.databases', 0))")
     try:
         yield
     finally:
-        server.execute("SELECT pg_advisory_unlock(hashtextextended('tests.databases', 0))")
+        server.execute("SELECT pg_advisory_unlock(hashtextextended('tests.support.databases', 0))")
 
 
 @contextmanager
