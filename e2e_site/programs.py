@@ -51,7 +51,7 @@ class Keeper:
     _down_since: float | None = None
     _up_since: float = field(default_factory=time.monotonic)
 
-    def look(self, say: Callable[[str], object], why: Callable[[], str]) -> None:
+    def check(self, say: Callable[[str], object], why: Callable[[], str]) -> None:
         """Start it if it is down and its delay is over; `why` tells how it ended."""
         now = time.monotonic()
         if self.is_up():
@@ -138,7 +138,7 @@ class Program:
             self._process.wait()
 
 
-class Wishes:
+class StopRequests:
     """Counts how often somebody asked this process to stop."""
 
     def __init__(self, *numbers: signal.Signals) -> None:
@@ -166,18 +166,18 @@ class Supervisor:
     def __init__(self, programs: Sequence[Program], *, say: Callable[[str], object]) -> None:
         self._programs = programs
         self._say = say
-        self._wishes = Wishes(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._stop_requests = StopRequests(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def listening(self) -> AbstractContextManager[None]:
-        """Take SIGINT, SIGTERM and SIGHUP as a wish to stop; a second one as a wish to stop at once."""
-        return self._wishes.heard()
+        """Take SIGINT, SIGTERM and SIGHUP as a request to stop; a second one as a request to stop at once."""
+        return self._stop_requests.heard()
 
     def start(self, program: Program, is_ready: Callable[[], bool]) -> None:
         """Start a program and wait until it is ready. Raises SupervisorError, or Stopped if asked to stop meanwhile."""
         program.start()
         deadline = time.monotonic() + _READY_WITHIN_S
         while not is_ready():
-            if self._wishes.count:
+            if self._stop_requests.count:
                 raise Stopped
             if not program.is_up():
                 raise SupervisorError(f"The {program.name} ended{program.ending()} before it was ready.")
@@ -187,11 +187,11 @@ class Supervisor:
 
     def keep(self, database: Keeper | None) -> None:
         """Start again whatever ends, until asked to stop. The programs come up again when their database does."""
-        while not self._wishes.count:
+        while not self._stop_requests.count:
             if database is not None:
-                database.look(self._say, lambda: "")
+                database.check(self._say, lambda: "")
             for program in self._programs:
-                program.keeper.look(self._say, program.ending)
+                program.keeper.check(self._say, program.ending)
             time.sleep(LOOK_EVERY_S)
 
     def stop(self) -> None:
@@ -199,7 +199,7 @@ class Supervisor:
         for program in self._programs:
             if program.is_up():
                 self._say(f"Stopping the {program.name} (Ctrl-C again: at once).")
-            program.stop(lambda: self._wishes.count > 1)
+            program.stop(lambda: self._stop_requests.count > 1)
 
 
 def _stop_with_parent(parent: int) -> None:

@@ -14,7 +14,7 @@ _PER_S = "commands/s"
 def _drain(result: Result) -> Chart:
     best = {kind: _best(result, kind) for kind in ("library", "bare")}
     bars = {
-        "set": "engine set",
+        "native": "engine native",
         "ceiling": "ceiling",
         best["library"]: "library",
         best["bare"]: "library, bare handler",

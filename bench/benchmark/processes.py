@@ -101,7 +101,7 @@ def worker(
     database: OwnDatabase,
     *,
     domain: str,
-    engine: str = "set",
+    engine: str = "native",
     concurrency: int = 200,
     batch_size: int = 200,
     once: bool = True,

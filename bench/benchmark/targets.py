@@ -12,14 +12,14 @@ from bench.benchmark.verdicts import Side, Target
 _at_least = partial(Target, side=Side.AT_LEAST)
 _at_most = partial(Target, side=Side.AT_MOST)
 
-_set, _ceiling = of("drain", "set"), of("drain", "ceiling")
+_native, _ceiling = of("drain", "native"), of("drain", "ceiling")
 _library = best(*(of("drain", f"library-{concurrency}") for concurrency in (4, 20, 50)))
 _fresh, _send = of("growth", "fresh"), of("send", "one")
 
 _DRAIN = (
     _at_least(
         text="Drain, one process, over the library at its best",
-        measure=ratio(_set, _library),
+        measure=ratio(_native, _library),
         limit=15,
         unit="x",
         digits=1,
@@ -27,10 +27,10 @@ _DRAIN = (
         floor=10,
         resource=("drain", "ceiling:busy"),
     ),
-    _at_least(text="Drain, over the ceiling", measure=ratio(_set, _ceiling), limit=0.8, unit="x"),
+    _at_least(text="Drain, over the ceiling", measure=ratio(_native, _ceiling), limit=0.8, unit="x"),
     _at_least(
         text="Drain",
-        measure=_set,
+        measure=_native,
         limit=12_000,
         unit="commands/s",
         digits=0,
@@ -39,7 +39,7 @@ _DRAIN = (
     ),
     _at_least(
         text="Default settings, over the library with the same",
-        measure=ratio(of("defaults", "set"), of("defaults", "library")),
+        measure=ratio(of("defaults", "native"), of("defaults", "library")),
         limit=3,
         unit="x",
         digits=1,
@@ -158,12 +158,12 @@ _SEND = (
 )
 _COSTS = (
     _at_most(
-        text="Transactions per command, full drain", measure=of("costs", "set-transactions"), limit=0.05, digits=4
+        text="Transactions per command, full drain", measure=of("costs", "native-transactions"), limit=0.05, digits=4
     ),
-    _at_most(text="Statements per command, full drain", measure=of("costs", "set-statements"), limit=0.05, digits=4),
+    _at_most(text="Statements per command, full drain", measure=of("costs", "native-statements"), limit=0.05, digits=4),
     _at_most(
         text="Write-ahead log per command, full drain",
-        measure=of("costs", "set-wal"),
+        measure=of("costs", "native-wal"),
         limit=3,
         unit="KB",
         digits=2,

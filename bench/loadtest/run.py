@@ -24,12 +24,12 @@ from settings_app.values import WorkerSettings
 if TYPE_CHECKING:
     from bench.loadtest.options import Options
     from bench.loadtest.progress import Progress
-    from e2e_site.programs import Wishes
+    from e2e_site.programs import StopRequests
 
 Json = dict[str, Any]
 
 
-def conduct(options: Options, shown: Progress, wishes: Wishes) -> Json:
+def conduct(options: Options, shown: Progress, stop_requests: StopRequests) -> Json:
     """Run it; the summary, which says how it went (``state``, ``as_expected``, ``verdict``).
 
     Raises `LoadTestError` where it cannot begin, or where the database is gone and nobody can tell.
@@ -38,18 +38,20 @@ def conduct(options: Options, shown: Progress, wishes: Wishes) -> Json:
     try:
         plan = Plan(options=options, settings=WorkerSettings.from_row(database.value("settings")))
         with Claim(database, plan=plan) as claim:
-            return _Run(plan, database, claim, shown, wishes).whole()
+            return _Run(plan, database, claim, shown, stop_requests).whole()
     finally:
         database.close()
 
 
 class _Run:
-    def __init__(self, plan: Plan, database: Database, claim: Claim, shown: Progress, wishes: Wishes) -> None:
+    def __init__(
+        self, plan: Plan, database: Database, claim: Claim, shown: Progress, stop_requests: StopRequests
+    ) -> None:
         self._plan = plan
         self._database = database
         self._claim = claim
         self._shown = shown
-        self._wishes = wishes
+        self._stop_requests = stop_requests
         self._sender = Sender(connection_params(), plan)
         self._workers = Workers(plan.options.workers, plan.options.worker_arguments())
 
@@ -109,7 +111,7 @@ class _Run:
             workers=self._workers,
             sampler=sampler,
             shown=self._shown,
-            wishes=self._wishes,
+            stop_requests=self._stop_requests,
         )
         try:
             watch.until_over()
@@ -120,10 +122,10 @@ class _Run:
         return "finished", ""
 
     def _stopped(self) -> bool:
-        return self._wishes.count > 0
+        return self._stop_requests.count > 0
 
     def _in_a_hurry(self) -> bool:
-        return self._wishes.count > 1
+        return self._stop_requests.count > 1
 
     def _on_deleted(self, deleted: int) -> None:
         self._claim.beat()

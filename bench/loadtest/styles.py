@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from commands.rules.formatting import Look
+from commands.rules.formatting import Style
 
 PHASES = {
     "emptying": "Emptying the domain",
@@ -13,23 +13,23 @@ PHASES = {
     "measuring": "Counting",
 }
 
-_LOOKS = {
-    "running": (Look("play", "emerald", pulse=True), "Running"),
-    "as expected": (Look("check", "cyan"), "As expected"),
-    "not as expected": (Look("alert", "rose"), "Not as expected"),
-    "interrupted": (Look("ban", "slate"), "Interrupted"),
-    "failed": (Look("cross", "rose"), "Failed"),
-    "lost": (Look("alert", "orange"), "Lost: its process died"),
+_STYLES = {
+    "running": (Style("play", "emerald", pulse=True), "Running"),
+    "as expected": (Style("check", "cyan"), "As expected"),
+    "not as expected": (Style("alert", "rose"), "Not as expected"),
+    "interrupted": (Style("ban", "slate"), "Interrupted"),
+    "failed": (Style("cross", "rose"), "Failed"),
+    "lost": (Style("alert", "orange"), "Lost: its process died"),
 }
 
 
-def state_look(state: str, *, as_expected: bool | None, silent: bool) -> tuple[Look, str]:
+def state_style(state: str, *, as_expected: bool | None, silent: bool) -> tuple[Style, str]:
     """Icon and colour, and the word, of a run: whatever its row says, a silent one is lost."""
     if silent:
-        return _LOOKS["lost"]
+        return _STYLES["lost"]
     if state == "finished":
-        return _LOOKS["as expected" if as_expected else "not as expected"]
-    return _LOOKS[state]
+        return _STYLES["as expected" if as_expected else "not as expected"]
+    return _STYLES[state]
 
 
 def command_line(options: dict[str, Any]) -> str:

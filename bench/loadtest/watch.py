@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.loadtest.sender import Sender
     from bench.loadtest.statements import Database
     from bench.loadtest.workers import Workers
-    from e2e_site.programs import Wishes
+    from e2e_site.programs import StopRequests
 
 STEP_S = 0.5
 QUIET_S = 3.0  # nothing happened for so long, and nothing is queued: what has not ended never will
@@ -42,7 +42,7 @@ class Watch:
     workers: Workers
     sampler: Sampler
     shown: Progress
-    wishes: Wishes
+    stop_requests: StopRequests
     _began: float = field(default_factory=time.monotonic)
     _latency: Percentiles | None = None
     _samples: int = 0
@@ -71,7 +71,7 @@ class Watch:
     def _check(self) -> None:
         for death in self.workers.deaths():
             self.shown.say(death)
-        if self.wishes.count:
+        if self.stop_requests.count:
             self.shown.say("Stopping: the workers finish what they have begun (Ctrl-C again: at once).")
             raise StoppedError("Interrupted")
         if time.monotonic() - self._began > self.options.max_wait:

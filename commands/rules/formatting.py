@@ -1,6 +1,6 @@
 """How values look to people. Pure: no Django, no database.
 
-`STATUS_LOOKS` and `EVENT_LOOKS` are the one map from what happened to its icon and colour: badges, counts and the
+`STATUS_STYLES` and `EVENT_STYLES` are the one map from what happened to its icon and colour: badges, counts and the
 timeline all read it. Icons are names in ``_icons.html``, tones are classes in ``status.css``.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """How a status or an event is shown, beside its word."""
 
     icon: str
@@ -19,43 +19,43 @@ class Look:
     pulse: bool = False
 
 
-STATUS_LOOKS = {
-    "PENDING": Look("clock", "blue"),
-    "IN_PROGRESS": Look("play", "emerald", pulse=True),
-    "COMPLETED": Look("check", "cyan"),
-    "FAILED": Look("cross", "orange"),
-    "CANCELED": Look("ban", "slate"),
-    "IN_TROUBLESHOOTING_QUEUE": Look("alert", "rose"),
+STATUS_STYLES = {
+    "PENDING": Style("clock", "blue"),
+    "IN_PROGRESS": Style("play", "emerald", pulse=True),
+    "COMPLETED": Style("check", "cyan"),
+    "FAILED": Style("cross", "orange"),
+    "CANCELED": Style("ban", "slate"),
+    "IN_TROUBLESHOOTING_QUEUE": Style("alert", "rose"),
 }
 
-EVENT_LOOKS = {
-    "SENT": Look("send", "blue"),
-    "RECEIVED": Look("play", "emerald"),
-    "COMPLETED": Look("check", "cyan"),
-    "FAILED": Look("retry", "amber"),
-    "RETRY_SCHEDULED": Look("retry", "amber"),
-    "RETRY_EXHAUSTED": Look("alert", "rose"),
-    "MOVED_TO_TSQ": Look("alert", "rose"),
-    "BUSINESS_RULE_FAILED": Look("cross", "orange"),
-    "OPERATOR_RETRY": Look("person-check", "blue"),
-    "OPERATOR_CANCEL": Look("ban", "slate"),
-    "OPERATOR_COMPLETE": Look("person-check", "cyan"),
-    "BATCH_STARTED": Look("layers", "slate"),
-    "BATCH_COMPLETED": Look("layers", "slate"),
-    "LATE_COMPLETED": Look("late", "slate"),
-    "LATE_FAILED": Look("late", "slate"),
-    "MESSAGE_REJECTED": Look("reject", "rose"),
+EVENT_STYLES = {
+    "SENT": Style("send", "blue"),
+    "RECEIVED": Style("play", "emerald"),
+    "COMPLETED": Style("check", "cyan"),
+    "FAILED": Style("retry", "amber"),
+    "RETRY_SCHEDULED": Style("retry", "amber"),
+    "RETRY_EXHAUSTED": Style("alert", "rose"),
+    "MOVED_TO_TSQ": Style("alert", "rose"),
+    "BUSINESS_RULE_FAILED": Style("cross", "orange"),
+    "OPERATOR_RETRY": Style("person-check", "blue"),
+    "OPERATOR_CANCEL": Style("ban", "slate"),
+    "OPERATOR_COMPLETE": Style("person-check", "cyan"),
+    "BATCH_STARTED": Style("layers", "slate"),
+    "BATCH_COMPLETED": Style("layers", "slate"),
+    "LATE_COMPLETED": Style("late", "slate"),
+    "LATE_FAILED": Style("late", "slate"),
+    "MESSAGE_REJECTED": Style("reject", "rose"),
 }
 
-_UNKNOWN = Look("info", "slate")  # a word of a newer library
+_UNKNOWN = Style("info", "slate")  # a word of a newer library
 
 
-def status_look(status: str) -> Look:
-    return STATUS_LOOKS.get(status, _UNKNOWN)
+def status_style(status: str) -> Style:
+    return STATUS_STYLES.get(status, _UNKNOWN)
 
 
-def event_look(event_type: str) -> Look:
-    return EVENT_LOOKS.get(event_type, _UNKNOWN)
+def event_style(event_type: str) -> Style:
+    return EVENT_STYLES.get(event_type, _UNKNOWN)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 Three things make it run at all: its queue client reads columns by name, its connections let go of their lock when it
 leaves a loop over notifications, and a supervisor starts it again when it dies.
-A wrapper round each handler does for it what engine ``set`` does in SQL, each statement in a transaction of its own
-and unfenced. What it does otherwise than ``set`` is said at start (``DEVIATIONS``) and listed in docs/promises.md.
+A wrapper round each handler does for it what engine ``native`` does in SQL, each statement in a transaction of its own
+and unfenced. What it does otherwise than ``native`` is said at start (``DEVIATIONS``) and listed in docs/promises.md.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class LibraryEngine:
             await asyncio.sleep(min(0.1, self._state.settings.poll_interval))
 
     def _wrapped(self, pool: AsyncConnectionPool[Any]) -> HandlerRegistry:
-        """A registry with the same handlers, each with what ``set`` reads and writes in SQL around it."""
+        """A registry with the same handlers, each with what ``native`` reads and writes in SQL around it."""
         wrapped = HandlerRegistry()
         for domain, command_type in self._registry.registered_handlers():
             handler = self._registry.get_or_raise(domain, command_type)

@@ -1,4 +1,4 @@
-"""Engine ``set``: our own loop. One statement takes a batch, one statement finishes a batch, on two connections.
+"""Engine ``native``: our own loop. One statement takes a batch, one statement finishes a batch, on two connections.
 
     queue ─► _receive_loop ─► received ─► _start_loop ─► running (tasks) ─► Finisher ─► queue, status, audit, reply
 
@@ -20,7 +20,7 @@ import psycopg
 from commands.worker.attempts import Attempt, perform
 from commands.worker.finisher import BUSY_PAUSE_S, Finisher
 from commands.worker.heartbeat import keep_leases
-from commands.worker.lookback import Mark
+from commands.worker.lookback import Lookback
 from e2e_site.database import Backoff, ConnectionLostError, Link, end_all
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ CULPRIT_CLASSES = ("22", "23", "P0")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Received:
     """What one receive said of the queue. ``due_s``: seconds until there may be more to see, where that is known."""
 
     dry: bool
@@ -47,7 +47,7 @@ class Look:
     due_s: float | None
 
 
-class SetEngine:
+class NativeEngine:
     """Takes commands of one domain, performs them, writes their outcomes, until told to stop."""
 
     def __init__(self, registry: HandlerRegistry, state: WorkerState, receive: Link, finish: Link) -> None:
@@ -58,7 +58,7 @@ class SetEngine:
         self._arrived = asyncio.Event()
         self._running: dict[Attempt, asyncio.Task[None]] = {}
         self._receiving = False
-        self._mark = Mark()
+        self._lookback = Lookback()
         self._room = asyncio.Event()  # a slot became free, or outcomes were written
         self._finisher = Finisher(state, finish, self._room)
 
@@ -92,7 +92,7 @@ class SetEngine:
                 continue
             state.wake.clear()
             try:
-                look = await self._receive(wanted)
+                received = await self._receive(wanted)
             except ConnectionLostError:
                 await _first_of(state.stop, timeout=backoff.next())
                 continue
@@ -101,10 +101,10 @@ class SetEngine:
                 await _first_of(state.stop, timeout=backoff.next())
                 continue
             backoff.reset()
-            if look.dry:
+            if received.dry:
                 if state.once and await self._queue_is_empty():
                     return
-                await self._rest(look)
+                await self._rest(received)
 
     def _wanted(self) -> int:
         """How many messages may be taken now: never more than can be started at once."""
@@ -120,8 +120,8 @@ class SetEngine:
         """Attempts that have a slot."""
         return len(self._received) + len(self._running)
 
-    async def _receive(self, wanted: int) -> Look:
-        settings, domain, after = self._state.settings, self._state.domain, self._mark.after()
+    async def _receive(self, wanted: int) -> Received:
+        settings, domain, after = self._state.settings, self._state.domain, self._lookback.after()
         parameters = (domain, wanted, settings.visibility_timeout)
         self._receiving = True
         try:
@@ -135,7 +135,7 @@ class SetEngine:
             answer = await self._receive_link.value(RECEIVE_ONE_BY_ONE, parameters)
         finally:
             self._receiving = False
-        self._mark.looked(after, answer["last"], answer["look_us"] / 1e6)
+        self._lookback.looked(after, answer["last"], answer["look_us"] / 1e6)
         rows = answer["commands"]
         self._received.extend((row, settings) for row in rows)
         self._arrived.set()
@@ -146,17 +146,17 @@ class SetEngine:
             logger.warning("parked at receive", extra={"action": "parked", "commands": answer["parked"]})
         if answer["rejected"]:
             logger.warning("rejected messages", extra={"action": "rejected", "messages": answer["rejected"]})
-        due_s = self._mark.until_full_look() if after else None
+        due_s = self._lookback.until_full_look() if after else None
         if answer["due_ms"] is not None:
             due_s = answer["due_ms"] / 1000
-        return Look(dry=answer["dry"], busy=answer["busy"], due_s=due_s)
+        return Received(dry=answer["dry"], busy=answer["busy"], due_s=due_s)
 
-    async def _rest(self, look: Look) -> None:
+    async def _rest(self, received: Received) -> None:
         """Wait for a notification, the poll interval or the next visible message, whichever comes first."""
         timeout = self._state.settings.poll_interval
-        if look.due_s is not None:
-            timeout = min(timeout, look.due_s)
-        if look.busy:
+        if received.due_s is not None:
+            timeout = min(timeout, received.due_s)
+        if received.busy:
             timeout = min(timeout, BUSY_PAUSE_S)
         events = [self._state.wake, self._room] if self._state.once else [self._state.wake]
         await _first_of(*events, timeout=timeout)

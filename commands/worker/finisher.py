@@ -1,4 +1,4 @@
-"""How outcomes get written: the finishing half of engine ``set``.
+"""How outcomes get written: the finishing half of engine ``native``.
 
     add ─► unwritten ─► _next_to_write ─► finish_commands ─► queue, status, audit, reply
 

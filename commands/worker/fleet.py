@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 
 from commands.worker.process import EXIT_ABANDONED, EXIT_MAX_WAIT, EXIT_OK, EXIT_REFUSED, Options
-from e2e_site.programs import LOOK_EVERY_S, Program, Wishes, manage_command
+from e2e_site.programs import LOOK_EVERY_S, Program, StopRequests, manage_command
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +36,12 @@ class WorkerProcesses:
         self._until = None if options.max_wait is None else time.monotonic() + options.max_wait
         ends = options.once or self._until is not None
         self._in_order = {EXIT_OK, EXIT_MAX_WAIT} if ends else set()
-        self._wishes = Wishes(signal.SIGINT, signal.SIGTERM)
+        self._stop_requests = StopRequests(signal.SIGINT, signal.SIGTERM)
         self._programs = [Program(f"worker process {number + 1}", (), grace=0) for number in range(count)]
 
     def run(self) -> int:
         """Run them all; returns the worst of their exit codes, `EXIT_REFUSED` where one of them cannot start."""
-        with self._wishes.heard():
+        with self._stop_requests.heard():
             try:
                 for program in self._programs:
                     self._start(program)
@@ -51,14 +51,14 @@ class WorkerProcesses:
             finally:
                 for program in self._programs:
                     program.end()
-        code = worst([program.exit_code for program in self._programs], wishes=self._wishes.count)
+        code = worst([program.exit_code for program in self._programs], stop_requests=self._stop_requests.count)
         logger.info("all worker processes ended", extra={"action": "processes_ended", "exit_code": code})
         return code
 
     def _go_on(self) -> bool:
         """Start again what died; whether there is anything to wait for."""
         codes = {program.exit_code for program in self._programs}
-        if self._wishes.count or EXIT_REFUSED in codes or codes <= self._in_order:
+        if self._stop_requests.count or EXIT_REFUSED in codes or codes <= self._in_order:
             return False
         for program in self._programs:
             if program.exit_code not in self._in_order:
@@ -72,7 +72,7 @@ class WorkerProcesses:
             logger.warning(line, extra={"action": "process_ended", "pid": pid})
 
         program.command = self._command()  # with the rest of --max-wait
-        program.keeper.look(say, program.ending)
+        program.keeper.check(say, program.ending)
         if program.pid != pid:
             self._say_started(program)
 
@@ -85,10 +85,10 @@ class WorkerProcesses:
         logger.info("%s started", program.name, extra={"action": "process_started", "pid": program.pid})
 
     def _stop(self) -> None:
-        """Pass on each wish to stop, at most two, and wait until all have ended; not for ever."""
+        """Pass on each request to stop, at most two, and wait until all have ended; not for ever."""
         told, deadline = 0, 0.0
         while any(program.is_up() for program in self._programs):
-            if told < min(max(self._wishes.count, 1), 2):
+            if told < min(max(self._stop_requests.count, 1), 2):
                 told += 1
                 deadline = time.monotonic() + MARGIN_S + (self._options.grace if told == 1 else 0)
                 logger.info("stopping the worker processes", extra={"action": "stopping", "at_once": told > 1})
@@ -116,12 +116,12 @@ def arguments(options: Options, *, max_wait: float | None) -> list[str]:
     return words
 
 
-def worst(codes: Sequence[int | None], *, wishes: int) -> int:
-    """One exit code for processes that ended with these, after so many wishes to stop."""
+def worst(codes: Sequence[int | None], *, stop_requests: int) -> int:
+    """One exit code for processes that ended with these, after so many requests to stop."""
     if EXIT_REFUSED in codes:
         return EXIT_REFUSED
     # One that was told to stop before it could hear had not begun anything.
-    unheard = {-signal.SIGTERM, None} if wishes == 1 else {None}
+    unheard = {-signal.SIGTERM, None} if stop_requests == 1 else {None}
     return max(EXIT_OK if code in unheard else code if code in _KNOWN else EXIT_ABANDONED for code in codes)
 
 

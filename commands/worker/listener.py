@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIG_CHANNEL = "e2e_config"
-ENGINES = ("set", "library")
+ENGINES = ("native", "library")
 LOCK_CLASS = zlib.crc32(b"e2e_worker") & 0x7FFFFFFF
 
 ELSEWHERE = "LISTEN_DATABASE_URL names another database than DATABASE_URL"

@@ -3,7 +3,7 @@
 import time
 
 
-class Mark:
+class Lookback:
     """From which message to look on, so that rows at the head of the queue are not stepped over again and again.
 
     Those may be delayed or leased messages, or dead rows that an open snapshot keeps. Messages below the mark become

@@ -1,6 +1,6 @@
 """A worker process: connections, signals, settings and row around one engine. ``manage.py runworker`` calls ``work``.
 
-work ─► Listener (notifications, lock)   SetEngine or LibraryEngine ─► handlers
+work ─► Listener (notifications, lock)   NativeEngine or LibraryEngine ─► handlers
      └► WorkerState (settings, row, counts, events) ◄──────┘
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from commands.rules.words import DOMAIN, command_queue
 from commands.worker.engine_library import LibraryEngine
-from commands.worker.engine_native import SetEngine
+from commands.worker.engine_native import NativeEngine
 from commands.worker.handlers import registry
 from commands.worker.listener import Listener, StartError
 from commands.worker.state import LOAD, WorkerState, effective
@@ -37,7 +37,7 @@ GOODBYE_S = 2.0  # for the last statements of a worker that ends
 class Options:
     """What the command line asks. ``max_wait`` and ``grace`` are seconds."""
 
-    engine: str = "set"
+    engine: str = "native"
     domain: str = DOMAIN
     once: bool = False
     max_wait: float | None = None
@@ -53,7 +53,7 @@ class Engine(Protocol):
 
 def connections_needed(engine: str) -> int:
     """Connections of one worker process, whatever its concurrency: listen, receive, and finish or the library's."""
-    return 3 if engine == "set" else 2 + LibraryEngine.POOL_SIZE
+    return 3 if engine == "native" else 2 + LibraryEngine.POOL_SIZE
 
 
 async def check_start(
@@ -79,8 +79,8 @@ async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str,
         state = await _state(options, links[0], polling=listener.polling)
         await listener.join(state)
         engine: Engine
-        if options.engine == "set":
-            engine = SetEngine(registry, state, *links)
+        if options.engine == "native":
+            engine = NativeEngine(registry, state, *links)
         else:
             engine = LibraryEngine(registry, state, params, use_notify=not await links[0].is_pooled())
         return await _run(engine, state, listener, options)

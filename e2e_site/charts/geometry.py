@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from e2e_site.charts.scales import Scale, short
-from e2e_site.charts.shapes import BOTTOM, LEFT, LEGEND_ROW, RIGHT, TOP, Bar, Chart, Hover, Key, Line, Mark, Tone
+from e2e_site.charts.shapes import BOTTOM, LEFT, LEGEND_ROW, RIGHT, TOP, Bar, Chart, Hover, Key, Line, Tick, Tone
 
 TONES: tuple[Tone, ...] = ("blue", "emerald", "amber", "rose", "cyan", "orange", "slate")
 # Never by colour alone: lines have a pattern too (SVG's stroke-dasharray), by their position.
@@ -75,9 +75,9 @@ def line_chart(
         y_label=y_label,
         width=width,
         height=height,
-        x_ticks=[Mark(at=across.place(tick), label=x_format(tick)) for tick in across.ticks],
-        y_ticks=[Mark(at=up.place(tick), label=y_format(tick)) for tick in up.ticks],
-        rules=[Mark(at=up.place(rule.value), label=rule.label) for rule in rules],
+        x_ticks=[Tick(at=across.place(tick), label=x_format(tick)) for tick in across.ticks],
+        y_ticks=[Tick(at=up.place(tick), label=y_format(tick)) for tick in up.ticks],
+        rules=[Tick(at=up.place(rule.value), label=rule.label) for rule in rules],
         legend=_legend(series, width, height, lines=True),
         lines=[_line(_tone(n, one), _dash(n), columns, list(map(up.at, one.values))) for n, one in enumerate(series)],
         hovers=_hovers([x_format(value) for value in x], columns, series, y_format),
@@ -114,9 +114,9 @@ def bar_chart(
         y_label=y_label,
         width=width,
         height=height,
-        x_ticks=[Mark(at=round(LEFT + group_width * (n + 0.5), 1), label=group) for n, group in enumerate(groups)],
-        y_ticks=[Mark(at=up.place(tick), label=y_format(tick)) for tick in up.ticks],
-        rules=[Mark(at=up.place(rule.value), label=rule.label) for rule in rules],
+        x_ticks=[Tick(at=round(LEFT + group_width * (n + 0.5), 1), label=group) for n, group in enumerate(groups)],
+        y_ticks=[Tick(at=up.place(tick), label=y_format(tick)) for tick in up.ticks],
+        rules=[Tick(at=up.place(rule.value), label=rule.label) for rule in rules],
         legend=_legend(series, width, height, lines=False),
         bars=bars,
     )

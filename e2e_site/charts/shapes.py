@@ -10,7 +10,7 @@ LEGEND_ROW = 18.0  # height of a row
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mark:
+class Tick:
     """Something at one place of an axis: a tick with its number, a rule with its label."""
 
     at: float
@@ -79,9 +79,9 @@ class Chart:
     y_label: str
     width: float
     height: float
-    x_ticks: Sequence[Mark]
-    y_ticks: Sequence[Mark]
-    rules: Sequence[Mark]
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    rules: Sequence[Tick]
     legend: Sequence[Key]
     lines: Sequence[Line] = ()
     bars: Sequence[Bar] = ()

@@ -61,8 +61,8 @@ def commands(bus: HandBus) -> dict[str, UUID | int]:
     bus.conn.execute(
         """
         INSERT INTO e2e_worker (host, pid, engine, queue_name, settings_version, concurrency, overrides, beat_at)
-        VALUES ('alpha', 1, 'set', 'test__commands', 1, 4, '{"concurrency": 4}', clock_timestamp() + interval '1 h'),
-               ('silent', 2, 'set', 'test__commands', 1, 4, '{}', clock_timestamp() - interval '1 min')
+        VALUES ('alpha', 1, 'native', 'test__commands', 1, 4, '{"concurrency": 4}', clock_timestamp() + interval '1 h'),
+               ('silent', 2, 'native', 'test__commands', 1, 4, '{}', clock_timestamp() - interval '1 min')
         """
     )
     row = bus.value("SELECT min(id) FROM test_command")

@@ -32,7 +32,7 @@ def test_a_drain_is_measured_and_kept_and_its_database_dropped(
     program = start_manage("benchmark", "drain", *TINY, "--json", str(file))
     assert program.wait(90) == 0
     result = json.loads(file.read_text())["scenarios"]["drain"]
-    rows = ["set", "ceiling", *(f"{kind}-{n}" for kind in ("library", "bare") for n in (4, 20, 50))]
+    rows = ["native", "ceiling", *(f"{kind}-{n}" for kind in ("library", "bare") for n in (4, 20, 50))]
     for row in rows:
         assert len(result["values"][row]) == 1
         assert result["values"][row][0] > 0
@@ -40,7 +40,7 @@ def test_a_drain_is_measured_and_kept_and_its_database_dropped(
     assert result["sizes"] == {"commands": 800, "library": 20}
     assert result["environment"]["ceiling_by"] == "pgbench"
     assert result["environment"]["durability"]["synchronous_commit"] == "on"
-    assert "engine set, one process" in program.output
+    assert "engine native, one process" in program.output
     assert "left]" in program.output
     assert databases_of(program, committed) == []
 
@@ -66,7 +66,7 @@ def test_where_there_is_no_pgbench_a_client_of_ours_measures_the_ceiling_and_say
 def test_the_site_s_own_data_is_left_alone(start_manage: StartManage, committed: str) -> None:
     with psycopg.connect(committed, autocommit=True) as conn:
         conn.execute("INSERT INTO public.test_command (command_id, behavior) VALUES (gen_random_uuid(), '{}')")
-        assert start_manage("benchmark", "costs", "--size", "costs.set=200", "--size", "costs.library=20",
+        assert start_manage("benchmark", "costs", "--size", "costs.native=200", "--size", "costs.library=20",
                             "--runs", "1").wait(60) == 0  # fmt: skip
         assert conn.execute("SELECT count(*) FROM public.test_command").fetchone() == (1,)
         assert conn.execute("SELECT count(*) FROM commandbus.audit").fetchone() == (0,)
@@ -74,7 +74,7 @@ def test_the_site_s_own_data_is_left_alone(start_manage: StartManage, committed:
 
 def test_check_prints_each_target_that_was_measured_and_fails_where_one_is_missed(start_manage: StartManage) -> None:
     # 30 commands cannot share a batch of 200 with others: the limit per command is missed for sure.
-    sizes = ("costs.set=30", "costs.library=10", "million.commands=500")
+    sizes = ("costs.native=30", "costs.library=10", "million.commands=500")
     words = [word for size in sizes for word in ("--size", size)]
     program = start_manage("benchmark", "costs", "million", "--check", "--runs", "1", *words)
     assert program.wait(60) == 1
@@ -85,7 +85,7 @@ def test_check_prints_each_target_that_was_measured_and_fails_where_one_is_misse
 
 
 def test_quick_figures_do_not_decide(start_manage: StartManage) -> None:
-    sizes = ("--size", "costs.set=30", "--size", "costs.library=10")
+    sizes = ("--size", "costs.native=30", "--size", "costs.library=10")
     program = start_manage("benchmark", "costs", "--check", "--quick", "--runs", "1", *sizes)
     assert program.wait(60) == 0
     assert "MISSED" in program.output

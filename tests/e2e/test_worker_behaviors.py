@@ -1,7 +1,7 @@
 """Each behavior through a running worker, with both engines.
 
-Where engine ``library`` does otherwise than ``set``, `Engine` says how. What else it is known to do otherwise is pinned
-in test_library_deviations.py.
+Where engine ``library`` does otherwise than ``native``, `Engine` says how. What else it is known to do otherwise is
+pinned in test_library_deviations.py.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -26,12 +26,12 @@ class Engine:
     counts_unhandled: int  # test_command.attempts after 3 attempts for which there is no handler
 
     def deviates(self, pinned: AbstractContextManager[None]) -> AbstractContextManager[None]:
-        """What is asserted inside is a known deviation of ``library``, and a promise that ``set`` keeps."""
+        """What is asserted inside is a known deviation of ``library``, and a promise that ``native`` keeps."""
         return pinned if self.name == "library" else nullcontext()
 
 
 ENGINES = [
-    Engine(name="set", own_max_attempts=5, backoff_s=0.05, counts_unhandled=3),
+    Engine(name="native", own_max_attempts=5, backoff_s=0.05, counts_unhandled=3),
     Engine(name="library", own_max_attempts=3, backoff_s=1, counts_unhandled=0),
 ]
 

@@ -12,7 +12,7 @@ IN_USE = """
 
 
 @pytest.mark.parametrize("concurrency", [1, 500])
-def test_engine_set_uses_three(concurrency: int, bus: LiveBus, start_worker: StartWorker) -> None:
+def test_engine_native_uses_three(concurrency: int, bus: LiveBus, start_worker: StartWorker) -> None:
     worker = start_worker("--concurrency", str(concurrency), "--batch-size", "1000")
     done = bus.send()
     bus.wait_for_status(COMPLETED, [done])

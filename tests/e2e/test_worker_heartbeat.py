@@ -1,4 +1,4 @@
-"""The heartbeat: while a worker lives, leases of long work are extended, where the settings say so (engine ``set``)."""
+"""The heartbeat: while a worker lives, leases of long work are extended, where settings say so (engine ``native``)."""
 
 import time
 

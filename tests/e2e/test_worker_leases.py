@@ -1,4 +1,4 @@
-"""Work that outlives its lease comes again; it ends once all the same (engine ``set``)."""
+"""Work that outlives its lease comes again; it ends once all the same (engine ``native``)."""
 
 from tests.e2e.conftest import StartWorker
 from tests.support.workers import COMPLETED, PARKED, LiveBus

@@ -6,7 +6,7 @@ from tests.e2e.conftest import StartWorker
 from tests.support.proxy import Proxy
 from tests.support.workers import COMPLETED, PARKED, LiveBus
 
-ENGINES = pytest.mark.parametrize("engine", ["set", "library"])
+ENGINES = pytest.mark.parametrize("engine", ["native", "library"])
 
 
 @ENGINES

@@ -19,7 +19,7 @@ def said(worker: Worker) -> tuple[int, int]:
     return len(worker.lines("database_lost")), len(worker.lines("database_back"))
 
 
-@pytest.mark.parametrize("engine", ["set", "library"])
+@pytest.mark.parametrize("engine", ["native", "library"])
 def test_a_crash_of_the_server_loses_nothing(
     engine: str, throwaway_cluster: Callable[[], Cluster], start_manage: StartManage, start_worker: StartWorker
 ) -> None:
@@ -46,12 +46,12 @@ def test_a_crash_of_the_server_loses_nothing(
     assert worker.stop() == 0
     assert bus.queued() == []
     assert said(worker) == (1, 1)
-    if engine == "set":  # the library counts attempts apart from receiving them, and may lose count
+    if engine == "native":  # the library counts attempts apart from receiving them, and may lose count
         bus.assert_done_once([*sent, after])
     bus.conn.close()
 
 
-@pytest.mark.parametrize("engine", ["set", "library"])
+@pytest.mark.parametrize("engine", ["native", "library"])
 def test_it_goes_on_when_all_its_connections_are_ended(engine: str, bus: LiveBus, start_worker: StartWorker) -> None:
     bus.settings(visibility_timeout=2, poll_interval=0.2)
     worker = start_worker("--engine", engine)
@@ -65,7 +65,7 @@ def test_it_goes_on_when_all_its_connections_are_ended(engine: str, bus: LiveBus
     after = bus.send()
     bus.wait_for_status(COMPLETED, [after])
     assert worker.stop() == 0
-    if engine == "set":
+    if engine == "native":
         bus.assert_done_once([*running, *waiting, after], attempts=1)
         assert said(worker) == (1, 1)
 

@@ -16,7 +16,7 @@ from tests.support.pooler import SERVER_CONNECTIONS
 from tests.support.waiting import wait_until
 from tests.support.workers import COMPLETED, PARKED, LiveBus
 
-ENGINES = pytest.mark.parametrize("engine", ["set", "library"])
+ENGINES = pytest.mark.parametrize("engine", ["native", "library"])
 
 # What a session of the server would keep for the next client. A pooler itself sets what it tracks of its clients.
 LEFT_BEHIND = """
@@ -134,7 +134,7 @@ def test_where_no_lock_tells_the_rows_keep_two_engines_off_one_queue(
     polling = start_worker(DATABASE_URL=pooler)
     for environment in ({"DATABASE_URL": pooler}, {}):
         line = refusal(start_worker("--engine", "library", ready=False, **environment))
-        assert "1 worker(s) with engine set work on queue test__commands" in line
+        assert "1 worker(s) with engine native work on queue test__commands" in line
     assert bus.value("SELECT count(*) FROM e2e_worker") == 1
 
     assert polling.stop() == 0

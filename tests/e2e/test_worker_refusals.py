@@ -64,13 +64,13 @@ def test_a_database_without_the_schema(committed: str, start_worker: StartWorker
 def test_a_live_worker_of_the_other_engine_on_the_queue(bus: LiveBus, start_worker: StartWorker) -> None:
     first, also_first = start_worker(), start_worker()
     line = refusal(start_worker("--engine", "library", ready=False))
-    assert "2 worker(s) with engine set work on queue test__commands" in line
+    assert "2 worker(s) with engine native work on queue test__commands" in line
     assert bus.value("SELECT count(*) FROM e2e_worker WHERE engine = 'library'") == 0
 
     assert first.stop() == 0
     also_first.die()
     library = start_worker("--engine", "library")
-    assert "engine library" in refusal(start_worker("--engine", "set", ready=False))
+    assert "engine library" in refusal(start_worker("--engine", "native", ready=False))
     assert library.stop() == 0
 
 

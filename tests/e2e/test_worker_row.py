@@ -14,7 +14,7 @@ def test_it_says_who_works_with_what_and_counts_what_became_of_the_attempts(
     version = bus.settings(concurrency=6, base_delay_ms=50, max_delay_ms=50)
     worker = start_worker()
     row = bus.worker_row(worker)
-    assert (row["host"], row["engine"], row["queue_name"]) == (socket.gethostname(), "set", "test__commands")
+    assert (row["host"], row["engine"], row["queue_name"]) == (socket.gethostname(), "native", "test__commands")
     assert (row["settings_version"], row["concurrency"], row["overrides"]) == (version, 6, {})
     assert (row["stopped_at"], row["received"], row["in_flight"]) == (None, 0, 0)
     assert str(row["worker_id"]) == worker.lines("started")[0]["worker"]

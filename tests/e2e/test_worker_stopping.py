@@ -37,7 +37,7 @@ def test_engine_library_drains_too(bus: LiveBus, start_worker: StartWorker) -> N
     bus.wait_for_status(COMPLETED, running, timeout=0)
 
 
-@pytest.mark.parametrize("engine", ["set", "library"])
+@pytest.mark.parametrize("engine", ["native", "library"])
 def test_when_the_grace_runs_out_it_exits_1_with_the_number_and_the_rest_comes_again(
     engine: str, bus: LiveBus, start_worker: StartWorker
 ) -> None:
@@ -55,7 +55,7 @@ def test_when_the_grace_runs_out_it_exits_1_with_the_number_and_the_rest_comes_a
     bus.assert_done_once(long, attempts=2)
 
 
-@pytest.mark.parametrize("engine", ["set", "library"])
+@pytest.mark.parametrize("engine", ["native", "library"])
 def test_the_second_signal_stops_at_once(engine: str, bus: LiveBus, start_worker: StartWorker) -> None:
     worker = start_worker("--engine", engine, "--grace", "600", "--poll-interval", "0.1")
     long = [bus.timeout(600_000) for _ in range(2)]

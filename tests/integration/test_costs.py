@@ -26,7 +26,7 @@ def costs(throwaway_cluster: Callable[[], Cluster], manage: Manage, tmp_path: Pa
     cluster = replace(throwaway_cluster(), options={"autovacuum": "off"})
     cluster.ensure_running()
     file = tmp_path / "costs.json"
-    sizes = ("--size", f"costs.set={COMMANDS}", "--size", "costs.library=100")
+    sizes = ("--size", f"costs.native={COMMANDS}", "--size", "costs.library=100")
     done = manage(cluster.url(), "benchmark", "costs", *sizes, "--runs", "1", "--json", str(file))
     assert done.returncode == 0, done.stdout
     return load(file)["costs"]

@@ -49,7 +49,7 @@ def load_test(bus: HandBus, commands: int, *, events: int = 0) -> list[UUID]:
 def worker(bus: HandBus, host: str, queue: str) -> None:
     bus.conn.execute(
         "INSERT INTO public.e2e_worker (host, pid, engine, queue_name, settings_version, concurrency)"
-        " VALUES (%s, 4711, 'set', %s, 1, 4)",
+        " VALUES (%s, 4711, 'native', %s, 1, 4)",
         [host, queue],
     )
 

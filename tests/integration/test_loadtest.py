@@ -185,7 +185,7 @@ def test_somebody_elses_worker_in_the_queue_is_named_and_refused(
     monkeypatch.setattr(emptying, "LEFT_OVER_WORKERS_END_WITHIN_S", 0.1)
     worker = """
         INSERT INTO e2e_worker (host, pid, engine, queue_name, settings_version, concurrency, stopped_at)
-        VALUES (%s, 77, 'set', %s, 1, 4, %s)
+        VALUES (%s, 77, 'native', %s, 1, 4, %s)
     """
     bus.conn.execute(worker, ["alpha", "test__commands", None])
     bus.conn.execute(worker, ["alpha", "loadtest__commands", "2020-01-01"])

@@ -191,7 +191,7 @@ def test_a_worker_is_live_until_it_stops_or_falls_silent() -> None:
             cursor.execute(
                 "INSERT INTO public.e2e_worker"
                 " (worker_id, host, pid, engine, queue_name, beat_at, stopped_at, settings_version, concurrency)"
-                " VALUES (%s, 'here', 1, 'set', 'test__commands', now() - make_interval(secs => %s), %s, 1, 4)",
+                " VALUES (%s, 'here', 1, 'native', 'test__commands', now() - make_interval(secs => %s), %s, 1, 4)",
                 [ids[name], silence, stopped],
             )
     assert [worker.worker_id for worker in Worker.objects.live()] == [ids["live"]]

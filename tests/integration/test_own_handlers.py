@@ -17,7 +17,7 @@ from commandbus import (
 from commandbus.sync import SyncCommandBus
 
 from commands.worker.engine_library import LibraryEngine
-from commands.worker.engine_native import SetEngine
+from commands.worker.engine_native import NativeEngine
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import Link, Outage
 from tests.support.bus import HandBus
@@ -52,8 +52,8 @@ async def work_off(url: str, engine: str, registry: HandlerRegistry) -> None:
     try:
         settings = effective(await links[0].value(LOAD), {"poll_interval": 0.1, "base_delay_ms": 0, "max_delay_ms": 0})
         state = WorkerState(engine=engine, settings=settings, link=links[0], once=True)
-        if engine == "set":
-            running = SetEngine(registry, state, *links).run()
+        if engine == "native":
+            running = NativeEngine(registry, state, *links).run()
         else:
             running = LibraryEngine(registry, state, params, use_notify=True).run()
         assert await asyncio.wait_for(running, 20) == 0
@@ -62,7 +62,7 @@ async def work_off(url: str, engine: str, registry: HandlerRegistry) -> None:
             await link.close()
 
 
-@pytest.mark.parametrize("engine", ["set", "library"])
+@pytest.mark.parametrize("engine", ["native", "library"])
 def test_a_handler_of_ones_own_is_called_retried_and_answered_for(engine: str, bus: HandBus) -> None:
     ids = {name: uuid4() for name in ("ada", "nobody", "ghost", "sleeper")}
     with psycopg.connect(bus.url) as conn:

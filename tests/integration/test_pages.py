@@ -60,7 +60,7 @@ def worker(host: str, *, silence: int = 0, stopped: bool = False) -> None:
         """
         INSERT INTO public.e2e_worker
             (host, pid, engine, queue_name, beat_at, stopped_at, settings_version, concurrency, in_flight, received)
-        VALUES (%s, 4711, 'set', 'test__commands', clock_timestamp() - make_interval(secs => %s),
+        VALUES (%s, 4711, 'native', 'test__commands', clock_timestamp() - make_interval(secs => %s),
                 CASE WHEN %s THEN clock_timestamp() END, 1, 4, 2, 99)
         """,
         host,
@@ -131,9 +131,9 @@ def test_a_running_worker_is_shown_with_its_last_beat_and_its_settings() -> None
     assert "alpha · 4711 Running" in page
     assert "In flight 2 of 4" in page
     assert "version 1, the newest" in page
-    assert "Engine set, started" in page
+    assert "Engine native, started" in page
     ask("UPDATE public.e2e_worker SET polling = true")
-    assert "Engine set, polling, started" in text(Client().get("/").text)
+    assert "Engine native, polling, started" in text(Client().get("/").text)
     ask("UPDATE public.e2e_config SET concurrency = 5")
     assert "version 1, newest is 2" in text(Client().get("/").text)
 

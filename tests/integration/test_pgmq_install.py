@@ -161,7 +161,7 @@ for wanted in (
 """
 
 
-@pytest.mark.parametrize("engine", ["set", "library"])
+@pytest.mark.parametrize("engine", ["native", "library"])
 def test_each_behavior_ends_as_it_must_on_either_generation(manage: Manage, generation: str, engine: str) -> None:
     with psycopg.connect(generation, autocommit=True) as conn:
         conn.execute("UPDATE e2e_config SET base_delay_ms = 10, max_delay_ms = 1000, poll_interval = 0.05")

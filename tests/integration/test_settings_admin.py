@@ -41,7 +41,7 @@ def worker() -> Callable[..., None]:
             cursor.execute(
                 "INSERT INTO public.e2e_worker"
                 " (worker_id, host, pid, engine, queue_name, beat_at, settings_version, concurrency, overrides)"
-                " VALUES (%s, %s, 7, 'set', 'test__commands', now() - make_interval(secs => %s), %s, 4,"
+                " VALUES (%s, %s, 7, 'native', 'test__commands', now() - make_interval(secs => %s), %s, 4,"
                 """ '{"concurrency": 2, "heartbeat": true}')""",
                 [uuid4(), host, silence, version],
             )

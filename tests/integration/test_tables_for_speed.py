@@ -1,4 +1,4 @@
-"""What the speed of engine `set` rests on in the schema: HOT updates, indexes that spare them, settings, storage."""
+"""What the speed of engine `native` rests on in the schema: HOT updates, indexes that spare them, settings, storage."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The bus as a test drives it by hand: the SQL functions that engine ``set`` and operators call, step by step."""
+"""The bus as a test drives it by hand: the SQL functions that engine ``native`` and operators call, step by step."""
 
 import json
 from typing import Any

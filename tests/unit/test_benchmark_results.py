@@ -141,7 +141,7 @@ def test_a_place_of_an_unknown_scenario_is_a_clear_error(docs: Path, everything:
 
 def test_a_table_leaves_out_what_was_not_measured_and_counts_the_rest() -> None:
     result = result_of(SCENARIOS["defaults"])
-    result.values = {"set": [3000.0, 1000.0, 2000.0], "set:busy": [90.0]}
+    result.values = {"native": [3000.0, 1000.0, 2000.0], "native:busy": [90.0]}
     table = as_text(metric_table(result, SCENARIOS["defaults"].metrics))
     assert "2,000 commands/s" in table
     assert "1,000 to 3,000" in table

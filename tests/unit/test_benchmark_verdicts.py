@@ -26,7 +26,7 @@ def results_of(**scenarios: dict[str, list[float]]) -> Results:
 
 FAST = Target(
     text="drain",
-    measure=of("drain", "set"),
+    measure=of("drain", "native"),
     side=Side.AT_LEAST,
     limit=12_000,
     unit="commands/s",
@@ -36,7 +36,7 @@ FAST = Target(
 )
 TIMES = Target(
     text="over the library",
-    measure=ratio(of("drain", "set"), of("drain", "library")),
+    measure=ratio(of("drain", "native"), of("drain", "library")),
     side=Side.AT_LEAST,
     limit=15,
     ceiling=ratio(of("drain", "ceiling"), of("drain", "library")),
@@ -49,20 +49,20 @@ LATENCY = Target(
 
 
 def test_a_median_that_reaches_the_limit_is_ok_whatever_single_rounds_did() -> None:
-    verdict = judge(FAST, results_of(drain={"set": [9_000, 12_000, 13_000], "ceiling": [14_000]}))
+    verdict = judge(FAST, results_of(drain={"native": [9_000, 12_000, 13_000], "ceiling": [14_000]}))
     assert verdict.word is Word.OK
     assert verdict.figure is not None
     assert (verdict.figure.low, verdict.figure.high) == (9_000, 13_000)
 
 
 def test_what_the_ceiling_reaches_and_we_do_not_is_missed() -> None:
-    verdict = judge(FAST, results_of(drain={"set": [11_999], "ceiling": [12_001]}))
+    verdict = judge(FAST, results_of(drain={"native": [11_999], "ceiling": [12_001]}))
     assert verdict.word is Word.MISSED
     assert "pgbench 12,001 commands/s" in verdict.because
 
 
 def test_what_the_ceiling_does_not_reach_either_is_bound_and_says_by_what() -> None:
-    verdict = judge(FAST, results_of(drain={"set": [9_000], "ceiling": [10_000], "ceiling:busy": [90, 99, 97]}))
+    verdict = judge(FAST, results_of(drain={"native": [9_000], "ceiling": [10_000], "ceiling:busy": [90, 99, 97]}))
     assert verdict.word is Word.BOUND
     assert verdict.because == "pgbench 10,000 commands/s, processors 97 % busy, fdatasync 0.50 ms"
 
@@ -81,11 +81,11 @@ def test_a_ratio_without_a_ceiling_is_never_bound() -> None:
     ("ours", "word"), [(15.0, Word.OK), (12.0, Word.BOUND), (10.0, Word.BOUND), (9.9, Word.MISSED)]
 )
 def test_the_ratio_to_the_library_is_bound_down_to_its_floor(ours: float, word: Word) -> None:
-    assert judge(TIMES, results_of(drain={"set": [ours], "ceiling": [14.0], "library": [1.0]})).word is word
+    assert judge(TIMES, results_of(drain={"native": [ours], "ceiling": [14.0], "library": [1.0]})).word is word
 
 
 def test_the_ratio_to_the_library_is_missed_where_the_ceiling_reaches_it() -> None:
-    assert judge(TIMES, results_of(drain={"set": [12.0], "ceiling": [15.0], "library": [1.0]})).word is Word.MISSED
+    assert judge(TIMES, results_of(drain={"native": [12.0], "ceiling": [15.0], "library": [1.0]})).word is Word.MISSED
 
 
 def test_what_was_not_measured_is_missed() -> None:

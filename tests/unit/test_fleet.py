@@ -31,7 +31,7 @@ def test_options_that_were_not_given_are_not_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "wishes", "code"),
+    ("codes", "stop_requests", "code"),
     [
         ([0, 0], 1, 0),
         ([0, 3], 0, 3),
@@ -44,5 +44,5 @@ def test_options_that_were_not_given_are_not_passed_on() -> None:
         ([0, -signal.SIGTERM], 2, 1),
     ],
 )
-def test_the_worst_of_the_exit_codes_counts(codes: list[int], wishes: int, code: int) -> None:
-    assert worst(codes, wishes=wishes) == code
+def test_the_worst_of_the_exit_codes_counts(codes: list[int], stop_requests: int, code: int) -> None:
+    assert worst(codes, stop_requests=stop_requests) == code

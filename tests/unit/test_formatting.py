@@ -8,17 +8,17 @@ from commands.rules.words import EventType, Status
 
 
 def test_every_status_and_every_event_has_a_look_of_its_own() -> None:
-    assert set(formatting.STATUS_LOOKS) == set(Status.values)
-    assert set(formatting.EVENT_LOOKS) == set(EventType.values)
+    assert set(formatting.STATUS_STYLES) == set(Status.values)
+    assert set(formatting.EVENT_STYLES) == set(EventType.values)
 
 
 def test_no_two_statuses_share_icon_or_colour() -> None:
-    looks = formatting.STATUS_LOOKS.values()
-    assert len({look.icon for look in looks}) == len({look.tone for look in looks}) == len(looks)
+    styles = formatting.STATUS_STYLES.values()
+    assert len({look.icon for look in styles}) == len({look.tone for look in styles}) == len(styles)
 
 
 def test_an_unknown_status_still_has_a_look() -> None:
-    assert formatting.status_look("NEW_IN_0_3").icon == "info"
+    assert formatting.status_style("NEW_IN_0_3").icon == "info"
 
 
 @pytest.mark.parametrize(

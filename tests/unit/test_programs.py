@@ -43,15 +43,15 @@ class Lamp:
     def pause_after_an_end(self) -> float:
         """It ends now; after how many seconds it is up again."""
         self.up, began = False, self._clock.now
-        self._keeper.look(self.said.append, lambda: " by signal 9")
+        self._keeper.check(self.said.append, lambda: " by signal 9")
         while not self._is_up():
             self._clock.now += 0.25
-            self._keeper.look(self.said.append, lambda: " by signal 9")
+            self._keeper.check(self.said.append, lambda: " by signal 9")
         return self._clock.now - began
 
     def burns(self, seconds: float) -> None:
         self._clock.now += seconds
-        self._keeper.look(self.said.append, str)
+        self._keeper.check(self.said.append, str)
 
 
 def test_the_delay_grows_while_it_keeps_ending_and_begins_anew_once_it_was_steady(clock: Clock) -> None:

@@ -9,7 +9,7 @@ from bench.benchmark.processes import run_module
 from bench.testbed import LOOK_S, Stage
 
 PAGE_KB = 8
-ENGINES = {"set": 200, "library": 20}  # and the concurrency of each
+ENGINES = {"native": 200, "library": 20}  # and the concurrency of each
 _WHAT = {
     "statements": ("statements, counted in the client", 4, ""),
     "transactions": ("transactions, counted by the server", 4, ""),
@@ -49,8 +49,8 @@ class Counters:
 @scenario(
     "costs",
     "What a command costs",
-    sizes={"set": 20_000, "library": 1_000},
-    quick={"set": 5_000, "library": 300},
+    sizes={"native": 20_000, "library": 1_000},
+    quick={"native": 5_000, "library": 300},
     metrics={
         f"{engine}-{key}": Metric(label=f"{engine}: {label}", unit=unit, digits=digits)
         for engine in ENGINES

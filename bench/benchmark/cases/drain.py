@@ -1,4 +1,4 @@
-"""How fast a backlog is worked off: engine set, the library's worker, and what PostgreSQL allows, side by side."""
+"""How fast a backlog is worked off: engine native, the library's worker, and what PostgreSQL allows, side by side."""
 
 from collections.abc import Callable
 from functools import partial
@@ -48,7 +48,7 @@ def _library_metrics() -> dict[str, Metric]:
     sizes={"commands": 80_000, "library": 2_000},
     quick={"commands": 10_000, "library": 400},
     metrics={
-        "set": Metric(label="engine set, one process", unit=_RATE),
+        "native": Metric(label="engine native, one process", unit=_RATE),
         "ceiling": Metric(label="ceiling: the same statements, 2 connections", unit=_RATE),
         **_library_metrics(),
     },
@@ -58,7 +58,7 @@ def drain(run: Run) -> None:
     """One process, `success` without execution time, reply asked for. Every second round goes backwards."""
     run.note("ceiling", f"The ceiling was measured by {run.stage.ceiling.name}")
     contestants: dict[str, Callable[[], Drained]] = {
-        "set": partial(_set, run),
+        "native": partial(_native, run),
         "ceiling": partial(_ceiling, run),
         **{f"library-{n}": partial(_library, run, n) for n in LIBRARY_CONCURRENCIES},
         **{f"bare-{n}": partial(_bare, run, n) for n in LIBRARY_CONCURRENCIES},
@@ -74,7 +74,7 @@ def drain(run: Run) -> None:
     sizes={"commands": 10_000, "library": 2_000},
     quick={"commands": 2_000, "library": 400},
     metrics={
-        "set": Metric(label="engine set, 4 slots, batches of 10", unit=_RATE),
+        "native": Metric(label="engine native, 4 slots, batches of 10", unit=_RATE),
         "library": Metric(label="library, 4 slots", unit=_RATE),
     },
     seconds=14,
@@ -82,14 +82,14 @@ def drain(run: Run) -> None:
 def defaults(run: Run) -> None:
     """The settings as they are after installation: 4 slots, batches of 10."""
     for _ in range(run.rounds):
-        run.record("set", _set(run, concurrency=4, batch_size=10).rate)
+        run.record("native", _native(run, concurrency=4, batch_size=10).rate)
         run.record("library", _library(run, 4).rate)
 
 
-def _set(run: Run, **options: Any) -> Drained:
+def _native(run: Run, **options: Any) -> Drained:
     count = run.sizes["commands"]
     since = run.stage.fresh(count)
-    with run.processors("set"):
+    with run.processors("native"):
         return run.stage.drain(count, since=since, **options)
 
 

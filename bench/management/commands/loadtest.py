@@ -16,7 +16,7 @@ from bench.loadtest.report import text
 from bench.loadtest.run import conduct
 from commands.checks import problems
 from commands.rules.behaviors import BehaviorType
-from e2e_site.programs import Wishes
+from e2e_site.programs import StopRequests
 from settings_app.values import SETTINGS
 
 EXIT_OTHERWISE = 1  # something ended otherwise than its behavior says, was lost, or went wrong
@@ -57,11 +57,11 @@ class Command(BaseCommand):
         if found := problems():
             raise CommandError("\n".join(f"{problem.msg} {problem.hint}" for problem in found))
         connections.close_all()
-        wishes = Wishes(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        stop_requests = StopRequests(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         shown = Progress(sys.stderr)
         try:
-            with wishes.heard():
-                document = conduct(parsed, shown, wishes)
+            with stop_requests.heard():
+                document = conduct(parsed, shown, stop_requests)
         except LoadTestError as exc:
             shown.end()
             raise CommandError(str(exc)) from exc

@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--engine", choices=ENGINES, default="set", help="set: ours (default); library: as published"
+            "--engine", choices=ENGINES, default="native", help="native: ours (default); library: as published"
         )
         parser.add_argument(
             "--domain", choices=DOMAINS, default=DOMAIN, help="whose commands: test (default), or those of load tests"

@@ -16,8 +16,8 @@ register.filter("expected_attempts_text", report.expected_attempts_text)
 @register.inclusion_tag("commands/_badge.html")
 def run_badge(run: LoadRun, size: str = "") -> dict[str, Any]:
     """The state of a run: icon, word, colour."""
-    look, label = styles.state_look(run.state, as_expected=run.as_expected, silent=run.silent)
-    return {"look": look, "label": label, "size": size}
+    style, label = styles.state_style(run.state, as_expected=run.as_expected, silent=run.silent)
+    return {"style": style, "label": label, "size": size}
 
 
 @register.filter

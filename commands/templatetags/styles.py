@@ -29,13 +29,13 @@ def _label(words: type[Status] | type[EventType], value: str) -> str:
 @register.inclusion_tag("commands/_badge.html")
 def status_badge(status: str, size: str = "") -> dict[str, Any]:
     """A status: icon, word, colour."""
-    return {"look": formatting.status_look(status), "label": _label(Status, status), "size": size}
+    return {"style": formatting.status_style(status), "label": _label(Status, status), "size": size}
 
 
 @register.inclusion_tag("commands/_badge.html")
 def event_badge(event_type: str) -> dict[str, Any]:
     """An event: icon, word, colour."""
-    return {"look": formatting.event_look(event_type), "label": _label(EventType, event_type), "size": ""}
+    return {"style": formatting.event_style(event_type), "label": _label(EventType, event_type), "size": ""}
 
 
 @register.filter
@@ -44,8 +44,8 @@ def status_label(status: str) -> str:
 
 
 @register.filter
-def status_look(status: str) -> formatting.Look:
-    return formatting.status_look(status)
+def status_style(status: str) -> formatting.Style:
+    return formatting.status_style(status)
 
 
 @register.filter
@@ -60,8 +60,8 @@ def lower_first(text: str) -> str:
 
 
 @register.filter
-def event_look(event_type: str) -> formatting.Look:
-    return formatting.event_look(event_type)
+def event_style(event_type: str) -> formatting.Style:
+    return formatting.event_style(event_type)
 
 
 @register.simple_tag

@@ -1,0 +1,39 @@
+"""Statements of a ``.sql`` file, by name: the one loader.
+
+``-- name: word`` begins a statement, a line that ends with a semicolon ends it. Values are psycopg's ``%(name)s``. A table
+whose name depends on something is written as psql writes it, ``pgmq.:"queue"``, and gets its name when it is asked for::
+
+    statements = NamedSql(Path(__file__).with_name("queries.sql"))
+    conn.execute(statements.text("waiting", queue="q_test__commands"), {"limit": 10})
+"""
+
+import re
+from pathlib import Path
+from typing import LiteralString, cast
+
+from psycopg import sql
+
+_STATEMENT = re.compile(r"^-- name: (\w+)\n(.*?;)$", re.DOTALL | re.MULTILINE)
+_IDENTIFIER = re.compile(r':"(\w+)"')
+
+
+class NamedSql:
+    """The statements of the file at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._texts = dict(_STATEMENT.findall(path.read_text("utf-8")))
+
+    def text(self, name: str, **identifiers: str) -> LiteralString:
+        """The statement of that name, with each ``:"word"`` replaced by that identifier, quoted.
+
+        Raises KeyError for a name that the file does not have, and for an identifier that is not given.
+        """
+
+        def quoted(found: re.Match[str]) -> str:
+            return sql.Identifier(identifiers[found[1]]).as_string(None)
+
+        if name not in self._texts:
+            raise KeyError(f"{self._path.name} has no statement {name}")
+        # The text comes from a file of ours, and the identifiers are quoted.
+        return cast("LiteralString", _IDENTIFIER.sub(quoted, self._texts[name]))
