@@ -1,7 +1,7 @@
 """Statements of a ``.sql`` file, by name: the one loader.
 
-``-- name: word`` begins a statement, a line that ends with a semicolon ends it. Values are psycopg's ``%(name)s``. A table
-whose name depends on something is written as psql writes it, ``pgmq.:"queue"``, and gets its name when it is asked for::
+``-- name: word`` begins a statement, a line that ends with a semicolon ends it. Values are psycopg's ``%(name)s``. A
+table whose name depends on the domain is written as psql writes a variable, ``pgmq.:"queue"``, and gets its name here::
 
     statements = NamedSql(Path(__file__).with_name("queries.sql"))
     conn.execute(statements.text("waiting", queue="q_test__commands"), {"limit": 10})
@@ -9,7 +9,7 @@ whose name depends on something is written as psql writes it, ``pgmq.:"queue"``,
 
 import re
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -35,5 +35,4 @@ class NamedSql:
 
         if name not in self._texts:
             raise KeyError(f"{self._path.name} has no statement {name}")
-        # The text comes from a file of ours, and the identifiers are quoted.
-        return cast("LiteralString", _IDENTIFIER.sub(quoted, self._texts[name]))
+        return _IDENTIFIER.sub(quoted, self._texts[name])  # as literal as the file is: identifiers are quoted
