@@ -45,7 +45,7 @@ def perform(plan: Plan, keep: Callable[[Result], None]) -> list[str]:
     """Measure all of it; ``keep`` gets each result at once. Returns what went wrong, a sentence for each scenario."""
     progress = Progress(sum(map(plan.planned_s, plan.scenarios)))
     failures: list[str] = []
-    with own_database() as database:
+    with own_database("benchmark") as database:
         progress.say(f"works in database {database.name}")
         stage = Stage(database, plan.ceiling)
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from e2e_site.schema.own_database import PREFIX
+from e2e_site.schema.own_database import prefix
 from tests.conftest import StartManage
 from tests.support.programs import Program
 from tests.support.waiting import wait_until
@@ -19,9 +19,8 @@ TINY = ("--quick", "--runs", "1", "--size", "drain.commands=800", "--size", "dra
 def databases_of(program: Program, url: str) -> list[str]:
     """The databases that this benchmark has made and not dropped."""
     with psycopg.connect(url) as conn:
-        rows = conn.execute(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{PREFIX}{program.pid}_"]
-        )
+        own = f"{prefix('benchmark')}{program.pid}_"
+        rows = conn.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [own])
         return [name for (name,) in rows]
 
 
@@ -138,7 +137,7 @@ def test_a_benchmark_that_is_stopped_ends_its_programs_and_drops_its_database(
     program.send_signal(number)
     assert program.wait(60) == 128 + number
     assert databases_of(program, committed) == []
-    left = subprocess.run(["pgrep", "-f", f"{PREFIX}{program.pid}_"], capture_output=True, text=True, check=False)
+    left = subprocess.run(["pgrep", "-f", f"{prefix('benchmark')}{program.pid}_"], capture_output=True, text=True, check=False)
     assert left.stdout == ""
 
 
