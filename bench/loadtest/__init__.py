@@ -2,7 +2,9 @@
 
 ::
 
-    options ─► mix ─► sender ─► commands.bulk ─► queue ─► workers (manage.py runworker)
-                                                              │ commandbus.audit
-    page ◄── public.load_run, load_sample ◄── record ◄── sampler ◄┘      run.py conducts; summary.py counts at the end
+    options ─► mix ─► sender ─► commands.bus.bulk ─► queue ─► workers (manage.py runworker)    in a database of its own
+                                                                  │ commandbus.audit           (workplace.py)
+    page ◄── public.load_run, load_sample ◄── run lock, watch ◄── sampler ◄┘                   in the site's database
+
+run.py conducts; summary.py counts at the end.
 """

@@ -2,9 +2,9 @@
 
 LoadTestError               the text is one line that says what to do
 ├── BusyError               another load test is running
-├── ForeignWorkersError     somebody else's workers take from the queue
-├── BrokenError             something it needs is gone: its workers, its lock, its sender
-└── StoppedError            somebody asked to stop, or the time was over
+├── WorkplaceError          there is no database that it may work in
+├── BrokenError             something it needs is gone: its workers, its lock, its sender, a connection
+└── StoppedError            it was told to stop, or the time was over
 """
 
 
@@ -16,8 +16,8 @@ class BusyError(LoadTestError):
     """Another load test is running."""
 
 
-class ForeignWorkersError(LoadTestError):
-    """Somebody else's workers take from the queue."""
+class WorkplaceError(LoadTestError):
+    """There is no database that it may work in."""
 
 
 class BrokenError(LoadTestError):
@@ -25,4 +25,4 @@ class BrokenError(LoadTestError):
 
 
 class StoppedError(LoadTestError):
-    """Somebody asked to stop, or the time was over."""
+    """It was told to stop, or the time was over."""

@@ -1,7 +1,7 @@
 """What a load test is asked for: the options of ``manage.py loadtest`` and their bounds. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from itertools import islice
@@ -31,7 +31,7 @@ NUMBERS: Mapping[str, Setting] = {
         ),
         _number("rate", "0.1", "100000", "0", unit="commands per second", places=1, help="Send by this schedule."),
         _number("seed", "0", str(2**63 - 1), "0", unit="", help="Which command gets which behavior."),
-        _number("max_wait", "1", "86400", "3600", unit="seconds", help="End after this time in any case."),
+        _number("max_wait", "1", "86400", "3600", unit="seconds", help="End after this time, whatever is left."),
     )
 }
 
@@ -42,7 +42,10 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What was asked. ``rate`` None: all at once; the settings of `OVERRIDES` None: as the settings row says."""
+    """What was asked. ``rate`` None: all at once; the settings of `OVERRIDES` None: as the settings row says.
+
+    ``database`` is the address of one to work in, None for one of its own; it holds a password, so no record has it.
+    """
 
     commands: int
     workers: int
@@ -54,6 +57,7 @@ class Options:
     concurrency: int | None
     batch_size: int | None
     lease: int | None
+    database: str | None = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, texts: Mapping[str, str | None]) -> "Options":
@@ -66,7 +70,7 @@ class Options:
         for name, number in {**NUMBERS, **{name: SETTINGS[setting] for name, setting in OVERRIDES.items()}}.items():
             text = texts.get(name)
             values[name] = _parsed(name, number, text) if text is not None else _default(name)
-        return cls(mix=mix, **values)
+        return cls(mix=mix, database=texts.get("database"), **values)
 
     def worker_arguments(self) -> list[str]:
         """What each ``runworker`` gets beside its domain."""

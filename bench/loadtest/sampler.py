@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bench.loadtest.statements import Database, Row
 
-LATENCIES_LOOKED_AT = 500  # ends drawn at each step, for the percentiles
+LATENCIES_DRAWN = 500  # ends drawn at each step, for the percentiles
 RATE_OVER_S = 5.0
 _HELD_UP_STEPS = 10  # a transaction that stays open holds the counting up no longer than so many
 
@@ -72,7 +72,7 @@ class _Horizon:
 
 
 class Sampler:
-    """Reads the events of the domain in the order of their ids, each of them once.
+    """Reads the events in the order of their ids, each of them once.
 
     An id is given out before its row can be seen, so reading "all after the last one" would miss rows of transactions
     that were still open. It reads up to a horizon instead: the newest id of a moment, as soon as no transaction of that
@@ -90,7 +90,14 @@ class Sampler:
         self._speed: deque[tuple[datetime, int]] = deque(maxlen=100)
         self.counts = Counts()
         self._latencies: list[float] = []
-        self.at: datetime = first["at"]
+        self._began: datetime = first["at"]
+        self.at: datetime = self._began
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the server's clock from its start to the moment that is counted."""
+        seconds: float = (self.at - self._began).total_seconds()
+        return seconds
 
     @property
     def rate(self) -> float:
@@ -129,6 +136,6 @@ class Sampler:
         for name, number in new.items():
             setattr(self.counts, name, getattr(self.counts, name) + number)
         if new["completed"] + new["failed"] + new["parked"]:
-            self._latencies += self._database.value("latencies", **span, most=LATENCIES_LOOKED_AT) or []
+            self._latencies += self._database.value("latencies", **span, most=LATENCIES_DRAWN) or []
         self._read_to, self.at = horizon.newest, horizon.at
         self._speed.append((horizon.at, self.counts.ended))

@@ -12,11 +12,11 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from bench.loadtest.errors import BrokenError, StoppedError
-from commands.rules.words import LOADTEST_DOMAIN
+from commands.rules.words import DOMAIN
 from e2e_site.programs import LOOK_EVERY_S, Program, manage_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.loadtest.statements import Database
 
@@ -27,31 +27,32 @@ _BYTES_READ = 4000
 
 
 class Workers:
-    """``arguments`` are what each ``runworker`` gets besides."""
+    """``arguments`` are what each ``runworker`` gets besides; ``environment`` names the database that they work in."""
 
-    def __init__(self, number: int, arguments: Sequence[str]) -> None:
-        command = manage_command("runworker", f"--domain={LOADTEST_DOMAIN}", f"--grace={GRACE_S}", *arguments)
+    def __init__(self, number: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        command = manage_command("runworker", f"--domain={DOMAIN}", f"--grace={GRACE_S}", *arguments)
         self._outputs = [TemporaryFile() for _ in range(number)]  # noqa: SIM115  # they live as long as the workers
         self._programs = [
             Program(
                 f"worker {place}",
                 command,
                 grace=GRACE_S,
-                # A line for each command would be most of what is measured.
-                environment={"LOG_LEVEL": "WARNING", "LOG_FORMAT": "text"},
+                environment=environment,
                 output=output,
             )
             for place, output in enumerate(self._outputs, 1)
         ]
         self._told: set[int] = set()
 
-    def start(self, database: Database, run_id: int, stopped: Callable[[], bool]) -> None:
-        """Start all and return when they work; raises `BrokenError` where one does not, `StoppedError` if asked to."""
+    def start(self) -> None:
         for program in self._programs:
             program.start()
+
+    def wait_until_ready(self, database: Database, stopped: Callable[[], bool]) -> None:
+        """Return when all work; raises `BrokenError` where one does not, `StoppedError` if told to stop."""
         pids = [program.pid for program in self._programs]
         deadline = time.monotonic() + READY_WITHIN_S
-        while database.value("ready_workers", host=socket.gethostname(), pids=pids, run_id=run_id) < len(pids):
+        while database.value("ready_workers", host=socket.gethostname(), pids=pids) < len(pids):
             if stopped():
                 raise StoppedError("Interrupted")
             for program in self._programs:

@@ -137,7 +137,9 @@ def test_a_benchmark_that_is_stopped_ends_its_programs_and_drops_its_database(
     program.send_signal(number)
     assert program.wait(60) == 128 + number
     assert databases_of(program, committed) == []
-    left = subprocess.run(["pgrep", "-f", f"{prefix('benchmark')}{program.pid}_"], capture_output=True, text=True, check=False)
+    left = subprocess.run(
+        ["pgrep", "-f", f"{prefix('benchmark')}{program.pid}_"], capture_output=True, text=True, check=False
+    )
     assert left.stdout == ""
 
 

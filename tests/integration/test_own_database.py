@@ -114,7 +114,7 @@ def test_its_address_is_the_site_s_with_another_name(url: str, expected: str) ->
 
 
 def test_a_user_who_may_not_create_databases_is_told_so(database_url: str, limited_user: Callable[[str], str]) -> None:
-    wanted = pytest.raises(MayNotCreateError, match='ALTER ROLE e2e_limited_.* CREATEDB"')
+    wanted = pytest.raises(MayNotCreateError, match=r'ALTER ROLE e2e_limited_.* CREATEDB"')
     with wanted, own_database(SCENE, server=limited_user(database_url)):
         pass
     assert names(database_url) == set()

@@ -47,6 +47,11 @@ class Command(BaseCommand):
                 metavar="N",
                 help=f"{number.unit}, {number.range_text}; default: the setting",
             )
+        parser.add_argument(
+            "--database",
+            metavar="URL",
+            help="work in this database and empty it first; default: in one of its own, made and dropped",
+        )
         parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
 
     def handle(self, **options: Any) -> None:
