@@ -112,7 +112,7 @@ def set_up(own: OwnDatabase) -> None:
         with psycopg.connect(**own.params, autocommit=True) as conn:
             pgmq.install(conn)
         # The same files as by Flyway, without the seconds that a Java program takes to start.
-        flyway.migrate(own.params, runner="builtin")
+        flyway.run("migrate", own.params, runner="builtin", say=_say_nothing)
     except (pgmq.PgmqError, FlywayError) as exc:
         raise OwnDatabaseError(f"Database {own.name} cannot be set up: {exc}") from exc
     except psycopg.Error as exc:
@@ -128,7 +128,11 @@ def set_up(own: OwnDatabase) -> None:
         start_new_session=True,  # a Ctrl-C in the terminal is for the caller
     )
     if done.returncode:
-        raise OwnDatabaseError(f"Database {own.name} cannot be set up:\n{done.stdout.strip()}")
+        raise OwnDatabaseError(f"Database {own.name} cannot be set up: {done.stdout.strip()}")
+
+
+def _say_nothing(line: str) -> None:
+    pass
 
 
 def prefix(purpose: str) -> str:
@@ -171,7 +175,7 @@ def _create(server: Mapping[str, Any], name: str, template: str | None) -> None:
             conn.execute(_ddl("CREATE DATABASE {} TEMPLATE {}", name, template or "template1"))
         except psycopg.errors.InsufficientPrivilege as exc:
             raise MayNotCreateError(
-                f"This works in a database of its own, and user {conn.info.user} may not create one: "
+                f"User {conn.info.user} may not create a database to work in: "
                 f'let an administrator run "ALTER ROLE {conn.info.user} CREATEDB".'
             ) from exc
         except psycopg.Error as exc:

@@ -141,7 +141,8 @@ def test_ctrl_c_while_its_database_is_made_ends_it_before_anything_was_sent(
     loadtest: Callable[..., Program], bus: LiveBus
 ) -> None:
     program = loadtest("--commands=10")
-    wait_until(lambda: own_databases(program, bus), 20, "its database")
+    process = psutil.Process(program.pid)
+    wait_until(lambda: own_databases(program, bus) and process.children(), 20, "the set-up of its database")
     assert run_row(bus)["phase"] == "preparing"
     os.killpg(program.pid, signal.SIGINT)
     assert program.wait(60) == 3, program.output

@@ -101,6 +101,18 @@ def test_an_empty_database_is_set_up_emptied_at_each_start_and_stays(
     assert value(url, COMMANDS) == (0,), "it is still there"
 
 
+def test_a_given_database_of_another_schema_is_refused_by_the_name_of_the_file(
+    enter: Enter, empty_database: Callable[[], str], bus: HandBus
+) -> None:
+    url = empty_database()
+    with enter(url):
+        pass
+    with psycopg.connect(url) as conn:
+        conn.execute("UPDATE flyway_schema_history SET checksum = 1 WHERE version = '001'")
+    assert "cannot be set up: V001__" in refused(enter, url)
+    assert "cannot be set up: V001__" in bus.value("SELECT verdict FROM load_run WHERE state = 'failed'")
+
+
 def test_a_user_who_may_not_create_one_can_use_a_given_one(
     enter: Enter, empty_database: Callable[[], str], bus: HandBus, limited_user: Callable[[str], str]
 ) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ from psycopg import sql
 from e2e_site.database import held_lock, params_at
 from e2e_site.schema.own_database import MayNotCreateError, OwnDatabase, own_database, prefix, renamed
 from tests.integration.conftest import Manage
+from tests.support.pooler import pooler_before
 
 SCENE = "scene"  # a purpose that nothing else has
 
@@ -84,6 +86,16 @@ def test_what_a_killed_process_left_is_dropped_by_the_next_start_and_what_lives_
             assert names(database_url) == {own.name}
 
 
+def test_behind_a_pooler_what_lives_is_not_dropped_either(database_url: str, tmp_path: Path) -> None:
+    with pooler_before(database_url, tmp_path) as pooled:
+        with (
+            own_database(SCENE, server=pooled, template="template0") as first,
+            own_database(SCENE, server=pooled, template="template0") as second,
+        ):
+            assert names(database_url) == {first.name, second.name}
+        assert names(database_url) == set()
+
+
 def test_it_may_be_a_copy_of_another_one(database_url: str) -> None:
     with own_database(SCENE) as first:
         with psycopg.connect(first.url) as conn:
@@ -125,5 +137,5 @@ def test_a_benchmark_says_in_one_line_that_it_may_not_create_its_database(
 ) -> None:
     done = manage(limited_user(database_url), "benchmark", "drain")
     assert done.returncode == 1
-    assert "may not create one" in done.stdout
+    assert "may not create a database" in done.stdout
     assert done.stdout.count("\n") == 1

@@ -90,6 +90,12 @@ def test_given_options_win_over_the_settings_and_the_record_says_which_did_not()
     assert record["from_settings"] == ["batch_size"]
 
 
+def test_the_address_of_a_database_is_kept_and_recorded_nowhere() -> None:
+    made = plan(database="postgres://bus:secret@db/load")
+    assert made.options.database == "postgres://bus:secret@db/load"
+    assert "secret" not in f"{made.to_json()} {command_line(made.to_json())} {made!r}"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
