@@ -112,7 +112,7 @@ def set_up(own: OwnDatabase) -> None:
         with psycopg.connect(**own.params, autocommit=True) as conn:
             pgmq.install(conn)
         # The same files as by Flyway, without the seconds that a Java program takes to start.
-        flyway.run("migrate", own.params, runner="builtin", say=_say_nothing)
+        flyway.run("migrate", own.params, runner="builtin", say=lambda line: None)
     except (pgmq.PgmqError, FlywayError) as exc:
         raise OwnDatabaseError(f"Database {own.name} cannot be set up: {exc}") from exc
     except psycopg.Error as exc:
@@ -129,10 +129,6 @@ def set_up(own: OwnDatabase) -> None:
     )
     if done.returncode:
         raise OwnDatabaseError(f"Database {own.name} cannot be set up: {done.stdout.strip()}")
-
-
-def _say_nothing(line: str) -> None:
-    pass
 
 
 def prefix(purpose: str) -> str:

@@ -1,5 +1,6 @@
 """The parts of a load test on a real database: one at a time, counting, and the exact figures at the end."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,7 @@ from bench.loadtest.run_lock import KEPT_RUNS, RunLock
 from bench.loadtest.sampler import Sampler
 from bench.loadtest.sender import Sender
 from bench.loadtest.statements import Database
+from bench.loadtest.styles import PHASES
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.words import DOMAIN
@@ -79,6 +81,11 @@ def test_the_newest_runs_are_kept_and_older_ones_go_with_their_samples(database:
     assert kept[-2:] == [newest, run_lock.run_id]
     assert oldest not in kept
     assert bus.value("SELECT count(*) FROM load_sample") == 0
+
+
+def test_each_phase_that_the_database_knows_has_words(bus: HandBus) -> None:
+    phases = bus.value("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'load_run_phase_known'")
+    assert set(re.findall(r"'(\w+)'", phases)) == set(PHASES)
 
 
 def test_a_run_gives_signs_of_life_and_notices_that_its_lock_is_gone(database: Database, bus: HandBus) -> None:
