@@ -15,7 +15,8 @@ from commands.rules.words import COMMAND_QUEUE, REPLY_QUEUE
 from e2e_site.database import connection_params
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError
-from e2e_site.schema.setup import missing_in_django, one_line
+from e2e_site.schema.setup import missing_in_django
+from e2e_site.texts import one_line
 
 UNREACHABLE = "commands.W001"
 SCHEMA = "commands.W002"

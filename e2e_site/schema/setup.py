@@ -40,11 +40,6 @@ def set_up(say: Callable[[str], object]) -> None:
             say(f"Django's tables and permissions brought up to date ({len(missing)} missing, first {missing[0]}).")
 
 
-def one_line(error: psycopg.Error) -> str:
-    """What PostgreSQL or libpq said, on one line, for people."""
-    return " ".join(str(error).split())
-
-
 def missing_in_django(conn: psycopg.Connection) -> list[str]:
     """Migrations and permissions that Django's ``migrate`` would add, by name; compared without loading migrations."""
     if conn.execute("SELECT to_regclass('django_migrations') IS NULL").fetchone() == (True,):

@@ -21,7 +21,7 @@ from bench.benchmark.tables import as_text, metric_table, verdict_table
 from bench.benchmark.targets import decidable, needed
 from bench.benchmark.verdicts import Word, judge_all
 from e2e_site.schema.own_database import OwnDatabaseError
-from e2e_site.schema.setup import one_line
+from e2e_site.texts import one_line
 
 QUICK = "A quick run: figures to look at, not to decide by."
 

@@ -14,7 +14,7 @@ from commands.bus.prune import CHUNK_SIZE, Options, before_age, parse_age, prune
 from commands.checks import problems
 from commands.rules.words import DOMAINS
 from e2e_site.database import connection_params
-from e2e_site.schema.setup import one_line
+from e2e_site.texts import one_line
 
 PROGRESS_S = 1.0
 LARGEST_CHUNK = 50_000

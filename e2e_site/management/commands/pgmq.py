@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from e2e_site.database import session_params
 from e2e_site.schema import pgmq
-from e2e_site.schema.setup import one_line
+from e2e_site.texts import one_line
 
 
 class Command(BaseCommand):

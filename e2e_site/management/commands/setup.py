@@ -7,7 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from e2e_site.schema.migration_files import FlywayError
 from e2e_site.schema.pgmq import PgmqError
-from e2e_site.schema.setup import SetupError, one_line, set_up
+from e2e_site.schema.setup import SetupError, set_up
+from e2e_site.texts import one_line
 
 
 class Command(BaseCommand):
