@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from e2e_site.files import write_atomically
+
 FORMAT = 1
 
 Point = tuple[float, float]
@@ -64,6 +66,4 @@ def save(path: Path, results: Results) -> None:
     kept = load(path) if path.exists() else {}
     scenarios = {name: asdict(result) for name, result in sorted({**kept, **results}.items())}
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    new.write_text(json.dumps({"format": FORMAT, "scenarios": scenarios}, indent=1) + "\n", "utf-8")
-    new.replace(path)
+    write_atomically(path, json.dumps({"format": FORMAT, "scenarios": scenarios}, indent=1) + "\n")
