@@ -12,16 +12,14 @@ from django.db import models
 from django.db.models.functions import Now
 
 from commands.fields import CheckedJSONField, validate_behavior, validate_payload
-from commands.rules.words import DOMAIN, DOMAINS, EventType, Status
+from commands.rules.words import DOMAIN, EventType, Status
 
-LOOK_BACK = 10_000  # where events of one domain are looked for, no more events of all domains are looked at
 _Row = TypeVar("_Row", bound=models.Model)
 
 
 class TestCommandQuerySet(models.QuerySet["TestCommand"]):
-    def newest(self, limit: int) -> Self:
-        """The ``limit`` of domain `test` sent last, newest first. Reads no more than that, however many there are."""
-        return self.filter(command_id__in=AuditEvent.objects.sent_last(limit)).order_by("-id")
+    def newest_first(self) -> Self:
+        return self.order_by("-id")
 
 
 class TestCommand(models.Model):
@@ -66,7 +64,7 @@ class TestCommand(models.Model):
 
 
 class ReadOnlyError(TypeError):
-    """Somebody tried to write a model that is for reading."""
+    """A model that is for reading was about to be written."""
 
 
 class ReadOnlyQuerySet(models.QuerySet[_Row]):
@@ -99,7 +97,7 @@ class ReadOnlyQuerySet(models.QuerySet[_Row]):
 
 
 class ReadOnlyModel(models.Model):
-    """A row that others write; ``written_by`` says who, to whoever tries."""
+    """A row that Django never writes; ``written_by`` says what does, in the error of an attempt to write it."""
 
     written_by: ClassVar[str]
 
@@ -113,18 +111,45 @@ class ReadOnlyModel(models.Model):
         raise ReadOnlyError(f"{type(self).__name__} is read-only here: {self.written_by}")
 
 
+class DomainQuerySet(ReadOnlyQuerySet["Domain"]):
+    def names(self) -> models.QuerySet["Domain", str]:
+        """Oldest first."""
+        return self.order_by("since", "name").values_list("name", flat=True)
+
+
+class Domain(ReadOnlyModel):
+    """A group of commands with queues of its own. A new row is all that a new domain needs: a trigger does the rest."""
+
+    written_by = "Flyway's files add domains, or a row that is inserted in SQL."
+
+    name = models.TextField(primary_key=True)
+    command_queue = models.TextField()
+    reply_queue = models.TextField()
+    since = models.DateTimeField()
+
+    objects = DomainQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = '"commandbus"."domain"'
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class CommandQuerySet(ReadOnlyQuerySet["Command"]):
     def newest(self, limit: int) -> Self:
-        """The ``limit`` of domain `test` sent last, newest first. Reads no more than that, however many there are."""
+        """The ``limit`` of `DOMAIN` sent last, newest first. Reads no more than that, however many there are."""
         sent_last = AuditEvent.objects.sent_last(limit)
         return self.filter(domain=DOMAIN, command_id__in=sent_last).order_by("-created_at", "command_id")
 
 
 class CommandManager(models.Manager.from_queryset(CommandQuerySet)):  # type: ignore[misc]  # a class made at run time
     def get_queryset(self) -> CommandQuerySet:
-        """Of our domains. The primary key of the table starts with the domain: without it, no index helps."""
+        """Of the known domains. The primary key of the table starts with the domain: without it, no index helps."""
         queryset: CommandQuerySet = super().get_queryset()
-        return queryset.filter(domain__in=DOMAINS)
+        return queryset.filter(domain__in=Domain.objects.names())
 
 
 class Command(ReadOnlyModel):
@@ -138,7 +163,7 @@ class Command(ReadOnlyModel):
     queue_name = models.TextField()
     msg_id = models.BigIntegerField(null=True)
     command_type = models.TextField()
-    status = models.TextField(choices=Status.choices)
+    status = models.TextField(choices=Status.choices())
     attempts = models.IntegerField()
     max_attempts = models.IntegerField()
     lease_expires_at = models.DateTimeField(null=True)
@@ -164,15 +189,11 @@ class Command(ReadOnlyModel):
 
 
 class AuditEventQuerySet(ReadOnlyQuerySet["AuditEvent"]):
-    def recent(self) -> Self:
-        """Those of domain `test` among the newest `LOOK_BACK` of all domains, newest first."""
-        newest = models.Subquery(self.model.objects.order_by("-audit_id").values("audit_id")[:1])
-        # An upper bound that excludes nothing: of a range with one end the planner expects a third of the table, and
-        # reads all of it; with two ends a two-hundredth, and takes the index.
-        return self.filter(domain=DOMAIN, audit_id__gt=newest - LOOK_BACK, audit_id__lte=newest).order_by("-audit_id")
+    def newest_first(self) -> Self:
+        return self.order_by("-audit_id")
 
     def sent_last(self, limit: int) -> models.QuerySet["AuditEvent", Any]:
-        """The commands of domain `test` that were sent last, for ``command_id__in``. ix_audit_sent finds them."""
+        """The commands of `DOMAIN` that were sent last, for ``command_id__in``. ix_audit_sent finds them."""
         sent = self.filter(domain=DOMAIN, event_type=EventType.SENT)
         return sent.order_by("-audit_id").values("command_id")[:limit]
 
@@ -185,7 +206,7 @@ class AuditEvent(ReadOnlyModel):
     audit_id = models.BigAutoField(primary_key=True)
     domain = models.TextField()
     command_id = models.UUIDField()
-    event_type = models.TextField(choices=EventType.choices)
+    event_type = models.TextField(choices=EventType.choices())
     ts = models.DateTimeField()
     details_json = models.JSONField(null=True)
 

@@ -10,16 +10,16 @@ WRITTEN_BY_SQL_ONLY = {"BATCH_STARTED", "BATCH_COMPLETED"}
 
 
 def test_the_statuses_are_the_librarys() -> None:
-    assert set(Status.values) == {status.value for status in CommandStatus}
+    assert set(Status) == {status.value for status in CommandStatus}
 
 
 def test_the_event_types_are_the_librarys_those_of_its_sql_and_ours() -> None:
-    assert set(EventType.values) == {event.value for event in AuditEventType} | WRITTEN_BY_SQL_ONLY | OURS
+    assert set(EventType) == {event.value for event in AuditEventType} | WRITTEN_BY_SQL_ONLY | OURS
 
 
 @pytest.mark.parametrize("words", [Status, EventType])
 def test_no_two_words_read_the_same(words: type[Status] | type[EventType]) -> None:
-    assert len(set(words.labels)) == len(words.values)
+    assert len({word.label for word in words}) == len(words)
 
 
 def test_only_a_command_that_no_worker_has_ended_is_not_final() -> None:
