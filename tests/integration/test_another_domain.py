@@ -212,7 +212,7 @@ def thin_pages(bus: HandBus) -> Iterator[None]:
 
     No autovacuum either: its ANALYZE, whenever it comes, would give the planner what the test says it does not know.
     """
-    usual = {
+    before = {
         table: bus.value(
             "SELECT option_value FROM pg_class, pg_options_to_table(reloptions)"
             " WHERE oid = %s::regclass AND option_name = 'fillfactor'",
@@ -223,7 +223,7 @@ def thin_pages(bus: HandBus) -> Iterator[None]:
     for table in TABLES:
         bus.conn.execute(f"ALTER TABLE {table} SET (fillfactor = 10, autovacuum_enabled = false)")
     yield
-    for table, fillfactor in mine.items():
+    for table, fillfactor in before.items():
         bus.conn.execute(f"ALTER TABLE {table} SET (fillfactor = {fillfactor or 100})")
         bus.conn.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
 
