@@ -4,8 +4,7 @@
 writes them through SQL functions, and an attempt to write them here raises `ReadOnlyError`, which names that tool.
 """
 
-from datetime import timedelta
-from typing import Any, ClassVar, NoReturn, Self, TypeVar
+from typing import Any, ClassVar, Self
 from uuid import uuid4
 
 from django.db import models
@@ -13,8 +12,7 @@ from django.db.models.functions import Now
 
 from commands.fields import CheckedJSONField, validate_behavior, validate_payload
 from commands.rules.words import DOMAIN, EventType, Status
-
-_Row = TypeVar("_Row", bound=models.Model)
+from e2e_site.read_only import ReadOnlyModel, ReadOnlyQuerySet
 
 
 class TestCommandQuerySet(models.QuerySet["TestCommand"]):
@@ -61,54 +59,6 @@ class TestCommand(models.Model):
         if not self._state.adding and kwargs.get("update_fields") is None:
             kwargs["update_fields"] = self.EDITABLE
         super().save(**kwargs)
-
-
-class ReadOnlyError(TypeError):
-    """A model that is for reading was about to be written."""
-
-
-class ReadOnlyQuerySet(models.QuerySet[_Row]):
-    """Reads; whatever would write raises `ReadOnlyError`."""
-
-    def _refuse(self) -> NoReturn:
-        # Only subclasses of ReadOnlyModel have such a manager.
-        raise ReadOnlyError(f"{self.model.__name__} is read-only here: {getattr(self.model, 'written_by', '')}")
-
-    def create(self, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def get_or_create(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def update_or_create(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def bulk_create(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def update(self, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def delete(self) -> NoReturn:
-        self._refuse()
-
-
-class ReadOnlyModel(models.Model):
-    """A row that Django never writes; ``written_by`` says what does, in the error of an attempt to write it."""
-
-    written_by: ClassVar[str]
-
-    class Meta:
-        abstract = True
-
-    def save(self, **kwargs: Any) -> NoReturn:
-        raise ReadOnlyError(f"{type(self).__name__} is read-only here: {self.written_by}")
-
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise ReadOnlyError(f"{type(self).__name__} is read-only here: {self.written_by}")
 
 
 class DomainQuerySet(ReadOnlyQuerySet["Domain"]):
@@ -219,47 +169,3 @@ class AuditEvent(ReadOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.event_type} of {self.command_id}"
-
-
-class WorkerQuerySet(ReadOnlyQuerySet["Worker"]):
-    def live(self) -> Self:
-        """Those that have not stopped and gave a sign of life within `Worker.SILENCE`, by the server's clock."""
-        return self.filter(stopped_at=None, beat_at__gte=Now() - Worker.SILENCE).order_by("started_at", "worker_id")
-
-
-class Worker(ReadOnlyModel):
-    """One run of one worker process and its last sign of life."""
-
-    written_by = "`manage.py runworker` writes its own row."
-
-    SILENCE: ClassVar[timedelta] = timedelta(seconds=10)  # five missed beats
-
-    worker_id = models.UUIDField(primary_key=True)
-    host = models.TextField()
-    pid = models.IntegerField()
-    engine = models.TextField()
-    queue_name = models.TextField()
-    polling = models.BooleanField()
-    started_at = models.DateTimeField()
-    beat_at = models.DateTimeField()
-    stopped_at = models.DateTimeField(null=True)
-    settings_version = models.BigIntegerField()
-    overrides = models.JSONField()
-    concurrency = models.IntegerField()
-    in_flight = models.IntegerField()
-    received = models.BigIntegerField()
-    completed = models.BigIntegerField()
-    retried = models.BigIntegerField()
-    parked = models.BigIntegerField()
-    failed = models.BigIntegerField()
-    late = models.BigIntegerField()
-
-    objects = WorkerQuerySet.as_manager()
-
-    class Meta:
-        managed = False
-        db_table = "e2e_worker"
-        default_permissions = ("view",)
-
-    def __str__(self) -> str:
-        return f"Worker {self.pid} on {self.host}"

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from commands.models import Worker
 from commands.rules.timeline import Event
 from commands.rules.words import DOMAIN, command_queue, queue_table, reply_queue
 from e2e_site.named_sql import NamedSql, Row
+from settings_app.models import Worker
 
 REPLIES_LOOKED_THROUGH = 10_000
 LOOK_BACK = 10_000  # where events of one domain are looked for, no more events of all domains are looked at

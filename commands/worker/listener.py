@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from commands.models import Worker
 from commands.rules.words import Engine
 from e2e_site.database import Backoff, ConnectionLostError, Link, Outage, through_pooler
+from settings_app.models import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
-from commands.models import Worker
 from commands.rules.words import DOMAIN, command_queue, queue_table
 from e2e_site.database import ConnectionLostError, Link
+from settings_app.models import Worker
 from settings_app.values import WorkerSettings
 
 if TYPE_CHECKING:

@@ -10,8 +10,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 
-from commands.models import AuditEvent, Command, ReadOnlyError, TestCommand, Worker
+from commands.models import AuditEvent, Command, TestCommand
 from commands.rules.words import Status
+from e2e_site.read_only import ReadOnlyError
+from settings_app.models import Worker
 
 pytestmark = pytest.mark.django_db
 
