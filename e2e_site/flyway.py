@@ -89,7 +89,7 @@ def _info(found: flyway_builtin.State) -> Iterator[str]:
         word = "applied" if row.success else "FAILED"
         yield f"{row.version or '-':<8} {word:<8} {row.installed_on:%F %T}  {row.script}"
     for migration in found.pending:
-        yield f"{migration.version:<8} {'pending':<8} {'':19}  {migration.script}"
+        yield f"{migration.version or '-':<8} {'pending':<8} {'':19}  {migration.script}"
     yield from found.problems
 
 

@@ -87,9 +87,10 @@ def state(conn: psycopg.Connection, config: Config) -> State:
     baseline = max(
         (version_key(row.version) for row in applied if row.type == "BASELINE" and row.version), default=(-1,)
     )
-    due = {version_key(m.version): m for m in migrations if version_key(m.version) > baseline}
+    due = {key: m for m in migrations if m.version and (key := version_key(m.version)) > baseline}
+    repeatable = {m.description: m for m in migrations if not m.version}
     rows = [row for row in applied if row.type not in {"BASELINE", "SCHEMA"}]
-    problems = [problem for row in rows if (problem := _problem(row, due))]
+    problems = [problem for row in rows if (problem := _problem(row, due, repeatable))]
     done = {version_key(row.version) for row in rows if row.version}
     newest = max(done, default=baseline)
     problems += [
@@ -97,8 +98,10 @@ def state(conn: psycopg.Connection, config: Config) -> State:
         for key, m in due.items()
         if key not in done and key < newest
     ]
-    pending = tuple(m for key, m in due.items() if key not in done and key > newest)
-    return State(applied=tuple(applied), pending=pending, problems=tuple(problems))
+    pending = [m for key, m in due.items() if key not in done and key > newest]
+    as_applied = {row.description: row.checksum for row in rows if row.version is None}
+    pending += [m for m in repeatable.values() if as_applied.get(m.description) != m.checksum]
+    return State(applied=tuple(applied), pending=tuple(pending), problems=tuple(problems))
 
 
 def migrate(conn: psycopg.Connection, config: Config) -> list[Migration]:
@@ -134,11 +137,14 @@ def _read_history(conn: psycopg.Connection, config: Config) -> list[Applied]:
         return cursor.execute(query).fetchall()
 
 
-def _problem(row: Applied, due: Mapping[tuple[int, ...], Migration]) -> str | None:
-    if row.type != "SQL" or row.version is None:
+def _problem(row: Applied, due: Mapping[tuple[int, ...], Migration], repeatable: Mapping[str, Migration]) -> str | None:
+    if row.type != "SQL":
         return f"{row.script}: the built-in runner cannot judge a history entry of type {row.type}; use Flyway itself."
     if not row.success:
         return f"{row.script} failed when it was applied: clean up what it left, then run Flyway's `repair`."
+    if row.version is None:
+        known = row.description in repeatable
+        return None if known else f"{row.script} was applied, but the file is missing: put it back."
     key = version_key(row.version)
     migration = due.get(key)
     if migration is None:

@@ -173,6 +173,33 @@ def test_info_shows_applied_and_pending_and_changes_nothing(files: Files) -> Non
     assert files.run("info")[0].split()[:2] == ["1", "applied"]
 
 
+def test_repeatable_migrations_are_applied_last_and_again_when_they_change(files: Files) -> None:
+    files.write(R__b="CREATE OR REPLACE VIEW b AS SELECT x FROM a;", R__a="CREATE VIEW a AS SELECT x FROM t;")
+    files.write(V1__t="CREATE TABLE t (x int);")
+    assert files.run() == ["Applied V1__t.sql.", "Applied R__a.sql.", "Applied R__b.sql."]
+    assert files.run() == []
+
+    files.write(R__b="CREATE OR REPLACE VIEW b AS SELECT x, x AS y FROM a;")
+    assert files.run() == ["Applied R__b.sql."]
+    assert files.run() == []
+    assert files.query("SELECT version, description, type, script FROM flyway_schema_history") == [
+        ("1", "t", "SQL", "V1__t.sql"),
+        (None, "a", "SQL", "R__a.sql"),
+        (None, "b", "SQL", "R__b.sql"),
+        (None, "b", "SQL", "R__b.sql"),
+    ]
+
+
+@pytest.mark.parametrize("action", ["migrate", "validate"])
+def test_a_missing_repeatable_migration_is_named(files: Files, action: flyway.Action) -> None:
+    files.write(R__a="SELECT 1;")
+    files.run()
+    (files.conf.parent / "R__a.sql").unlink()
+
+    with pytest.raises(FlywayError, match=r"R__a\.sql was applied, but the file is missing"):
+        files.run(action)
+
+
 def test_a_second_runner_waits_and_then_finds_the_work_done(files: Files) -> None:
     files.write(V1__x="SELECT pg_advisory_xact_lock(1); CREATE TABLE x ();")
     said: list[list[str]] = []
