@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import environ
@@ -18,6 +19,7 @@ from django.test import Client
 from psycopg import sql
 
 from tests.cluster import CHECKOUT, server_url
+from tests.migration_folder import MigrationFolder
 from tests.processes import inherited_environment, manage_command
 
 _numbers = itertools.count()
@@ -54,6 +56,12 @@ def empty_database(missing_database: Callable[[], str], database_url: str) -> Ca
         return url
 
     return make
+
+
+@pytest.fixture
+def migrations(tmp_path: Path, empty_database: Callable[[], str]) -> MigrationFolder:
+    """A folder of small migrations, none yet, and an empty database."""
+    return MigrationFolder(tmp_path, empty_database())
 
 
 @pytest.fixture
