@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.bus import Json
-from tests.cluster import CHECKOUT
+from tests.support.bus import Json
+from tests.support.clusters import CHECKOUT
 
 Conn = psycopg.Connection[Json]
 
