@@ -10,13 +10,13 @@ import pytest
 
 from e2e_site.schema.own_database import PREFIX
 from tests.conftest import StartManage
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 
 TINY = ("--quick", "--runs", "1", "--size", "drain.commands=800", "--size", "drain.library=20")
 
 
-def databases_of(program: Program, url: str) -> list[str]:
+def databases_of(program: StartedProgram, url: str) -> list[str]:
     """The databases that this benchmark has made and not dropped."""
     with psycopg.connect(url) as conn:
         rows = conn.execute(

@@ -65,11 +65,11 @@ def test_a_command_that_needs_it_starts_it_and_it_outlives_the_command(checkout:
     shell.wait_for_output("here")
     assert checkout.cluster.is_running()
     os.killpg(shell.pid, signal.SIGINT)  # as Ctrl-C in a terminal
-    wait_until(lambda: shell.returncode is not None, message="End of the shell")
+    wait_until(lambda: shell.exit_code is not None, message="End of the shell")
     assert checkout.query("SELECT count(*) FROM public.e2e_config") == [(1,)]
 
 
 def test_with_a_database_url_it_is_left_alone(checkout: Checkout, database_url: str) -> None:
     program = checkout.run(PYTHON, "manage.py", "showmigrations", DATABASE_URL=database_url, SECRET_KEY="x" * 50)
-    assert program.returncode == 0, program.output
+    assert program.exit_code == 0, program.output
     assert not checkout.directory.joinpath(".data").exists()
