@@ -1,24 +1,20 @@
-"""Programs that are measured: real ``manage.py runworker`` processes, and modules of ours run as programs.
+"""Programs on a database of the bench: real ``manage.py runworker`` processes, and whatever else is measured.
 
-What a program prints goes to a file; one that fails is quoted. None outlives the benchmark: each is ended by its id,
-and a worker also ends by itself after ``MOST_S``.
+What a program prints is kept; one that fails is quoted. None outlives the bench: each is ended with its context, and a
+worker also stops after ``MOST_S``.
 """
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import psutil
 from django.conf import settings
 
-from bench.benchmark.case import BenchmarkError
+from bench.errors import BenchError
+from e2e_site.programs import Program, manage_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,73 +24,57 @@ if TYPE_CHECKING:
 
 MOST_S = 900
 _LOOK_S = 0.1
+_QUOTED = 2000  # characters, the last ones
 
 
-class Program:
-    """A running subprocess; leaving the context ends it."""
+class MeasuredProgram:
+    """A program that runs in a context, the most memory that it had, and errors that quote it."""
 
     def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
-        self._said = TemporaryFile("w+")  # noqa: SIM115 — closed on leaving
-        self._name = " ".join(command[1:])
-        self._process = subprocess.Popen(  # noqa: S603 — our own programs
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._said,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=settings.BASE_DIR,
-            start_new_session=True,  # Ctrl-C is for the benchmark, which then ends its programs
+        self._program = Program(
+            " ".join(command[1:]), command, environment=environment, directory=settings.BASE_DIR, keeps_output=True
         )
         self.peak_mb = 0.0
 
     def __enter__(self) -> Self:
+        self._program.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        self._said.close()
+        self._program.end()
 
     def wait(self, timeout: float = MOST_S) -> str:
-        """What it printed, once it has ended well; BenchmarkError otherwise."""
+        """What it printed, once it has ended well; BenchError otherwise."""
         deadline = time.monotonic() + timeout
-        while self._process.poll() is None:
-            self.look()
+        self._look()
+        while not self._program.ends_within(_LOOK_S):
+            self._look()
             if time.monotonic() > deadline:
-                raise BenchmarkError(f"{self._name} did not end within {timeout:.0f} s.")
-            time.sleep(_LOOK_S)
-        return self._ended_well()
+                raise BenchError(f"{self._program.name} did not end within {timeout:.0f} s.")
+        if self._program.exit_code:
+            raise BenchError(f"{self._program.name} ended{self._program.ending()}:\n{self._quoted()}")
+        return self._program.output
 
     def check_running(self) -> None:
-        """BenchmarkError with what it printed if it has ended."""
-        self.look()
-        if self._process.poll() is not None:
-            raise BenchmarkError(f"{self._name} ended before its time:\n{self._output()[-2000:]}")
+        """BenchError with what it printed if it has ended."""
+        self._look()
+        if not self._program.is_up():
+            raise BenchError(f"{self._program.name} ended before its time:\n{self._quoted()}")
 
     def stop(self) -> None:
-        """Let it end in order."""
-        self.look()
-        with suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
+        """Let it end in order; BenchError where it does not."""
+        self._look()
+        self._program.ask_to_stop()
         self.wait()
 
-    def look(self) -> None:
-        """Note the most memory that it has had so far."""
+    def _look(self) -> None:
         with suppress(psutil.Error, OSError):  # it has ended meanwhile
-            self.peak_mb = max(self.peak_mb, _peak_mb(self._process.pid))
+            self.peak_mb = max(self.peak_mb, _peak_mb(self._program.pid))
 
-    def _ended_well(self) -> str:
-        output = self._output()
-        if self._process.returncode:
-            raise BenchmarkError(f"{self._name} failed, exit code {self._process.returncode}:\n{output[-2000:]}")
-        return output
-
-    def _output(self) -> str:
-        self._said.seek(0)
-        return self._said.read()
+    def _quoted(self) -> str:
+        return self._program.output[-_QUOTED:]
 
 
 def worker(
@@ -105,23 +85,13 @@ def worker(
     concurrency: int = 200,
     batch_size: int = 200,
     once: bool = True,
-) -> Program:
-    """Start a worker process. With ``once`` it ends when the queue is empty, else when it is stopped."""
+) -> MeasuredProgram:
+    """A worker process. With ``once`` it ends when the queue is empty, else when it is stopped."""
     words = ["--engine", engine, "--domain", domain, "--concurrency", str(concurrency), "--batch-size", str(batch_size)]
     if once:
         words.append("--once")
-    manage = str(settings.BASE_DIR / "manage.py")
-    command = [sys.executable, manage, "runworker", *words, "--max-wait", str(MOST_S)]
-    return Program(command, database.environment())
-
-
-def run_module(database: OwnDatabase, module: str, *arguments: str) -> dict[str, Any]:
-    """Run one of our modules as a program; what it prints last is one JSON object."""
-    with Program(
-        [sys.executable, "-m", "bench.benchmark.program", module, *arguments], database.environment()
-    ) as program:
-        answer: dict[str, Any] = json.loads(program.wait().splitlines()[-1])
-        return answer
+    command = manage_command("runworker", *words, "--max-wait", str(MOST_S))
+    return MeasuredProgram(command, database.environment())
 
 
 def _peak_mb(pid: int) -> float:

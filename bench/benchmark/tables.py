@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from bench.benchmark.case import Metric
-from bench.benchmark.figures import Figure
 from bench.benchmark.results import Result
 from bench.benchmark.verdicts import Verdict
+from bench.figures import Figure
 
 _TARGET_HEAD = ("Target", "Measured", "Spread", "Limit", "Verdict")
 

@@ -5,10 +5,13 @@ from statistics import mean
 from typing import LiteralString
 
 import psycopg
+from psycopg import sql
 
-from bench.benchmark.case import BenchmarkError, Metric, Run, scenario
-from bench.benchmark.processes import Program, worker
-from commands.rules.words import LOADTEST_DOMAIN
+from bench.benchmark.case import Metric, Run, case
+from bench.errors import BenchError
+from bench.programs import MeasuredProgram, worker
+from bench.testbed import waiting_table
+from commands.rules.words import DOMAIN
 
 RAMP_S = 2  # after the first end, not counted
 RECOVERED = 0.9  # of the rate before
@@ -20,7 +23,7 @@ _PER_SECOND: LiteralString = """
 """
 
 
-@scenario(
+@case(
     "snapshot",
     "A transaction that holds a snapshot",
     sizes={"commands": 2_000_000, "trial": 20_000, "before_s": 12, "held_s": 30, "after_s": 14},
@@ -39,45 +42,43 @@ def snapshot(run: Run) -> None:
 
 
 def _hold(run: Run) -> None:
-    stage, sizes = run.stage, run.sizes
-    mark = stage.fresh(_backlog(run), domain=LOADTEST_DOMAIN)
-    with worker(stage.database, domain=LOADTEST_DOMAIN, once=False) as program:
-        stage.wait_for_events(mark + 1, program)
+    testbed, sizes = run.testbed, run.sizes
+    mark = testbed.fresh(_backlog(run))
+    with worker(testbed.database, domain=DOMAIN, once=False) as program:
+        testbed.wait_for_events(mark + 1, program)
         _watch(run, program, RAMP_S + sizes["before_s"])
-        with psycopg.connect(**stage.database.params) as holder:
+        with psycopg.connect(**testbed.database.params) as holder:
             holder.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             row = holder.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
             _watch(run, program, sizes["held_s"])
         assert row is not None
         _watch(run, program, sizes["after_s"])
         program.stop()
-    _judge(
-        run, held_at=row[0], counts=dict(stage.conn.execute(_PER_SECOND, [row[0], LOADTEST_DOMAIN, mark]).fetchall())
-    )
+    _judge(run, dict(testbed.conn.execute(_PER_SECOND, [row[0], DOMAIN, mark]).fetchall()))
 
 
 def _backlog(run: Run) -> int:
     """How many commands last long enough, by a first drain of a few; no more than ``commands``."""
     sizes = run.sizes
     few = min(sizes["trial"], sizes["commands"])
-    rate = run.stage.drain(few, since=run.stage.fresh(few)).rate
+    rate = run.testbed.drain(few, since=run.testbed.fresh(few)).rate
     seconds = RAMP_S + sizes["before_s"] + sizes["held_s"] + sizes["after_s"]
     return min(sizes["commands"], int(rate * seconds * RESERVE))
 
 
-def _watch(run: Run, program: Program, seconds: float) -> None:
-    """Let the drain go on for so long; BenchmarkError if it runs out of commands."""
+def _watch(run: Run, program: MeasuredProgram, seconds: float) -> None:
+    """Let the drain go on for so long; BenchError if it runs out of commands."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         program.check_running()
         time.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
-    if not run.stage.value("SELECT count(*) FROM (SELECT FROM pgmq.q_loadtest__commands LIMIT 1) AS any_left"):
-        raise BenchmarkError(
+    if not run.testbed.value(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(waiting_table(DOMAIN))):
+        raise BenchError(
             "The backlog was worked off too early: try again, or give a greater --size snapshot.commands=N."
         )
 
 
-def _judge(run: Run, *, held_at: float, counts: dict[int, int]) -> None:
+def _judge(run: Run, counts: dict[int, int]) -> None:
     """``counts``: completed in each second, 0 being the one that began when the snapshot was taken."""
     first, held = min(counts) + RAMP_S, run.sizes["held_s"]
     before = run.record("before", mean(counts.get(second, 0) for second in range(first, 0)))
