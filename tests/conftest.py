@@ -91,6 +91,16 @@ def bus(committed: str) -> Iterator[HandBus]:
         yield hand_bus
 
 
+@pytest.fixture
+def orders(bus: HandBus) -> Iterator[str]:
+    """A second domain, which a row is enough to make; gone afterwards, with its queues."""
+    bus.conn.execute("INSERT INTO commandbus.domain (name) VALUES ('orders')")
+    yield "orders"
+    bus.conn.execute("DELETE FROM commandbus.domain WHERE name = 'orders'")
+    for queue in ("orders__commands", "orders__replies"):
+        bus.conn.execute("SELECT pgmq.drop_queue(%s)", [queue])
+
+
 class StartManage(Protocol):
     def __call__(self, *arguments: str, **environment: str) -> StartedProgram: ...
 
