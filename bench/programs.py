@@ -14,6 +14,7 @@ import psutil
 from django.conf import settings
 
 from bench.errors import BenchError
+from commands.rules.words import Engine
 from e2e_site.programs import Program, manage_command
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def worker(
     database: OwnDatabase,
     *,
     domain: str,
-    engine: str = "native",
+    engine: Engine = Engine.NATIVE,
     concurrency: int = 200,
     batch_size: int = 200,
     once: bool = True,

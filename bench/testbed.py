@@ -15,7 +15,7 @@ from bench.errors import BenchError
 from bench.programs import worker
 from commands.bus.bulk import NewCommand, send_many
 from commands.rules.behaviors import Behavior, BehaviorType
-from commands.rules.words import DOMAIN, command_queue, reply_queue
+from commands.rules.words import DOMAIN, archive_table, command_queue, queue_table, reply_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -146,11 +146,11 @@ class Testbed:
             sql.Identifier("commandbus", "audit"),
             sql.Identifier("commandbus", "parked"),
             sql.Identifier("public", "test_command"),
-            *(sql.Identifier("pgmq", f"{kind}_{queue}") for queue in queues for kind in "qa"),
+            *(sql.Identifier("pgmq", table(queue)) for queue in queues for table in (queue_table, archive_table)),
         ]
         return sql.SQL(", ").join(tables)
 
 
 def waiting_table(domain: str) -> sql.Identifier:
     """The table of the messages that wait in the command queue of a domain."""
-    return sql.Identifier("pgmq", f"q_{command_queue(domain)}")
+    return sql.Identifier("pgmq", queue_table(command_queue(domain)))

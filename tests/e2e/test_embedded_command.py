@@ -83,7 +83,7 @@ def test_a_database_of_an_unreleased_schema_is_kept_and_can_be_made_anew_as_setu
     first.write_text(f"{older}-- edited in place\n")
 
     refused = checkout.run(PYTHON, "manage.py", "setup")
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
     (line,) = refused.output.splitlines()
     assert "V001__commandbus_schema.sql was changed after it was applied" in line
     assert '"manage.py embeddedpg stop" and remove .data' in line

@@ -7,9 +7,10 @@ from typing import LiteralString
 from bench.benchmark.case import Metric, Run, case
 from bench.benchmark.program import answer_of
 from bench.testbed import LOOK_S, Testbed
+from commands.rules.words import Engine
 
 PAGE_KB = 8
-ENGINES = {"native": 200, "library": 20}  # and the concurrency of each
+ENGINES = {Engine.NATIVE: 200, Engine.LIBRARY: 20}  # and the concurrency of each
 _WHAT = {
     "statements": ("statements, counted in the client", 4, ""),
     "transactions": ("transactions, counted by the server", 4, ""),
@@ -69,7 +70,7 @@ def costs(run: Run) -> None:
             statements = answer_of(run.testbed.database, "counted_worker", *words)["statements"]
             spent = _counters(run.testbed).since(before)
             # The library opens transactions by hand: BEGIN and COMMIT are round trips of their own.
-            trips = statements + (2 * spent.transactions if engine == "library" else 0)
+            trips = statements + (2 * spent.transactions if engine is Engine.LIBRARY else 0)
             run.record(f"{engine}-statements", statements / count)
             run.record(f"{engine}-transactions", spent.transactions / count)
             run.record(f"{engine}-round-trips", trips / count)

@@ -8,7 +8,7 @@ from bench.benchmark.case import Metric, Run, case
 from bench.benchmark.pgbench import Step
 from bench.benchmark.program import answer_of
 from bench.testbed import Drained
-from commands.rules.words import DOMAIN
+from commands.rules.words import DOMAIN, Engine
 
 BATCH = 200
 CONNECTIONS = 2
@@ -94,7 +94,7 @@ def _native(run: Run, **options: Any) -> Drained:
 
 def _library(run: Run, concurrency: int) -> Drained:
     count = run.sizes["library"]
-    return run.testbed.drain(count, since=run.testbed.fresh(count), engine="library", concurrency=concurrency)
+    return run.testbed.drain(count, since=run.testbed.fresh(count), engine=Engine.LIBRARY, concurrency=concurrency)
 
 
 def _bare(run: Run, concurrency: int) -> Drained:

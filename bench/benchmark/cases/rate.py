@@ -1,5 +1,6 @@
 """What rate can be kept up, by an open loop: commands come when they are due, not when there is room."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import LiteralString
 
@@ -91,13 +92,31 @@ def _ceiling(run: Run, rate: int, seconds: int) -> list[float]:
     once_s=130,
 )
 def sustainable(run: Run) -> None:
-    """Rates half as high again each until one is not kept up, then between the last two. Searched for once."""
-    kept, failed, rate = None, None, float(run.sizes["first"])
-    halvings = run.sizes["halvings"]
+    """Searched for once."""
+
+    def offered_at(rate: int) -> Offered:
+        offered = offer(run.testbed, rate, run.sizes["seconds"])
+        run.say(_sentence(offered))
+        return offered
+
+    kept, failed = search(offered_at, first=run.sizes["first"], halvings=run.sizes["halvings"])
+    if not failed.valid:
+        run.note("rate", "The sender could not offer more")
+    run.record("rate", kept.rate)
+    run.record("p50", percentile(kept.latencies, 50))
+    run.record("p99", kept.p99)
+
+
+def search(offered_at: Callable[[int], Offered], *, first: int, halvings: int) -> tuple[Offered, Offered]:
+    """The highest rate that was kept up, and the lowest that was not.
+
+    Rates half as high again each until one is not kept up (or half as high until one is), then so often the rate in
+    the middle between the last two. Raises BenchError where nothing is kept up.
+    """
+    kept, failed, rate = None, None, float(first)
     while kept is None or failed is None or halvings > 0:
         halvings -= kept is not None and failed is not None
-        offered = offer(run.testbed, int(rate), run.sizes["seconds"])
-        run.say(_sentence(offered))
+        offered = offered_at(int(rate))
         if offered.sustained(MOST_MS):
             kept = offered
         else:
@@ -105,11 +124,7 @@ def sustainable(run: Run) -> None:
         rate = 1.5 * rate if failed is None else (failed.rate + (kept.rate if kept else 0.0)) / 2
         if rate < LOWEST:
             raise BenchError(f"Not even {2 * rate:,.0f} commands/s can be kept up.")
-    if not failed.valid:
-        run.note("rate", "The sender could not offer more")
-    run.record("rate", kept.rate)
-    run.record("p50", percentile(kept.latencies, 50))
-    run.record("p99", kept.p99)
+    return kept, failed
 
 
 def _sentence(offered: Offered) -> str:

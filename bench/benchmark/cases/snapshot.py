@@ -1,6 +1,8 @@
 """What a transaction that stays open costs: as long as its snapshot is held, no dead row can be cleared away."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from statistics import mean
 from typing import LiteralString
 
@@ -8,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from bench.benchmark.case import Metric, Run, case
+from bench.benchmark.results import Point
 from bench.errors import BenchError
 from bench.programs import MeasuredProgram, worker
 from bench.testbed import waiting_table
@@ -54,7 +57,12 @@ def _hold(run: Run) -> None:
         assert row is not None
         _watch(run, program, sizes["after_s"])
         program.stop()
-    _judge(run, dict(testbed.conn.execute(_PER_SECOND, [row[0], DOMAIN, mark]).fetchall()))
+    counts = dict(testbed.conn.execute(_PER_SECOND, [row[0], DOMAIN, mark]).fetchall())
+    found = judge(counts, held_s=sizes["held_s"], after_s=sizes["after_s"])
+    run.record("before", found.before)
+    run.record("during", found.during)
+    run.record("recovery", found.recovery)
+    run.result.series["rate"] = found.points
 
 
 def _backlog(run: Run) -> int:
@@ -78,13 +86,25 @@ def _watch(run: Run, program: MeasuredProgram, seconds: float) -> None:
         )
 
 
-def _judge(run: Run, counts: dict[int, int]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a snapshot did: mean rates before and while it was held, seconds until the rate was back, rate by second."""
+
+    before: float
+    during: float
+    recovery: int
+    points: list[Point]
+
+
+def judge(counts: Mapping[int, int], *, held_s: int, after_s: int) -> Held:
     """``counts``: completed in each second, 0 being the one that began when the snapshot was taken."""
-    first, held = min(counts) + RAMP_S, run.sizes["held_s"]
-    before = run.record("before", mean(counts.get(second, 0) for second in range(first, 0)))
-    run.record("during", mean(counts.get(second, 0) for second in range(held)))
-    windows = range(held, held + run.sizes["after_s"] - WINDOW_S)
+    first = min(counts) + RAMP_S
+    before = mean(counts.get(second, 0) for second in range(first, 0))
+    windows = range(held_s, held_s + after_s - WINDOW_S)
     rates = {second: mean(counts.get(second + n, 0) for n in range(WINDOW_S)) for second in windows}
-    back = next((second - held for second, rate in rates.items() if rate >= RECOVERED * before), None)
-    run.record("recovery", run.sizes["after_s"] if back is None else back)
-    run.result.series["rate"] = [(float(second), float(counts.get(second, 0))) for second in range(first, max(counts))]
+    return Held(
+        before=before,
+        during=mean(counts.get(second, 0) for second in range(held_s)),
+        recovery=next((second - held_s for second, rate in rates.items() if rate >= RECOVERED * before), after_s),
+        points=[(float(second), float(counts.get(second, 0))) for second in range(first, max(counts))],
+    )
