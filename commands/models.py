@@ -144,8 +144,10 @@ class AuditEventQuerySet(ReadOnlyQuerySet["AuditEvent"]):
 
     def sent_last(self, limit: int) -> models.QuerySet["AuditEvent", Any]:
         """The commands of `DOMAIN` that were sent last, for ``command_id__in``. ix_audit_sent finds them."""
-        sent = self.filter(domain=DOMAIN, event_type=EventType.SENT)
-        return sent.order_by("-audit_id").values("command_id")[:limit]
+        # A range of one domain, in the index's own order: for "domain =" the planner may walk the primary key through
+        # the events of all domains.
+        sent = self.filter(domain__gte=DOMAIN, domain__lte=DOMAIN, event_type=EventType.SENT)
+        return sent.order_by("-domain", "-audit_id").values("command_id")[:limit]
 
 
 class AuditEvent(ReadOnlyModel):
