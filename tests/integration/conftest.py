@@ -18,9 +18,10 @@ from django.db import connection
 from django.test import Client
 from psycopg import sql
 
+from e2e_site.programs import manage_command
 from tests.support.clusters import CHECKOUT, server_url
 from tests.support.migration_folder import MigrationFolder
-from tests.support.programs import inherited_environment, manage_command
+from tests.support.programs import inherited_environment
 
 _numbers = itertools.count()
 
