@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import BooleanField, Case, F, Max, Q, Value, When
 from django.db.models.functions import Now
 
-from commands.models import ReadOnlyError, ReadOnlyModel, ReadOnlyQuerySet
+from e2e_site.read_only import ReadOnlyError, ReadOnlyModel, ReadOnlyQuerySet
 
 _WRITTEN_BY = "`manage.py loadtest` writes its own run and samples."
 

@@ -11,7 +11,6 @@ import psycopg
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004 — Django's name for it
 
-from commands.rules.words import COMMAND_QUEUE, REPLY_QUEUE
 from e2e_site.database import connection_params
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError
@@ -72,7 +71,8 @@ def _first_of(names: Sequence[str]) -> str:
 
 def _queue_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:
     """Asked only where the schema is complete: the migrations make the queues."""
-    for queue in (COMMAND_QUEUE, REPLY_QUEUE):
+    queues = "SELECT unnest(ARRAY[command_queue, reply_queue]) FROM commandbus.domain ORDER BY since, name"
+    for (queue,) in conn.execute(queues).fetchall():
         row = conn.execute(
             "SELECT to_regclass(%s) IS NULL OR to_regclass(%s) IS NULL", [f"pgmq.q_{queue}", f"pgmq.a_{queue}"]
         )

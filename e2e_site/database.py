@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
+from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias, TypeVar
 
 import psycopg
 from django.conf import settings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from psycopg.sql import Composed
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 
 T = TypeVar("T")
+Query: TypeAlias = "LiteralString | Composed"
 
 
 class ConnectionLostError(Exception):
@@ -130,7 +132,7 @@ class Link:
             self._outage.ends()
         return self._conn
 
-    async def rows(self, sql: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+    async def rows(self, query: Query, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows.
 
         Raises ``ConnectionLostError``, or the ``psycopg.Error`` with which the server refused the statement.
@@ -138,7 +140,7 @@ class Link:
         async with self._lock:
             conn = await self.connect()
             try:
-                cursor = await conn.execute(sql, params)
+                cursor = await conn.execute(query, params)
                 return await cursor.fetchall() if cursor.description else []
             except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
                 if not conn.closed:
@@ -150,9 +152,9 @@ class Link:
                 await conn.close()
                 raise
 
-    async def value(self, sql: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
+    async def value(self, query: Query, params: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
         """Run one statement and return the first column of its first row; ``None`` without a row."""
-        rows = await self.rows(sql, params)
+        rows = await self.rows(query, params)
         return rows[0][0] if rows else None
 
     async def is_pooled(self) -> bool:

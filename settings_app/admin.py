@@ -10,9 +10,8 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from commands.models import Worker
 from settings_app.forms import Change, ConfigurationForm, ResetForm, differences
-from settings_app.models import Configuration, SettingsConflictError
+from settings_app.models import Configuration, SettingsConflictError, Worker
 from settings_app.values import lease_warning
 
 

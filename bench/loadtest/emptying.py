@@ -9,9 +9,9 @@ from uuid import UUID
 from psycopg import sql
 
 from bench.loadtest.errors import ForeignWorkersError, StoppedError
-from commands.models import Worker
 from commands.rules.words import LOADTEST_DOMAIN, command_queue
 from commands.worker.listener import ENGINES, LOCK_CLASS, engine_lock
+from settings_app.models import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from commands.rules.words import DOMAINS
+from commands.rules.words import DOMAIN
 
 CHUNK_SIZE = 5000
 COUNT_LIMIT = 100_000  # a dry run counts no further
@@ -50,7 +50,7 @@ class Options:
     """What to remove. ``unread_replies``: also those that nobody took. ``dry_run``: count, change nothing."""
 
     older_than: timedelta
-    domains: tuple[str, ...] = DOMAINS
+    domains: tuple[str, ...] = (DOMAIN,)
     chunk_size: int = CHUNK_SIZE
     unread_replies: bool = False
     dry_run: bool = False

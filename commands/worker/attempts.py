@@ -11,7 +11,6 @@ import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from commandbus import (
 )
 
 from commands.rules.payload import PayloadError, json_text
+from commands.rules.words import OutcomeKind
 from commands.worker.handlers import AttemptContext
 from e2e_site.texts import cut
 from settings_app.backoff import backoff_ms
@@ -34,15 +34,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LONGEST_MESSAGE = 1000  # of an error that nobody wrote for the record, in characters
-
-
-class OutcomeKind(StrEnum):
-    """How an attempt ended, in the words of ``commandbus.outcome``."""
-
-    SUCCESS = "success"  # the handler returned
-    TRANSIENT = "transient"  # to be tried again, also after any error that says nothing else
-    PERMANENT = "permanent"  # an operator has to look at it
-    BUSINESS_RULE = "business_rule"  # the command's own rules say no; nobody has to look at it
 
 
 @dataclass(kw_only=True, slots=True, eq=False)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from commands.rules.words import EventType, Status
-from commands.worker.attempts import Outcome, OutcomeKind
+from commands.rules.words import EventType, OutcomeKind, Status
+from commands.worker.attempts import Outcome
 from commands.worker.blame import AT_FINISH, blames_the_batch
 from e2e_site.database import Backoff, ConnectionLostError, Link
 

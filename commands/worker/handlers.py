@@ -21,9 +21,7 @@ from commands.rules.behaviors import (
     SimulatedTransientFailure,
     act,
 )
-from commands.rules.words import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN
-
-registry = HandlerRegistry()
+from commands.rules.words import COMMAND_TYPE
 
 
 @dataclass(kw_only=True)
@@ -55,8 +53,11 @@ def _parsed(stored: bytes) -> Behavior:
     return Behavior.from_json(orjson.loads(stored))
 
 
-@registry.handler(DOMAIN, COMMAND_TYPE)
-@registry.handler(LOADTEST_DOMAIN, COMMAND_TYPE)
+def register(registry: HandlerRegistry, domain: str) -> None:
+    """Have the test commands of a domain performed."""
+    registry.register(domain, COMMAND_TYPE, handle_test_command)
+
+
 async def handle_test_command(command: Command, context: HandlerContext) -> dict[str, Any]:
     """Take the time that the behavior says, then do what it says. Both engines hand it an `AttemptContext`."""
     assert isinstance(context, AttemptContext)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from commands.models import Worker
+from commands.rules.words import Engine
 from e2e_site.database import Backoff, ConnectionLostError, Link, Outage, through_pooler
+from settings_app.models import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIG_CHANNEL = "e2e_config"
-ENGINES = ("native", "library")
 LOCK_CLASS = zlib.crc32(b"e2e_worker") & 0x7FFFFFFF
 
 ELSEWHERE = "LISTEN_DATABASE_URL names another database than DATABASE_URL"
@@ -208,7 +208,7 @@ class Listener:
 
     @property
     def _other(self) -> str:
-        return next(engine for engine in ENGINES if engine != self._engine)
+        return next(engine for engine in Engine if engine != self._engine)
 
     def _beside(self, alive: int) -> str:
         return (

@@ -15,10 +15,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from commands.rules.words import DOMAIN, command_queue
+from commandbus import HandlerRegistry
+
+from commands.rules.words import DOMAIN, Engine, command_queue
+from commands.worker import handlers
 from commands.worker.engine_library import LibraryEngine
 from commands.worker.engine_native import NativeEngine
-from commands.worker.handlers import registry
 from commands.worker.listener import Listener, StartError
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
@@ -37,7 +39,7 @@ GOODBYE_S = 2.0  # for the last statements of a worker that ends
 class Options:
     """What the command line asks. ``max_wait`` and ``grace`` are seconds."""
 
-    engine: str = "native"
+    engine: Engine = Engine.NATIVE
     domain: str = DOMAIN
     once: bool = False
     max_wait: float | None = None
@@ -45,15 +47,15 @@ class Options:
     overrides: Mapping[str, int | float] = field(default_factory=dict)
 
 
-class Engine(Protocol):
+class RunningEngine(Protocol):
     """What performs commands until ``state.stop``; answers how many attempts it gave up."""
 
     async def run(self) -> int: ...
 
 
-def connections_needed(engine: str) -> int:
+def connections_needed(engine: Engine) -> int:
     """Connections of one worker process, whatever its concurrency: listen, receive, and finish or the library's."""
-    return 3 if engine == "native" else 2 + LibraryEngine.POOL_SIZE
+    return 3 if engine == Engine.NATIVE else 2 + LibraryEngine.POOL_SIZE
 
 
 async def check_start(
@@ -78,8 +80,10 @@ async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str,
     try:
         state = await _state(options, links[0], polling=listener.polling)
         await listener.join(state)
-        engine: Engine
-        if options.engine == "native":
+        registry = HandlerRegistry()
+        handlers.register(registry, options.domain)
+        engine: RunningEngine
+        if options.engine == Engine.NATIVE:
             engine = NativeEngine(registry, state, *links)
         else:
             engine = LibraryEngine(registry, state, params, use_notify=not await links[0].is_pooled())
@@ -121,7 +125,7 @@ async def _state(options: Options, link: Link, *, polling: bool) -> WorkerState:
     return state
 
 
-async def _run(engine: Engine, state: WorkerState, listener: Listener, options: Options) -> int:
+async def _run(engine: RunningEngine, state: WorkerState, listener: Listener, options: Options) -> int:
     side_tasks = [
         asyncio.create_task(listener.run(state), name="listen"),
         asyncio.create_task(state.keep_beating(), name="beat"),

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import signal
 import stat
 from pathlib import Path
@@ -65,11 +66,35 @@ def test_a_command_that_needs_it_starts_it_and_it_outlives_the_command(checkout:
     shell.wait_for_output("here")
     assert checkout.cluster.is_running()
     os.killpg(shell.pid, signal.SIGINT)  # as Ctrl-C in a terminal
-    wait_until(lambda: shell.returncode is not None, message="End of the shell")
+    wait_until(lambda: shell.exit_code is not None, message="End of the shell")
     assert checkout.query("SELECT count(*) FROM public.e2e_config") == [(1,)]
 
 
 def test_with_a_database_url_it_is_left_alone(checkout: Checkout, database_url: str) -> None:
     program = checkout.run(PYTHON, "manage.py", "showmigrations", DATABASE_URL=database_url, SECRET_KEY="x" * 50)
-    assert program.returncode == 0, program.output
+    assert program.exit_code == 0, program.output
     assert not checkout.directory.joinpath(".data").exists()
+
+
+def test_a_database_of_an_unreleased_schema_is_kept_and_can_be_made_anew_as_setup_says(checkout: Checkout) -> None:
+    checkout.manage("setup")
+    first = checkout.directory / "migrations_flyway" / "V001__commandbus_schema.sql"
+    older = first.read_text()
+    first.write_text(f"{older}-- edited in place\n")
+
+    refused = checkout.run(PYTHON, "manage.py", "setup")
+    assert refused.exit_code == 1
+    (line,) = refused.output.splitlines()
+    assert "V001__commandbus_schema.sql was changed after it was applied" in line
+    assert '"manage.py embeddedpg stop" and remove .data' in line
+
+    # "Keep it with the checkout that made it", ...
+    newer = first.read_text()
+    first.write_text(older)
+    assert "nothing to do" in checkout.manage("setup")
+    # ... "or start anew".
+    first.write_text(newer)
+    checkout.manage("embeddedpg", "stop")
+    shutil.rmtree(checkout.directory / ".data")
+    assert "migrations applied" in checkout.manage("setup")
+    assert "nothing to do" in checkout.manage("setup")

@@ -18,7 +18,8 @@ from commandbus import (
     TransientCommandError,
 )
 
-from commands.worker.attempts import Attempt, Outcome, OutcomeKind, perform
+from commands.rules.words import OutcomeKind
+from commands.worker.attempts import Attempt, Outcome, perform
 from settings_app.values import WorkerSettings
 
 COMMAND_ID = UUID("6f1f7c0e-8f0a-4a53-9e7c-0b1f6b3a2d11")

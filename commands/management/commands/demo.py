@@ -14,15 +14,16 @@ from django.db import connections, transaction
 
 from commands.bus.send import send_test_command
 from commands.checks import problems
-from commands.models import Worker
 from commands.rules.behaviors import Behavior, BehaviorType
 from e2e_site.address import Address
 from e2e_site.embedded.cluster import EmbeddedError, demo_cluster
-from e2e_site.programs import Keeper, Program, Stopped, Supervisor, SupervisorError, manage_command
+from e2e_site.programs import Keeper, Program, manage_command
 from e2e_site.schema.migration_files import FlywayError
 from e2e_site.schema.pgmq import PgmqError
 from e2e_site.schema.setup import SetupError, set_up
+from e2e_site.supervisor import Stopped, Supervisor, SupervisorError
 from e2e_site.texts import one_line
+from settings_app.models import Worker
 
 WORKER_GRACE_S = 30
 WEB_GRACE_S = 10

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from commands.bus.prune import CHUNK_SIZE, Options, before_age, parse_age, prune
 from commands.checks import problems
-from commands.rules.words import DOMAINS
+from commands.models import Domain
 from e2e_site.database import connection_params
 from e2e_site.texts import one_line
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--older-than", type=_age, required=True, metavar="AGE", help="12h, 30d, 4w")
-        parser.add_argument("--domain", choices=DOMAINS, help="only this one's (default: all)")
+        parser.add_argument("--domain", help="only this one's (default: all)")
         parser.add_argument("--replies", action="store_true", help="also replies of that age that nobody took")
         parser.add_argument("--dry-run", action="store_true", help="say how many, remove nothing")
         parser.add_argument(
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             raise CommandError("\n".join(f"{problem.msg} {problem.hint}" for problem in found))
         parsed = Options(
             older_than=options["older_than"],
-            domains=(options["domain"],) if options["domain"] else DOMAINS,
+            domains=(options["domain"],) if options["domain"] else tuple(Domain.objects.names()),
             chunk_size=options["chunk_size"],
             unread_replies=options["replies"],
             dry_run=options["dry_run"],

@@ -10,9 +10,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from commands.checks import UNREACHABLE, problems
-from commands.rules.words import DOMAIN, DOMAINS
+from commands.models import Domain
+from commands.rules.words import DOMAIN, Engine
 from commands.worker.fleet import MOST_PROCESSES, WorkerProcesses, name_lines
-from commands.worker.listener import ENGINES, StartError, needs
+from commands.worker.listener import StartError, needs
 from commands.worker.process import EXIT_REFUSED, Options, check_start, connections_needed, work
 from e2e_site.database import connection_params, direct_params
 from settings_app.values import SETTINGS, SWITCHES
@@ -27,10 +28,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--engine", choices=ENGINES, default="native", help="native: ours (default); library: as published"
+            "--engine",
+            choices=list(Engine),
+            default=Engine.NATIVE,
+            help=f"{Engine.NATIVE}: ours (default); {Engine.LIBRARY}: as published",
         )
         parser.add_argument(
-            "--domain", choices=DOMAINS, default=DOMAIN, help="whose commands: test (default), or those of load tests"
+            "--domain", default=DOMAIN, metavar="NAME", help=f"whose commands: {DOMAIN} (default), or another domain's"
         )
         parser.add_argument(
             "--processes", metavar="N", help=f"1 to {MOST_PROCESSES} worker processes; one that dies is started again"
@@ -55,7 +59,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         processes = _processes(options["processes"])
         parsed = Options(
-            engine=options["engine"],
+            engine=Engine(options["engine"]),
             domain=options["domain"],
             once=options["once"],
             max_wait=_seconds("--max-wait", options["max_wait"]),
@@ -65,6 +69,7 @@ class Command(BaseCommand):
         if options["one_of_many"]:
             name_lines()
         _refuse_without_set_up(parsed.engine, processes or 1)
+        _refuse_unknown_domain(parsed.domain)
         params, direct = connection_params(), direct_params()
         connections.close_all()
         try:
@@ -83,13 +88,19 @@ def _refusal(message: str, *, again: bool = False) -> CommandError:
     return CommandError(message, returncode=1 if again else EXIT_REFUSED)
 
 
-def _refuse_without_set_up(engine: str, workers: int) -> None:
+def _refuse_without_set_up(engine: Engine, workers: int) -> None:
     if not (found := problems()):
         return
     if any(words in found[0].msg for words in NO_ROOM):
         needed = needs(workers * connections_needed(engine), workers)
         raise _refusal(f"runworker cannot start: {needed}. {found[0].msg}", again=True)
     raise _refusal("\n".join(f"{problem.msg} {problem.hint}" for problem in found), again=found[0].id == UNREACHABLE)
+
+
+def _refuse_unknown_domain(domain: str) -> None:
+    names = list(Domain.objects.names())
+    if domain not in names:
+        raise _refusal(f"--domain must be one of {', '.join(names)}, not {domain!r}.")
 
 
 def _processes(text: str | None) -> int | None:

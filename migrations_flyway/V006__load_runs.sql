@@ -1,11 +1,11 @@
--- Load tests: their runs with what was measured, and what empties their domain before each.
+-- Load tests: their runs, with what was measured. The commands that they send are in databases of their own.
 
 CREATE TABLE public.load_run (
     run_id      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     state       TEXT NOT NULL DEFAULT 'running' CONSTRAINT load_run_state_known CHECK (state IN (
         'running', 'finished', 'interrupted', 'failed', 'lost')),
-    phase       TEXT NOT NULL DEFAULT 'emptying' CONSTRAINT load_run_phase_known CHECK (phase IN (
-        'emptying', 'starting', 'sending', 'working', 'stopping', 'measuring')),
+    phase       TEXT NOT NULL DEFAULT 'preparing' CONSTRAINT load_run_phase_known CHECK (phase IN (
+        'preparing', 'starting', 'sending', 'working', 'stopping', 'measuring')),
     host        TEXT NOT NULL,
     pid         INTEGER NOT NULL,
     options     JSONB NOT NULL,
@@ -71,51 +71,3 @@ COMMENT ON COLUMN public.load_sample.in_progress IS 'Commands begun and not ende
 COMMENT ON COLUMN public.load_sample.p50_ms IS 'From sending to the end, milliseconds: median of the ends since the sample before; empty without any';
 COMMENT ON COLUMN public.load_sample.p95_ms IS 'As p50_ms: 95 of 100 were faster';
 COMMENT ON COLUMN public.load_sample.p99_ms IS 'As p50_ms: 99 of 100 were faster';
-
--- Emptying a domain. Its queues belong to it alone, so they are truncated; the other tables are shared with domain test,
--- so a domain's rows are deleted a bounded number at a time.
-
-CREATE FUNCTION commandbus.empty_queues(p_domain TEXT) RETURNS VOID
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF p_domain = 'test' THEN
-        RAISE EXCEPTION 'domain test is never emptied' USING ERRCODE = '42501';
-    END IF;
-    EXECUTE format('TRUNCATE pgmq.%I, pgmq.%I, pgmq.%I, pgmq.%I', 'q_' || p_domain || '__commands',
-        'a_' || p_domain || '__commands', 'q_' || p_domain || '__replies', 'a_' || p_domain || '__replies');
-END
-$$;
-COMMENT ON FUNCTION commandbus.empty_queues(TEXT) IS
-    'Empties queues and archives of a domain, which must not be test; error 42501 for test';
-
-CREATE FUNCTION commandbus.delete_commands(
-    p_domain TEXT, p_after UUID, p_limit INTEGER, OUT last UUID, OUT deleted INTEGER
-)
-LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
-AS $$
-DECLARE
-    v_ids UUID[];
-BEGIN
-    IF p_domain = 'test' THEN
-        RAISE EXCEPTION 'domain test is never emptied' USING ERRCODE = '42501';
-    END IF;
-    v_ids := ARRAY(
-        SELECT command_id FROM commandbus.command
-        WHERE domain = p_domain AND command_id > p_after ORDER BY command_id LIMIT p_limit);
-    DELETE FROM commandbus.audit WHERE domain = p_domain AND command_id = ANY (v_ids);
-    DELETE FROM public.test_command WHERE command_id = ANY (v_ids);
-    DELETE FROM commandbus.parked WHERE domain = p_domain AND command_id = ANY (v_ids);
-    DELETE FROM commandbus.command WHERE domain = p_domain AND command_id = ANY (v_ids);
-    IF v_ids = '{}' THEN
-        -- What is no command's: rejected messages.
-        DELETE FROM commandbus.audit
-        WHERE domain = p_domain AND command_id = '00000000-0000-0000-0000-000000000000';
-    END IF;
-    last := v_ids[cardinality(v_ids)];
-    deleted := cardinality(v_ids);
-END
-$$;
-COMMENT ON FUNCTION commandbus.delete_commands(TEXT, UUID, INTEGER) IS
-    'Deletes so many commands of a domain, in the order of their ids and with ids above p_after, with all that belongs to '
-    'them but their messages (empty_queues); answers the last id, NULL when none was left, and how many. Error 42501 for domain test';

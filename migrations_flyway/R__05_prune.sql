@@ -11,18 +11,7 @@
 -- Locks: a row of command or test_command that someone else holds is skipped (SKIP LOCKED); all others that are deleted
 -- here nobody changes. lock_timeout is for what cannot be skipped, such as a lock on a whole table: an error, not a wait.
 
-CREATE TABLE commandbus.prune_position (
-    domain   TEXT NOT NULL,
-    walk     TEXT NOT NULL CONSTRAINT prune_position_walk_known CHECK (walk IN ('audit', 'archive')),
-    position BIGINT NOT NULL,
-    PRIMARY KEY (domain, walk)
-);
-COMMENT ON TABLE commandbus.prune_position IS 'How far manage.py prune has come: what lies up to here is pruned, or stays until something new happens to it';
-COMMENT ON COLUMN commandbus.prune_position.domain IS 'Domain whose history is pruned';
-COMMENT ON COLUMN commandbus.prune_position.walk IS 'audit: up commandbus.audit by audit_id; archive: up the archive of its command queue by msg_id';
-COMMENT ON COLUMN commandbus.prune_position.position IS 'The last audit_id or msg_id that need not be looked at again';
-
-CREATE FUNCTION commandbus.prune_start(p_domain TEXT, p_walk TEXT) RETURNS BIGINT
+CREATE OR REPLACE FUNCTION commandbus.prune_start(p_domain TEXT, p_walk TEXT) RETURNS BIGINT
 LANGUAGE plpgsql AS $$
 DECLARE
     v_position BIGINT;
@@ -42,7 +31,7 @@ COMMENT ON FUNCTION commandbus.prune_start(TEXT, TEXT) IS 'The p_after with whic
 
 -- ------------------------------------------------------------------------------------------------------- commands
 
-CREATE FUNCTION commandbus.prunable(p_domain TEXT, p_ids UUID[], p_before TIMESTAMPTZ) RETURNS UUID[]
+CREATE OR REPLACE FUNCTION commandbus.prunable(p_domain TEXT, p_ids UUID[], p_before TIMESTAMPTZ) RETURNS UUID[]
 LANGUAGE plpgsql
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_material = off SET enable_sort = off SET jit = off
@@ -65,7 +54,7 @@ $$;
 COMMENT ON FUNCTION commandbus.prunable(TEXT, UUID[], TIMESTAMPTZ) IS
     'Part of prune_commands: which of these commands are final, last changed before p_before, and have no message in the queue';
 
-CREATE FUNCTION commandbus.prune_whole(
+CREATE OR REPLACE FUNCTION commandbus.prune_whole(
     p_domain TEXT, p_ids UUID[], p_before TIMESTAMPTZ, OUT commands INTEGER, OUT events INTEGER, OUT messages INTEGER
 )
 LANGUAGE plpgsql
@@ -138,7 +127,7 @@ COMMENT ON FUNCTION commandbus.prune_whole(TEXT, UUID[], TIMESTAMPTZ) IS
     'Part of prune_commands: removes those of these commands that are prunable and that nobody holds, with everything of '
     'theirs - events, test_command row, archived messages, payload; answers how many of each';
 
-CREATE FUNCTION commandbus.prune_batch(
+CREATE OR REPLACE FUNCTION commandbus.prune_batch(
     p_domain TEXT, p_batch_id UUID, p_before TIMESTAMPTZ, p_limit INTEGER, p_dry BOOLEAN,
     OUT commands INTEGER, OUT events INTEGER, OUT messages INTEGER, OUT batches INTEGER, OUT outcome TEXT
 )
@@ -184,7 +173,7 @@ COMMENT ON FUNCTION commandbus.prune_batch(TEXT, UUID, TIMESTAMPTZ, INTEGER, BOO
     'Part of prune_commands: up to p_limit members of a batch that is complete, and when none is left the batch with its '
     'events; answers how many, and outcome: more (call again), held (somebody holds what is left) or done';
 
-CREATE FUNCTION commandbus.prune_commands(
+CREATE OR REPLACE FUNCTION commandbus.prune_commands(
     p_domain TEXT, p_before TIMESTAMPTZ, p_after BIGINT, p_limit INTEGER, p_dry BOOLEAN DEFAULT FALSE
 ) RETURNS JSONB
 LANGUAGE plpgsql
@@ -297,7 +286,7 @@ COMMENT ON FUNCTION commandbus.prune_commands(TEXT, TIMESTAMPTZ, BIGINT, INTEGER
 
 -- ------------------------------------------------------------------------------------------------------- messages
 
-CREATE FUNCTION commandbus.prune_archive(
+CREATE OR REPLACE FUNCTION commandbus.prune_archive(
     p_domain TEXT, p_before TIMESTAMPTZ, p_after BIGINT, p_limit INTEGER, p_dry BOOLEAN DEFAULT FALSE
 ) RETURNS JSONB
 LANGUAGE plpgsql
@@ -346,7 +335,7 @@ COMMENT ON FUNCTION commandbus.prune_archive(TEXT, TIMESTAMPTZ, BIGINT, INTEGER,
     'Removes, of the next p_limit archived messages beyond p_after, those archived before p_before that belong to no '
     'command: rejected ones and copies. p_dry: counts instead. Answers as prune_commands';
 
-CREATE FUNCTION commandbus.prune_replies(
+CREATE OR REPLACE FUNCTION commandbus.prune_replies(
     p_domain TEXT, p_before TIMESTAMPTZ, p_after BIGINT, p_limit INTEGER, p_dry BOOLEAN DEFAULT FALSE,
     p_unread BOOLEAN DEFAULT FALSE
 ) RETURNS JSONB
@@ -383,21 +372,3 @@ $$;
 COMMENT ON FUNCTION commandbus.prune_replies(TEXT, TIMESTAMPTZ, BIGINT, INTEGER, BOOLEAN, BOOLEAN) IS
     'Removes, of the next p_limit replies beyond p_after, those that a reader archived before p_before; with p_unread '
     'instead those that were sent before it and that nobody took. p_dry: counts instead. Answers as prune_commands';
-
--- ------------------------------------------------------------------------------------ counts and lists of one domain
-
-CREATE FUNCTION commandbus.count_commands(p_domain TEXT, p_limit INTEGER) RETURNS BIGINT
-LANGUAGE sql STABLE
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
-AS $$
-    SELECT count(*) FROM (
-        SELECT FROM commandbus.command WHERE domain = p_domain ORDER BY command_id LIMIT p_limit) c
-$$;
-COMMENT ON FUNCTION commandbus.count_commands(TEXT, INTEGER) IS
-    'How many commands a domain has, p_limit at most: read along the primary key and no further, also where the planner '
-    'knows nothing of the table yet';
-
-CREATE INDEX ix_audit_sent ON commandbus.audit (audit_id) WHERE domain = 'test' AND event_type = 'SENT';
-COMMENT ON INDEX commandbus.ix_audit_sent IS
-    'Used by the lists of the console: the newest commands, however many a load test has sent since (one entry a command; '
-    'sending in domain loadtest does not touch it)';

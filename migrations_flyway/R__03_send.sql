@@ -1,6 +1,6 @@
 -- Sending many commands at once: rows, messages, metadata and SENT events of a chunk in one statement.
 
-CREATE FUNCTION commandbus.send_commands(
+CREATE OR REPLACE FUNCTION commandbus.send_commands(
     p_domain TEXT, p_command_type TEXT, p_commands JSONB, p_max_attempts INTEGER, p_reply_queue TEXT DEFAULT ''
 ) RETURNS INTEGER
 LANGUAGE plpgsql
