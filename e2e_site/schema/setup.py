@@ -16,11 +16,12 @@ from django.db import IntegrityError, transaction
 from psycopg import sql
 
 from e2e_site.database import one_at_a_time, session_params
+from e2e_site.options import SiteError
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError
 
 
-class SetupError(Exception):
+class SetupError(SiteError):
     """The database cannot be made ready; the message says why and what to do."""
 
 
