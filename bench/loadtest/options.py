@@ -113,6 +113,7 @@ class Plan:
             "base_delay_ms": settings.base_delay_ms,
             "max_delay_ms": settings.max_delay_ms,
             "backoff_multiplier": settings.backoff_multiplier,
+            "heartbeat": settings.heartbeat,
         }
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from commands.rules.mix import expectation
+from commands.rules.courses import Circumstances
+from commands.rules.expectation import expectation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,12 +54,12 @@ def behavior_results(
     """Expected and actual, by behavior. ``outcomes``: rows of behavior, status, queued, attempts, number."""
     results = []
     for kind, behavior in each.items():
-        expected = expectation(behavior, max_attempts=options["max_attempts"], lease_s=options["lease_s"])
+        expected = expectation(circumstances(behavior, options))
         result = BehaviorResult(
             behavior=kind.value,
             sent=ledger.taken.get(kind, 0),
             expected=sorted(expected.statuses),
-            expected_attempts=expected.attempts,
+            expected_attempts=(expected.attempts.least, expected.attempts.most),
         )
         for name, status, _queued, attempts, number in outcomes:
             if name == kind.value:
@@ -68,6 +69,19 @@ def behavior_results(
         result.unexpected = max(0, result.sent - as_expected)
         results.append(result)
     return results
+
+
+def circumstances(behavior: Behavior, options: Json) -> Circumstances:
+    """A command of the run: other commands take slots and leave them, so how many are free for it is not known."""
+    return Circumstances(
+        behavior=behavior,
+        max_attempts=options["max_attempts"],
+        lease_s=options["lease_s"],
+        base_delay_ms=options["base_delay_ms"],
+        max_delay_ms=options["max_delay_ms"],
+        backoff_multiplier=options["backoff_multiplier"],
+        heartbeat=options["heartbeat"],
+    )
 
 
 def accounting(ledger: Ledger, outcomes: Sequence[Sequence[Any]], commands: int) -> dict[str, int]:

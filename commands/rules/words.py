@@ -3,6 +3,7 @@
 Spelled as the library spells them (a test compares both); ours are marked. Labels are what people read.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Self
 
@@ -88,6 +89,22 @@ class EventType(Word):
     LATE_FAILED = "LATE_FAILED", "Failed too late"  # ours: a failure that no longer counted
     MESSAGE_REJECTED = "MESSAGE_REJECTED", "Message rejected"  # ours: a message that is no command
 
+
+# One letter for each event that a command can have, so that its story is a word: SRFRC. What comes too late is small.
+LETTERS: Mapping[EventType, str] = {
+    EventType.SENT: "S",
+    EventType.RECEIVED: "R",
+    EventType.FAILED: "F",
+    EventType.COMPLETED: "C",
+    EventType.MOVED_TO_TSQ: "T",
+    EventType.BUSINESS_RULE_FAILED: "B",
+    EventType.OPERATOR_RETRY: "O",
+    EventType.OPERATOR_COMPLETE: "K",
+    EventType.OPERATOR_CANCEL: "X",
+    EventType.LATE_COMPLETED: "c",
+    EventType.LATE_FAILED: "f",
+}
+LATE = (EventType.LATE_COMPLETED, EventType.LATE_FAILED)  # ends that no longer counted
 
 LEASE_EXPIRED = "LEASE_EXPIRED"  # code and reason of a command whose last delivery's lease ran out
 

@@ -53,9 +53,11 @@ def _parsed(stored: bytes) -> Behavior:
     return Behavior.from_json(orjson.loads(stored))
 
 
-def register(registry: HandlerRegistry, domain: str) -> None:
-    """Have the test commands of a domain performed."""
+def registry_of(domain: str) -> HandlerRegistry:
+    """What performs the commands of a domain, by their types."""
+    registry = HandlerRegistry()
     registry.register(domain, COMMAND_TYPE, handle_test_command)
+    return registry
 
 
 async def handle_test_command(command: Command, context: HandlerContext) -> dict[str, Any]:

@@ -7,22 +7,9 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import dict_row
 
-Json = dict[str, Any]
+from commands.rules.words import LETTERS
 
-# One letter per event, so that a command's story is a word.
-LETTERS = {
-    "SENT": "S",
-    "RECEIVED": "R",
-    "FAILED": "F",
-    "COMPLETED": "C",
-    "MOVED_TO_TSQ": "T",
-    "BUSINESS_RULE_FAILED": "B",
-    "OPERATOR_RETRY": "O",
-    "OPERATOR_COMPLETE": "K",
-    "OPERATOR_CANCEL": "X",
-    "LATE_COMPLETED": "c",
-    "LATE_FAILED": "f",
-}
+Json = dict[str, Any]
 
 
 class HandBus:

@@ -1,4 +1,4 @@
-"""What a load test may be asked for, which behaviors it draws, and how a command of each must end."""
+"""What a load test may be asked for, and which behaviors it draws."""
 
 from itertools import islice
 
@@ -6,11 +6,9 @@ import pytest
 
 from bench.loadtest.options import OptionError, Options
 from bench.loadtest.styles import command_line
-from commands.rules.behaviors import Behavior, BehaviorType
-from commands.rules.mix import MixError, behaviors, drawn, expectation, parse_mix
+from commands.rules.behaviors import BehaviorType
+from commands.rules.mix import MixError, behaviors, drawn, parse_mix
 from tests.support.load_runs import plan
-
-COMPLETED, PARKED = "COMPLETED", "IN_TROUBLESHOOTING_QUEUE"
 
 
 def test_a_mix_is_read_in_any_order_and_without_what_weighs_nothing() -> None:
@@ -52,26 +50,6 @@ def test_a_timeout_works_longer_than_its_lease_and_the_others_as_long_as_asked()
         "success": 20,
         "timeout": 3000,
     }
-
-
-@pytest.mark.parametrize(
-    ("behavior", "statuses", "attempts"),
-    [
-        (Behavior(type=BehaviorType.SUCCESS), {COMPLETED}, (1, 1)),
-        (Behavior(type=BehaviorType.FAIL_PERMANENT), {PARKED}, (1, 1)),
-        (Behavior(type=BehaviorType.FAIL_TRANSIENT), {PARKED}, (3, 3)),
-        (Behavior(type=BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED), {COMPLETED}, (2, 2)),
-        (Behavior(type=BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED, transient_failures=3), {PARKED}, (3, 3)),
-        (Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=3000), {COMPLETED}, (1, 2)),
-        (Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=5900), {COMPLETED, PARKED}, (1, 3)),
-    ],
-)
-def test_each_behavior_has_ends_and_attempts_that_it_must_come_to(
-    behavior: Behavior, statuses: set[str], attempts: tuple[int, int]
-) -> None:
-    expected = expectation(behavior, max_attempts=3, lease_s=2)
-    assert expected.statuses == statuses
-    assert expected.attempts == attempts
 
 
 def test_left_out_options_take_their_defaults_and_a_seed_of_their_own() -> None:
