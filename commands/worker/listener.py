@@ -60,7 +60,7 @@ ROOM = """
 
 
 class StartError(SiteError):
-    """The worker cannot start; the message says why, in one line. ``again``: another try, later, may go well."""
+    """The worker cannot start; the message says why, in one line. ``again``: later it may, with nothing changed."""
 
     def __init__(self, message: str, *, again: bool = False) -> None:
         super().__init__(message)
@@ -73,7 +73,7 @@ def engine_lock(queue_name: str, engine: str) -> int:
 
 
 class Listener:
-    """Wakes the worker at notifications; comes back by itself. The lock lives as long as the connection.
+    """Wakes the worker at notifications; connects again when it was cut off. The lock lives as long as the connection.
 
     ``polling`` after ``open``: there is no such connection, since a pooler is in the way.
     """

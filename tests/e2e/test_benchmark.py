@@ -38,29 +38,10 @@ def test_a_drain_is_measured_and_kept_and_its_database_dropped(
         assert result["values"][row][0] > 0
     assert result["quick"] is True
     assert result["sizes"] == {"commands": 800, "library": 20}
-    assert result["environment"]["ceiling_by"] == "pgbench"
     assert result["environment"]["durability"]["synchronous_commit"] == "on"
     assert "engine native, one process" in program.output
     assert "left]" in program.output
     assert databases_of(program, committed) == []
-
-
-def test_where_there_is_no_pgbench_a_client_of_ours_measures_the_ceiling_and_says_so(
-    start_manage: StartManage, tmp_path: Path
-) -> None:
-    file = tmp_path / "results.json"
-    sizes = ("send.commands=400", "send.library=50", "latency.commands=20")
-    words = [word for size in sizes for word in ("--size", size)]
-    program = start_manage(
-        "benchmark", "send", "latency", "--runs", "1", *words, "--pgbench", "none", "--json", str(file)
-    )
-    assert program.wait(60) == 0
-    for result in json.loads(file.read_text())["cases"].values():
-        assert result["environment"]["ceiling_by"] == "our minimal client"
-        ceilings = {name: values for name, values in result["values"].items() if name.startswith("ceiling")}
-        measured = [values[0] for name, values in ceilings.items() if not name.endswith(":busy")]
-        assert len(measured) == 2
-        assert min(measured) > 0
 
 
 def test_the_site_s_own_data_is_left_alone(start_manage: StartManage, committed: str) -> None:
