@@ -125,10 +125,10 @@ def test_a_user_who_may_not_create_databases_is_told_so(
     url = limited_user(database_url)
     user = url.partition("://")[2].partition(":")[0]
     with psycopg.connect(database_url, autocommit=True) as server:  # to the tables, not to databases
-        server.execute(sql.SQL("GRANT CURRENT_USER TO {}").format(sql.Identifier(user)))
+        server.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(server.info.user), sql.Identifier(user)))
     done = manage(url, *command)
     with psycopg.connect(database_url, autocommit=True) as server:
-        server.execute(sql.SQL("REVOKE CURRENT_USER FROM {}").format(sql.Identifier(user)))
+        server.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(server.info.user), sql.Identifier(user)))
         server.execute("TRUNCATE public.load_run CASCADE")
     assert done.returncode == 2
     assert (
