@@ -48,6 +48,7 @@ class Simulator:
         self._due_ms: int | None = 0  # when its message can be received; None: it has none any more
         self._running: deque[tuple[int, Json]] = deque()  # attempts, and when they end
         self._ended_ms: int | None = None
+        self._has_heartbeat = circumstances.heartbeat and circumstances.behavior.type != "timeout"
         self._id = self._send()
 
     def run(self) -> Story:
@@ -56,7 +57,7 @@ class Simulator:
             full = len(self._running) == self._slots
             if self._running and (full or self._due_ms is None or self._running[0][0] <= self._due_ms):
                 self._end()
-            elif self._running and self._circumstances.keeps_its_lease:
+            elif self._running and self._has_heartbeat:
                 self._extend()
             else:
                 self._receive()
