@@ -792,12 +792,13 @@ CREATE OR REPLACE FUNCTION commandbus.check_domain() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.name !~ '^[a-z][a-z0-9_]{0,30}$' THEN
-        RAISE EXCEPTION 'a domain is a lower-case name of at most 31 characters, not %', NEW.name USING ERRCODE = '22023';
+        RAISE EXCEPTION 'a domain is a lower-case letter and up to 30 lower-case letters, digits or _, not "%"', NEW.name
+            USING ERRCODE = '22023';
     END IF;
     -- Functions for all domains take the domain as their first argument; a domain's own have it in their names.
     IF EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'commandbus'::regnamespace
                AND proname IN ('receive_' || NEW.name, 'finish_' || NEW.name) AND proargtypes[0] = 'TEXT'::regtype) THEN
-        RAISE EXCEPTION 'a domain cannot be called %: the engine has a function of that name', NEW.name
+        RAISE EXCEPTION 'a domain cannot be called "%": the engine has functions of that name', NEW.name
             USING ERRCODE = '22023';
     END IF;
     RETURN NEW;

@@ -12,9 +12,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from e2e_site.embedded.cluster import Cluster
+from e2e_site.programs import manage_command
 from tests.support import clusters, databases
 from tests.support.bus import HandBus
-from tests.support.programs import Program, inherited_environment, manage_command
+from tests.support.programs import StartedProgram, inherited_environment
 
 
 def pytest_configure() -> None:
@@ -101,18 +102,18 @@ def orders(bus: HandBus) -> Iterator[str]:
 
 
 class StartManage(Protocol):
-    def __call__(self, *arguments: str, **environment: str) -> Program: ...
+    def __call__(self, *arguments: str, **environment: str) -> StartedProgram: ...
 
 
 @pytest.fixture
-def start_manage(database_url: str, tmp_path: Path) -> Iterator[StartManage]:
+def start_manage(database_url: str) -> Iterator[StartManage]:
     """Start ``manage.py <arguments>`` on the test database; ``NAME="value"`` sets an environment variable."""
-    programs: list[Program] = []
+    programs: list[StartedProgram] = []
 
-    def start(*arguments: str, **environment: str) -> Program:
+    def start(*arguments: str, **environment: str) -> StartedProgram:
         env = inherited_environment(**{"DATABASE_URL": database_url, **environment})
-        log = tmp_path / f"{arguments[0]}-{len(programs)}.log"
-        programs.append(Program(manage_command(*arguments), log=log, env=env))
+        name = f"{arguments[0]}-{len(programs)}"
+        programs.append(StartedProgram(name, manage_command(*arguments), environment=env))
         return programs[-1]
 
     yield start

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from bench.benchmark.figures import Figure
 from bench.benchmark.measures import Measure, of
 from bench.benchmark.results import Results
+from bench.figures import Figure
 
 
 class Word(StrEnum):
@@ -34,7 +34,7 @@ class Target:
     """One figure to reach, decided by the median.
 
     ``ceiling`` is the same figure for PostgreSQL by itself: a target that has one can be BOUND, but not where less than
-    ``floor`` was reached. ``resource``: the metric (scenario, name) while which the processors were watched.
+    ``floor`` was reached. ``resource``: the metric (case, name) while which the processors were watched.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Target:
 
     @property
     def needs(self) -> frozenset[str]:
-        """The scenarios that it is measured by."""
+        """The cases that it is measured by."""
         return self.measure.needs | (self.ceiling.needs if self.ceiling else frozenset())
 
     def reached_by(self, value: float) -> bool:
@@ -97,7 +97,7 @@ def judge_all(targets: Iterable[Target], results: Results) -> list[Verdict]:
 
 def _because(target: Target, allowed: float, results: Results) -> str:
     about = results[min(target.ceiling.needs if target.ceiling else target.needs)].environment
-    said = [f"{about.get('ceiling_by', 'the ceiling')} {target.shown(allowed)}"]
+    said = [f"pgbench {target.shown(allowed)}"]
     if target.resource and (busy := of(*target.resource).values(results)):
         said.append(f"processors {median(busy):.0f} % busy")
     if disk := about.get("fdatasync_ms"):

@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from bench.figures import percentile
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -51,15 +53,8 @@ class Percentiles:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
-        """Of one value or more, each between its two neighbours, as PostgreSQL's percentile_cont."""
-        ordered = sorted(values)
-
-        def at(share: float) -> float:
-            place = share * (len(ordered) - 1)
-            low = ordered[int(place)]
-            return low + (ordered[min(int(place) + 1, len(ordered) - 1)] - low) * (place % 1)
-
-        return cls(p50=at(0.5), p95=at(0.95), p99=at(0.99))
+        """Of one value or more."""
+        return cls(p50=percentile(values, 50), p95=percentile(values, 95), p99=percentile(values, 99))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from bench.loadtest.errors import BrokenError, StoppedError
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 GRACE_S = 30
 READY_WITHIN_S = 60
 _LINES_KEPT = 3
-_BYTES_READ = 4000
 
 
 class Workers:
@@ -31,17 +29,16 @@ class Workers:
 
     def __init__(self, number: int, arguments: Sequence[str]) -> None:
         command = manage_command("runworker", f"--domain={LOADTEST_DOMAIN}", f"--grace={GRACE_S}", *arguments)
-        self._outputs = [TemporaryFile() for _ in range(number)]  # noqa: SIM115  # they live as long as the workers
         self._programs = [
             Program(
                 f"worker {place}",
                 command,
                 grace=GRACE_S,
                 # A line for each command would be most of what is measured.
-                environment={"LOG_LEVEL": "WARNING", "LOG_FORMAT": "text"},
-                output=output,
+                environment={**os.environ, "LOG_LEVEL": "WARNING", "LOG_FORMAT": "text"},
+                keeps_output=True,
             )
-            for place, output in enumerate(self._outputs, 1)
+            for place in range(1, number + 1)
         ]
         self._told: set[int] = set()
 
@@ -85,18 +82,14 @@ class Workers:
     def endings(self) -> list[dict[str, Any]]:
         """How each ended, and the last lines that it wrote: warnings and errors."""
         return [
-            {"pid": program.pid, "exit_code": program.exit_code, "said": self._said(place)}
-            for place, program in enumerate(self._programs)
+            {"pid": program.pid, "exit_code": program.exit_code, "said": _said(program)} for program in self._programs
         ]
 
     def _describe(self, program: Program) -> str:
-        said = self._said(self._programs.index(program))
+        said = _said(program)
         last = f", saying {said[-1]!r}" if said else ""
         return f"{program.name} (process {program.pid}) ended{program.ending()}{last}"
 
-    def _said(self, place: int) -> list[str]:
-        # Reading by position: the worker writes by the same file offset.
-        number = self._outputs[place].fileno()
-        length = os.fstat(number).st_size
-        text = os.pread(number, _BYTES_READ, max(0, length - _BYTES_READ)).decode(errors="replace")
-        return text.splitlines()[-_LINES_KEPT:]
+
+def _said(program: Program) -> list[str]:
+    return program.output.splitlines()[-_LINES_KEPT:]

@@ -40,12 +40,13 @@ def context(command_id: UUID) -> dict[str, Any]:
     events = queries.events(command_id, domain)
     story = timeline.build(events)
     final = Status(command["status"]).is_final
+    waiting = not final and bool(events) and events[-1].event_type == EventType.FAILED
     return {
         "command": command,
-        "due": None if final else queries.due(domain, command["msg_id"]),
+        "due": queries.due(domain, command["msg_id"]) if waiting else None,
         "final": final,
         "followed": not final or _late_ends_may_come(story, command["updated_at"]),
-        "waiting": not final and bool(events) and events[-1].event_type == EventType.FAILED,
+        "waiting": waiting,
         "story": story,
         "milliseconds": timeline.milliseconds_to_end(events) if final else None,
         "replies": queries.replies(command_id, domain) if final and command["reply_queue"] else [],

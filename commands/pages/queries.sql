@@ -1,7 +1,7 @@
 -- Reads of the pages, by name (queries.py runs them). No read grows with the tables: what is listed is listed by an index.
 
 -- name: workers
--- Those that run, and for a while those that fell silent without having stopped: somebody should look after them.
+-- Those that run, and for a while those that fell silent without having stopped: an operator should look after them.
 SELECT *, beat_at >= clock_timestamp() - %(silence)s::INTERVAL AS alive
 FROM public.e2e_worker
 WHERE queue_name = %(queue)s AND stopped_at IS NULL AND beat_at >= clock_timestamp() - %(remembered)s::INTERVAL
@@ -17,10 +17,12 @@ WITH near AS MATERIALIZED (
     WHERE domain = %(domain)s
     ORDER BY audit_id DESC LIMIT %(limit)s
 ), sent AS MATERIALIZED (
-    -- Planned by itself: as part of the join, a walk through the whole table was chosen for the sake of a row less.
+    -- Planned apart from the join, for whose sake a walk through the whole table was chosen. A range of one domain, in the
+    -- order of ix_audit_sent: for "domain =" the planner may walk the primary key through the events of all domains.
     SELECT command_id FROM commandbus.audit
-    WHERE domain = %(domain)s AND event_type = 'SENT' AND (SELECT count(*) FROM near) < %(limit)s
-    ORDER BY audit_id DESC LIMIT %(commands)s
+    WHERE domain >= %(domain)s AND domain <= %(domain)s AND event_type = 'SENT'
+        AND (SELECT count(*) FROM near) < %(limit)s
+    ORDER BY domain DESC, audit_id DESC LIMIT %(commands)s
 ), far AS (
     SELECT a.*
     FROM sent

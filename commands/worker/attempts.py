@@ -82,8 +82,8 @@ class Attempt:
 class Outcome:
     """How one attempt ended. ``result`` is JSON text.
 
-    ``again`` is set when it was sent to the server before and no answer came; ``busy`` counts how often someone else
-    held a row of its command.
+    ``again`` is set when it was sent to the server before and no answer came; ``busy`` counts how often another
+    transaction held a row of its command.
     """
 
     attempt: Attempt

@@ -37,7 +37,7 @@ class WorkerProcesses:
         ends = options.once or self._until is not None
         self._in_order = {EXIT_OK, EXIT_MAX_WAIT} if ends else set()
         self._stop_requests = StopRequests(signal.SIGINT, signal.SIGTERM)
-        self._programs = [Program(f"worker process {number + 1}", (), grace=0) for number in range(count)]
+        self._programs = [Program(f"worker process {number + 1}", ()) for number in range(count)]
 
     def run(self) -> int:
         """Run them all; returns the worst of their exit codes, `EXIT_REFUSED` where one of them cannot start."""

@@ -1,6 +1,6 @@
 """What performs one attempt: handlers in the library's registry, used by both engines.
 
-A handler only returns its result or raises one of the library's errors; whoever called it writes the outcome.
+A handler only returns its result or raises one of the library's errors; the engine writes the outcome.
 """
 
 from __future__ import annotations
@@ -53,9 +53,11 @@ def _parsed(stored: bytes) -> Behavior:
     return Behavior.from_json(orjson.loads(stored))
 
 
-def register(registry: HandlerRegistry, domain: str) -> None:
-    """Have the test commands of a domain performed."""
+def registry_of(domain: str) -> HandlerRegistry:
+    """What performs the commands of a domain, by their types."""
+    registry = HandlerRegistry()
     registry.register(domain, COMMAND_TYPE, handle_test_command)
+    return registry
 
 
 async def handle_test_command(command: Command, context: HandlerContext) -> dict[str, Any]:

@@ -15,12 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from commandbus import HandlerRegistry
-
 from commands.rules.words import DOMAIN, Engine, command_queue
-from commands.worker import handlers
 from commands.worker.engine_library import LibraryEngine
 from commands.worker.engine_native import NativeEngine
+from commands.worker.handlers import registry_of
 from commands.worker.listener import Listener, StartError
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
@@ -80,8 +78,7 @@ async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str,
     try:
         state = await _state(options, links[0], polling=listener.polling)
         await listener.join(state)
-        registry = HandlerRegistry()
-        handlers.register(registry, options.domain)
+        registry = registry_of(options.domain)
         engine: RunningEngine
         if options.engine == Engine.NATIVE:
             engine = NativeEngine(registry, state, *links)

@@ -81,7 +81,7 @@ def _run_builtin(action: Action, conn: psycopg.Connection, say: Callable[[str], 
         return
     if wrong := [*found.problems, *(_not_applied(migration) for migration in found.pending)]:
         raise FlywayError("\n".join(wrong))
-    say(f"{len(found.applied)} entries of the history, all as in the files.")
+    say(f"Every file is applied as it is; the history has {len(found.applied)} entries.")
 
 
 def _not_applied(migration: Migration) -> str:

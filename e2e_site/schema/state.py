@@ -38,8 +38,8 @@ _PROBLEMS = {
 }
 # Before 0.1.0 versioned files are edited in place: no file leads from an older state of the schema to a newer one.
 _UNRELEASED = (
-    "This database was made by an unreleased state of the schema, and nothing upgrades it. Keep it with the checkout "
-    "that made it, or start anew and lose what is in it: for the embedded PostgreSQL, "
+    "This database was made by an unreleased state of the schema, and nothing upgrades it: {what}. Keep it with the "
+    "checkout that made it, or start anew and lose what is in it: for the embedded PostgreSQL, "
     '"manage.py embeddedpg stop" and remove .data; on a server of your own, drop the database; then "manage.py setup".'
 )
 
@@ -132,7 +132,7 @@ def _problems(entries: Sequence[Entry]) -> Iterator[str]:
     unreleased = [entry for entry in entries if entry.standing in {Standing.CHANGED, Standing.MISSING}]
     if unreleased:
         # One sentence instead of all: in such a database no other problem can be solved.
-        yield f"{_what_became_of(unreleased)}. {_UNRELEASED}"
+        yield _UNRELEASED.format(what=_what_became_of(unreleased))
         return
     for entry in entries:
         if entry.standing in _PROBLEMS:

@@ -10,13 +10,13 @@ import pytest
 
 from e2e_site.schema.own_database import PREFIX
 from tests.conftest import StartManage
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 
 TINY = ("--quick", "--runs", "1", "--size", "drain.commands=800", "--size", "drain.library=20")
 
 
-def databases_of(program: Program, url: str) -> list[str]:
+def databases_of(program: StartedProgram, url: str) -> list[str]:
     """The databases that this benchmark has made and not dropped."""
     with psycopg.connect(url) as conn:
         rows = conn.execute(
@@ -31,36 +31,17 @@ def test_a_drain_is_measured_and_kept_and_its_database_dropped(
     file = tmp_path / "results.json"
     program = start_manage("benchmark", "drain", *TINY, "--json", str(file))
     assert program.wait(90) == 0
-    result = json.loads(file.read_text())["scenarios"]["drain"]
+    result = json.loads(file.read_text())["cases"]["drain"]
     rows = ["native", "ceiling", *(f"{kind}-{n}" for kind in ("library", "bare") for n in (4, 20, 50))]
     for row in rows:
         assert len(result["values"][row]) == 1
         assert result["values"][row][0] > 0
     assert result["quick"] is True
     assert result["sizes"] == {"commands": 800, "library": 20}
-    assert result["environment"]["ceiling_by"] == "pgbench"
     assert result["environment"]["durability"]["synchronous_commit"] == "on"
     assert "engine native, one process" in program.output
     assert "left]" in program.output
     assert databases_of(program, committed) == []
-
-
-def test_where_there_is_no_pgbench_a_client_of_ours_measures_the_ceiling_and_says_so(
-    start_manage: StartManage, tmp_path: Path
-) -> None:
-    file = tmp_path / "results.json"
-    sizes = ("send.commands=400", "send.library=50", "latency.commands=20")
-    words = [word for size in sizes for word in ("--size", size)]
-    program = start_manage(
-        "benchmark", "send", "latency", "--runs", "1", *words, "--pgbench", "none", "--json", str(file)
-    )
-    assert program.wait(60) == 0
-    for result in json.loads(file.read_text())["scenarios"].values():
-        assert result["environment"]["ceiling_by"] == "our minimal client"
-        ceilings = {name: values for name, values in result["values"].items() if name.startswith("ceiling")}
-        measured = [values[0] for name, values in ceilings.items() if not name.endswith(":busy")]
-        assert len(measured) == 2
-        assert min(measured) > 0
 
 
 def test_the_site_s_own_data_is_left_alone(start_manage: StartManage, committed: str) -> None:
@@ -95,7 +76,7 @@ def test_quick_figures_do_not_decide(start_manage: StartManage) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["drein"], "There is no scenario drein; there are drain, defaults,"),
+        (["drein"], "There is no case drein; there are drain, defaults,"),
         (["drain", "--size", "drain.comands=5"], "There is no size drain.comands; there are drain.commands"),
         (["drain", "--size", "drain.commands=0"], "with a whole number from 1"),
         (["drain", "--runs", "0"], "--runs must be 1 or more"),
@@ -142,7 +123,7 @@ def test_a_benchmark_that_is_stopped_ends_its_programs_and_drops_its_database(
     assert left.stdout == ""
 
 
-def test_a_scenario_that_fails_does_not_take_the_others_with_it(
+def test_a_case_that_fails_does_not_take_the_others_with_it(
     start_manage: StartManage, committed: str, tmp_path: Path
 ) -> None:
     # A backlog that is gone before the snapshot is taken cannot be measured.
@@ -152,5 +133,5 @@ def test_a_scenario_that_fails_does_not_take_the_others_with_it(
     program = start_manage("benchmark", "snapshot", "mix", *words, "--runs", "1", "--json", str(file))
     assert program.wait(90) == 1
     assert "snapshot: The backlog was worked off too early" in program.output
-    assert list(json.loads(file.read_text())["scenarios"]) == ["mix"]
+    assert list(json.loads(file.read_text())["cases"]) == ["mix"]
     assert databases_of(program, committed) == []

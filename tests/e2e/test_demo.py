@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from tests.support.checkouts import NO_NETWORK, Checkout, free_port
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 
 FINAL = "('COMPLETED', 'FAILED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')"
@@ -183,8 +183,8 @@ def test_a_killed_demo_leaves_no_process_that_holds_its_port(checkout: Checkout)
 class TestClearErrors:
     """Each is the last line, with an exit code that is not zero, and leaves nothing started."""
 
-    def assert_refused(self, checkout: Checkout, program: Program, *words: str) -> None:
-        assert program.returncode not in (0, None)
+    def assert_refused(self, checkout: Checkout, program: StartedProgram, *words: str) -> None:
+        assert program.exit_code not in (0, None)
         last = program.output.strip().splitlines()[-1]
         for word in words:
             assert word in last

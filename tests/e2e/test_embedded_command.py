@@ -66,13 +66,13 @@ def test_a_command_that_needs_it_starts_it_and_it_outlives_the_command(checkout:
     shell.wait_for_output("here")
     assert checkout.cluster.is_running()
     os.killpg(shell.pid, signal.SIGINT)  # as Ctrl-C in a terminal
-    wait_until(lambda: shell.returncode is not None, message="End of the shell")
+    wait_until(lambda: shell.exit_code is not None, message="End of the shell")
     assert checkout.query("SELECT count(*) FROM public.e2e_config") == [(1,)]
 
 
 def test_with_a_database_url_it_is_left_alone(checkout: Checkout, database_url: str) -> None:
     program = checkout.run(PYTHON, "manage.py", "showmigrations", DATABASE_URL=database_url, SECRET_KEY="x" * 50)
-    assert program.returncode == 0, program.output
+    assert program.exit_code == 0, program.output
     assert not checkout.directory.joinpath(".data").exists()
 
 
@@ -83,7 +83,7 @@ def test_a_database_of_an_unreleased_schema_is_kept_and_can_be_made_anew_as_setu
     first.write_text(f"{older}-- edited in place\n")
 
     refused = checkout.run(PYTHON, "manage.py", "setup")
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
     (line,) = refused.output.splitlines()
     assert "V001__commandbus_schema.sql was changed after it was applied" in line
     assert '"manage.py embeddedpg stop" and remove .data' in line

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.conftest import StartManage
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 from tests.support.workers import LiveBus
 
@@ -18,17 +18,17 @@ MIX = "success=70,fail_permanent=10,fail_transient=10,fail_transient_then_succee
 
 
 @pytest.fixture
-def loadtest(start_manage: StartManage, bus: LiveBus) -> Iterator[Callable[..., Program]]:
+def loadtest(start_manage: StartManage, bus: LiveBus) -> Iterator[Callable[..., StartedProgram]]:
     """Starts load tests, with short pauses before retries; after the test none of their workers may be left."""
     bus.settings(base_delay_ms=100, max_delay_ms=200)
     workers: list[psutil.Process] = []
 
-    def start(*arguments: str, until: str = "") -> Program:
+    def start(*arguments: str, until: str = "") -> StartedProgram:
         program = start_manage("loadtest", *arguments)
         if until:
             query = f"SELECT count(*) FROM load_run WHERE state = 'running' AND pid = %s AND {until}"
-            wait_until(lambda: bus.value(query, [program.pid]) or program.returncode is not None, 40, until)
-            assert program.returncode is None, program.output
+            wait_until(lambda: bus.value(query, [program.pid]) or program.exit_code is not None, 40, until)
+            assert program.exit_code is None, program.output
             workers.extend(psutil.Process(program.pid).children())
         return program
 
@@ -51,7 +51,7 @@ def locks(bus: LiveBus) -> int:
 
 
 def test_a_mixed_load_ends_as_its_behaviors_say_and_its_figures_are_those_of_the_database(
-    loadtest: Callable[..., Program], bus: LiveBus
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     program = loadtest("--commands=300", "--workers=2", f"--mix={MIX}", "--concurrency=50", "--seed=5", "--json")
     assert program.wait(60) == 0, program.output
@@ -85,7 +85,7 @@ def test_a_mixed_load_ends_as_its_behaviors_say_and_its_figures_are_those_of_the
 
 
 def test_ctrl_c_keeps_what_was_measured_and_leaves_nothing_running(
-    loadtest: Callable[..., Program], bus: LiveBus
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     program = loadtest("--commands=5000", "--execution-time=200", "--concurrency=5", until="completed > 0")
     second = loadtest("--commands=10")
@@ -109,7 +109,7 @@ def test_ctrl_c_keeps_what_was_measured_and_leaves_nothing_running(
 
 
 def test_a_load_test_that_is_killed_takes_its_workers_along_and_the_next_one_clears_up(
-    loadtest: Callable[..., Program], bus: LiveBus
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     killed = loadtest("--commands=2000", "--execution-time=200", "--concurrency=5", until="completed > 0")
     killed.send_signal(signal.SIGKILL)
@@ -124,7 +124,7 @@ def test_a_load_test_that_is_killed_takes_its_workers_along_and_the_next_one_cle
     assert bus.value("SELECT count(*) FROM commandbus.command", []) == 20
 
 
-def test_when_the_time_is_over_it_says_what_is_left(loadtest: Callable[..., Program], bus: LiveBus) -> None:
+def test_when_the_time_is_over_it_says_what_is_left(loadtest: Callable[..., StartedProgram], bus: LiveBus) -> None:
     program = loadtest("--commands=500", "--workers=1", "--execution-time=500", "--concurrency=1", "--max-wait=1")
     assert program.wait(60) == 3, program.output
     assert run_row(bus)["verdict"].startswith("--max-wait (1 s) was over. ")
@@ -132,7 +132,7 @@ def test_when_the_time_is_over_it_says_what_is_left(loadtest: Callable[..., Prog
 
 
 def test_a_command_whose_message_vanished_is_lost_and_not_waited_for(
-    loadtest: Callable[..., Program], bus: LiveBus
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     options = ("--commands=40", "--workers=1", "--execution-time=400", "--concurrency=5")
     program = loadtest(*options, until="phase = 'working'")
@@ -146,7 +146,9 @@ def test_a_command_whose_message_vanished_is_lost_and_not_waited_for(
     assert "1 of 40 commands were lost." in program.output
 
 
-def test_a_schedule_is_followed_while_workers_come_and_go(loadtest: Callable[..., Program], bus: LiveBus) -> None:
+def test_a_schedule_is_followed_while_workers_come_and_go(
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
+) -> None:
     program = loadtest("--commands=100", "--rate=40", "--workers=2", "--concurrency=5", "--lease=2", until="sent > 10")
     psutil.Process(program.pid).children()[0].kill()
     assert program.wait(60) == 0, program.output
@@ -157,11 +159,11 @@ def test_a_schedule_is_followed_while_workers_come_and_go(loadtest: Callable[...
     assert 0 < summary["rates"]["sending_per_s"] < 50, "no faster than its schedule"
 
 
-def _kill_the_worker(program: Program, bus: LiveBus) -> None:
+def _kill_the_worker(program: StartedProgram, bus: LiveBus) -> None:
     psutil.Process(program.pid).children()[0].kill()
 
 
-def _break_its_connection(program: Program, bus: LiveBus) -> None:
+def _break_its_connection(program: StartedProgram, bus: LiveBus) -> None:
     bus.end_connections("loadtest run")
 
 
@@ -171,7 +173,7 @@ def _break_its_connection(program: Program, bus: LiveBus) -> None:
     ids=["no worker left", "connection lost"],
 )
 def test_when_it_cannot_go_on_it_stops_counts_and_says_why(
-    harm: Callable[[Program, LiveBus], None], verdict: str, loadtest: Callable[..., Program], bus: LiveBus
+    harm: Callable[[StartedProgram, LiveBus], None], verdict: str, loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     options = ("--commands=500", "--workers=1", "--execution-time=500", "--concurrency=1")
     program = loadtest(*options, until="phase = 'working'")
@@ -195,7 +197,7 @@ def test_when_it_cannot_go_on_it_stops_counts_and_says_why(
     ],
 )
 def test_a_wrong_option_is_refused_before_anything_begins(
-    argument: str, problem: str, loadtest: Callable[..., Program], bus: LiveBus
+    argument: str, problem: str, loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     program = loadtest(argument)
     assert program.wait() == 1

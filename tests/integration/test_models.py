@@ -157,11 +157,13 @@ def test_a_command_is_found_by_its_id_through_the_primary_key(command: Callable[
     assert (found.status, found.attempts, found.max_attempts) == (Status.PENDING, 0, 3)
     found.refresh_from_db()
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(
+            "INSERT INTO commandbus.command (domain, queue_name, command_id, command_type, status, max_attempts)"
+            " SELECT 'test', 'q', gen_random_uuid(), 'T', 'PENDING', 1 FROM generate_series(1, 10000)"
+        )
     plan = Command.objects.filter(pk=wanted).explain()
-    (condition,) = re.findall("Index Cond: .*", plan)
-    assert "domain = ANY " in condition
-    assert "command_id = " in condition
+    condition = next(found for found in re.findall("Index Cond: .*", plan) if "command_id" in found)
+    assert "domain" in condition
 
 
 def test_commands_of_domains_that_are_not_ours_are_not_seen(command: Callable[..., UUID]) -> None:

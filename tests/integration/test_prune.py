@@ -15,7 +15,7 @@ from commands.bus.prune import Chunk, Options, before_age, parse_age, prune
 from tests.conftest import StartManage
 from tests.support.bus import HandBus, Json, outcome
 from tests.support.history import batches, complete, pass_time, send, tables_with
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 
 WHOLE = {"command", "audit", "test_command"}
 
@@ -301,7 +301,7 @@ def test_a_worker_drains_while_old_commands_go(bus: HandBus, chunks: Prune, star
     worker.wait_for_output('"completed"')
     pruning = chunks(chunk_size=250)
     removed = next(chunk.removed for chunk in pruning if chunk.removed["commands"])
-    assert worker.returncode is None
+    assert worker.exit_code is None
     removed += sum((chunk.removed for chunk in pruning), Counter[str]())
     assert worker.wait(60) == 0
     assert '"ERROR"' not in worker.output
@@ -437,7 +437,7 @@ def test_a_dry_run_counts_to_a_limit(bus: HandBus, chunks: Prune, monkeypatch: p
 # -- the command -----------------------------------------------------------------------------------------------------
 
 
-def run(start_manage: StartManage, *arguments: str) -> Program:
+def run(start_manage: StartManage, *arguments: str) -> StartedProgram:
     program = start_manage("prune", *arguments)
     program.wait(60)
     return program
@@ -451,10 +451,10 @@ def test_the_command_says_what_it_removed_and_leaves_the_other_domain_alone(
     pass_time(bus.conn, 31)
     arguments = ("--older-than", "30d", "--domain", "test", "--replies")
     dry = run(start_manage, *arguments, "--dry-run")
-    assert dry.returncode == 0
+    assert dry.exit_code == 0
     assert "Would remove 1,500 commands, 1,500 replies." in dry.output
     real = run(start_manage, *arguments)
-    assert real.returncode == 0
+    assert real.exit_code == 0
     assert "Removed 1,500 commands, 4,500 events, 1,500 replies." in real.output
     assert "Removed nothing." in run(start_manage, *arguments).output
     assert bus.rows("SELECT DISTINCT domain FROM commandbus.command") == [{"domain": "loadtest"}]
@@ -477,7 +477,7 @@ def test_what_cannot_be_asked_for_is_refused_with_what_can(
     arguments: tuple[str, ...], words: str, start_manage: StartManage
 ) -> None:
     refused = run(start_manage, *arguments)
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert words in refused.output
     assert "Traceback" not in refused.output
 
@@ -493,7 +493,7 @@ def test_a_lock_that_cannot_be_stepped_over_ends_it_with_exit_code_1(bus: HandBu
     with bus.connect() as other:
         other.execute("LOCK TABLE commandbus.payload_archive")
         ended = run(start_manage, "--older-than", "30d")
-    assert ended.returncode == 1
+    assert ended.exit_code == 1
     assert "Somebody holds a lock that cannot be stepped over. Run it again later." in ended.output
 
 

@@ -38,7 +38,7 @@ def test_a_database_that_does_not_exist_is_made_whole(manage: Manage, missing_da
     said = succeeded(manage(url, "setup")).splitlines()
 
     assert everything_is_there(url)
-    migrations = len(list((CHECKOUT / "migrations_flyway").glob("V*.sql")))
+    migrations = len(list((CHECKOUT / "migrations_flyway").glob("*.sql")))
     assert [line.split()[0] for line in said] == ["Database", "PGMQ", str(migrations), "Django's"]
 
 

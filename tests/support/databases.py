@@ -49,7 +49,8 @@ def clean(url: str) -> None:
             """
             SELECT schemaname, tablename FROM pg_tables
             WHERE pg_relation_size(format('%I.%I', schemaname, tablename)) > 0
-              AND (schemaname = 'commandbus' OR (schemaname = 'pgmq' AND tablename ~ '^[qa]_')
+              AND ((schemaname = 'commandbus' AND tablename <> 'domain')
+                   OR (schemaname = 'pgmq' AND tablename ~ '^[qa]_')
                    OR (schemaname = 'public' AND tablename IN (
                        'test_command', 'e2e_config', 'e2e_worker', 'load_run', 'load_sample')))
             """

@@ -111,7 +111,7 @@ class Load:
         self._workers.append(worker)
 
         def is_there() -> bool:
-            assert worker.program.returncode is None, f"It ended at once:\n{worker.program.output}"
+            assert worker.program.exit_code is None, f"It ended at once:\n{worker.program.output}"
             return bool(self.bus.value(_HAS_ROW, [worker.pid]))
 
         wait_until(is_there, 30, "Its row")
@@ -192,7 +192,7 @@ class Load:
         """
         self.drain()
         for worker in self._workers:
-            if worker.program.returncode is None:
+            if worker.program.exit_code is None:
                 assert worker.stop() == 0
         verdict = judge(self.bus.conn, self._ledger(), apart=apart, exact=exact)
         assert verdict.rejected == rejected, f"{verdict.rejected} messages were rejected (seed {SEED})"

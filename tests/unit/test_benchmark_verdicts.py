@@ -2,17 +2,17 @@
 
 import pytest
 
-from bench.benchmark.cases import SCENARIOS
+from bench.benchmark.cases import CASES
 from bench.benchmark.measures import best, highest, of, ratio, ratio_of_medians, seconds_for
 from bench.benchmark.results import Result, Results
 from bench.benchmark.targets import TARGETS, decidable, needed
 from bench.benchmark.verdicts import Side, Target, Word, judge
 
 
-def results_of(**scenarios: dict[str, list[float]]) -> Results:
+def results_of(**cases: dict[str, list[float]]) -> Results:
     return {
         name: Result(
-            scenario=name,
+            case=name,
             measured_at="2030-01-01T00:00:00+00:00",
             runs=3,
             quick=False,
@@ -20,7 +20,7 @@ def results_of(**scenarios: dict[str, list[float]]) -> Results:
             values=values,
             environment={"ceiling_by": "pgbench", "fdatasync_ms": [0.5, 2.0]},
         )
-        for name, values in scenarios.items()
+        for name, values in cases.items()
     }
 
 
@@ -108,13 +108,13 @@ def test_metrics_measured_unequally_often_are_compared_by_their_medians() -> Non
     assert ratio_of_medians(of("growth", "slices"), of("growth", "fresh")).values(results) == [0.95]
 
 
-def test_a_rate_says_how_long_the_commands_of_a_scenario_would_take() -> None:
+def test_a_rate_says_how_long_the_commands_of_a_case_would_take() -> None:
     results = results_of(million={}, send={"two": [500]})
     assert seconds_for("million", of("send", "two")).values(results) == [2.0]
 
 
-def test_every_target_looks_at_metrics_that_a_scenario_records() -> None:
-    everything = results_of(**{name: {metric: [1.0] for metric in one.metrics} for name, one in SCENARIOS.items()})
+def test_every_target_looks_at_metrics_that_a_case_records() -> None:
+    everything = results_of(**{name: {metric: [1.0] for metric in one.metrics} for name, one in CASES.items()})
     for target in TARGETS:
         assert target.measure.values(everything), target.text
         assert target.ceiling is None or target.ceiling.values(everything), target.text
@@ -123,13 +123,13 @@ def test_every_target_looks_at_metrics_that_a_scenario_records() -> None:
 def test_every_target_is_watched_where_it_says() -> None:
     for target in TARGETS:
         if target.resource is not None:
-            scenario, metric = target.resource
-            assert scenario in target.needs
+            case, metric = target.resource
+            assert case in target.needs
             assert metric.endswith(":busy")
 
 
-def test_targets_are_decided_only_where_all_their_scenarios_ran() -> None:
+def test_targets_are_decided_only_where_all_their_cases_ran() -> None:
     assert decidable(needed()) == list(TARGETS)
-    assert decidable(SCENARIOS) == list(TARGETS)
+    assert decidable(CASES) == list(TARGETS)
     assert [target.text for target in decidable(["million"])] == ["Send 1,000,000: memory of the sender"]
     assert decidable([]) == []

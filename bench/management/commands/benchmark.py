@@ -11,8 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from bench.benchmark.case import BenchmarkError
-from bench.benchmark.cases import SCENARIOS, chosen
+from bench.benchmark.cases import CASES, chosen
 from bench.benchmark.pgbench import find_ceiling
 from bench.benchmark.report import LATEST, write_docs
 from bench.benchmark.results import Result, Results, ResultsError, load, save
@@ -20,6 +19,7 @@ from bench.benchmark.run import Plan, perform
 from bench.benchmark.tables import as_text, metric_table, verdict_table
 from bench.benchmark.targets import decidable, needed
 from bench.benchmark.verdicts import Word, judge_all
+from bench.errors import BenchError
 from e2e_site.schema.own_database import OwnDatabaseError
 from e2e_site.schema.setup import one_line
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
     requires_system_checks = ()  # the site's own database is not used
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("scenario", nargs="*", help=f"which to run (all): {', '.join(SCENARIOS)}")
+        parser.add_argument("case", nargs="*", help=f"which to run (all): {', '.join(CASES)}")
         parser.add_argument(
             "--check", action="store_true", help="compare with the figures to reach; 1 if one is missed"
         )
@@ -41,9 +41,9 @@ class Command(BaseCommand):
             "--json", type=Path, metavar="FILE", help="put the results into this file; others in it stay"
         )
         parser.add_argument(
-            "--size", action="append", default=[], metavar="SCENARIO.NAME=N", help="another size: drain.commands=5000"
+            "--size", action="append", default=[], metavar="CASE.NAME=N", help="another size: drain.commands=5000"
         )
-        parser.add_argument("--pgbench", metavar="PROGRAM", help="the pgbench to use; none: a minimal client of ours")
+        parser.add_argument("--pgbench", metavar="PROGRAM", help="another pgbench than the embedded server's")
         parser.add_argument(
             "--write-docs",
             nargs="?",
@@ -59,9 +59,9 @@ class Command(BaseCommand):
                 for file in write_docs(load(options["write_docs"]), settings.BASE_DIR / "docs"):
                     self.stdout.write(f"wrote {file.relative_to(settings.BASE_DIR)}")
                 return
-            names = options["scenario"] or (sorted(needed()) if options["check"] else [])
+            names = options["case"] or (sorted(needed()) if options["check"] else [])
             failures, results = _measure(_plan(names, options), options["json"])
-        except (BenchmarkError, OwnDatabaseError, ResultsError) as exc:
+        except (BenchError, OwnDatabaseError, ResultsError) as exc:
             raise CommandError(str(exc)) from exc
         except psycopg.OperationalError as exc:
             raise CommandError(f"The database cannot be used: {one_line(exc)}") from exc
@@ -74,20 +74,20 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _check(self, results: Results, names: list[str]) -> int:
-        """Print the verdicts on all targets that these scenarios decide; how many were missed."""
+        """Print the verdicts on all targets that these cases decide; how many were missed."""
         verdicts = judge_all(decidable(names), results)
         self.stdout.write(as_text(verdict_table(verdicts)))
         return sum(verdict.word is Word.MISSED for verdict in verdicts)
 
     def _show(self, results: Results) -> int:
         for name, result in results.items():
-            self.stdout.write(f"\n{SCENARIOS[name].title}\n{as_text(metric_table(result, SCENARIOS[name].metrics))}")
+            self.stdout.write(f"\n{CASES[name].title}\n{as_text(metric_table(result, CASES[name].metrics))}")
         return 0
 
 
 def _plan(names: list[str], options: dict[str, Any]) -> Plan:
     return Plan(
-        scenarios=chosen(names),
+        cases=chosen(names),
         runs=options["runs"],
         quick=options["quick"],
         sizes=dict(map(_size, options["size"])),
@@ -104,9 +104,9 @@ def _measure(plan: Plan, file: Path | None) -> tuple[list[str], Results]:
     results: Results = {}
 
     def keep(result: Result) -> None:
-        results[result.scenario] = result
+        results[result.case] = result
         if file is not None:
-            save(file, {result.scenario: result})
+            save(file, {result.case: result})
 
     return perform(plan, keep), results
 
@@ -114,5 +114,5 @@ def _measure(plan: Plan, file: Path | None) -> tuple[list[str], Results]:
 def _size(text: str) -> tuple[str, int]:
     name, _, number = text.partition("=")
     if not number.isdecimal() or int(number) < 1:
-        raise BenchmarkError(f"--size takes SCENARIO.NAME=N with a whole number from 1, not {text!r}.")
+        raise BenchError(f"--size takes CASE.NAME=N with a whole number from 1, not {text!r}.")
     return name, int(number)

@@ -17,10 +17,11 @@ from commands.checks import problems
 from commands.rules.behaviors import Behavior, BehaviorType
 from e2e_site.address import Address
 from e2e_site.embedded.cluster import EmbeddedError, demo_cluster
-from e2e_site.programs import Keeper, Program, Stopped, Supervisor, SupervisorError, manage_command
+from e2e_site.programs import Keeper, Program, manage_command
 from e2e_site.schema.migration_files import FlywayError
 from e2e_site.schema.pgmq import PgmqError
 from e2e_site.schema.setup import SetupError, one_line, set_up
+from e2e_site.supervisor import Stopped, Supervisor, SupervisorError
 from settings_app.models import Worker
 
 WORKER_GRACE_S = 30

@@ -1,9 +1,8 @@
-"""Medians, spreads, percentiles and slopes. Pure: numbers in, numbers out."""
+"""Medians, spreads, percentiles, slopes and ratios. Pure: numbers in, numbers out."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import StatisticsError, linear_regression, median, quantiles
 from typing import Self
 
 
@@ -24,23 +23,24 @@ class Figure:
         return cls(median=median(values), low=min(values), high=max(values), count=len(values))
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share (0 to 1) of the values do not exceed. ValueError without values."""
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The 1st to 99th percentile as PostgreSQL's percentile_cont has it: between two values in proportion.
+
+    So it may be compared with figures that a query made. Raises ValueError without values.
+    """
     if not values:
         raise ValueError("a percentile needs at least one value")
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    if len(values) == 1:
+        return values[0]
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
     """How fast y grows with x, by least squares; 0 where x does not vary."""
-    count = len(points)
-    if count < 2:
+    try:
+        return linear_regression([x for x, _ in points], [y for _, y in points]).slope
+    except StatisticsError:  # fewer than two points, or all at one x
         return 0.0
-    mean_x = sum(x for x, _ in points) / count
-    mean_y = sum(y for _, y in points) / count
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
