@@ -45,7 +45,7 @@ def test_with_one_slot_long_work_is_not_taken_a_second_time(bus: LiveBus, start_
     assert worker.stop() == 0
 
 
-@pytest.mark.parametrize(("kind", "work_ms"), [("timeout", 2500), ("fail_permanent", 1500)])
+@pytest.mark.parametrize(("kind", "work_ms"), [("timeout", 4500), ("fail_permanent", 1500)])
 def test_with_two_slots_it_comes_again_as_often_as_expected(
     kind: str, work_ms: int, bus: LiveBus, start_worker: StartWorker
 ) -> None:
