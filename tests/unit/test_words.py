@@ -7,7 +7,7 @@ import pytest
 from commandbus import AuditEventType, CommandStatus, ReplyOutcome
 
 from commands.rules import words
-from commands.rules.words import COMMAND_TYPE, DOMAIN, LEASE_EXPIRED, EventType, OutcomeKind, Status
+from commands.rules.words import COMMAND_TYPE, DOMAIN, LATE, LEASE_EXPIRED, LETTERS, EventType, OutcomeKind, Status
 from tests.support.clusters import CHECKOUT
 
 OURS = {"LATE_COMPLETED", "LATE_FAILED", "MESSAGE_REJECTED"}
@@ -37,6 +37,14 @@ def test_a_word_of_a_newer_library_is_its_own_label() -> None:
 
 def test_only_a_command_that_no_worker_has_ended_is_not_final() -> None:
     assert [status for status in Status if not status.is_final] == [Status.PENDING, Status.IN_PROGRESS]
+
+
+def test_each_event_of_a_command_has_a_letter_of_its_own_and_what_is_late_a_small_one() -> None:
+    never = {EventType.RETRY_SCHEDULED, EventType.RETRY_EXHAUSTED}
+    of_others = {EventType.BATCH_STARTED, EventType.BATCH_COMPLETED, EventType.MESSAGE_REJECTED}
+    assert set(LETTERS) == set(EventType) - never - of_others
+    assert len(set(LETTERS.values())) == len(LETTERS)
+    assert [event for event in LETTERS if LETTERS[event].islower()] == list(LATE)
 
 
 # "success" is a behavior's name too, and a word of its result; the model of test commands has the name of their type.
