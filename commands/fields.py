@@ -68,5 +68,5 @@ class CheckedJSONField(models.JSONField):
         return super().get_db_prep_save(value, connection)
 
     def formfield(self, **kwargs: Any) -> Any:
-        # Compared with the row, not with what the page showed: both are the same unless somebody else changed it.
+        # Compared with the row, not with what the page showed: both are the same unless another user changed it.
         return super().formfield(**{"form_class": JSONFormField, "show_hidden_initial": False, **kwargs})

@@ -106,7 +106,7 @@ class ConfigurationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes n
                 config = self._write(request, changes, version)
                 self.log_change(request, config, f"Reset to defaults: {_listed(changes)}")
         except SettingsConflictError as exc:
-            who = exc.current.updated_by or "Somebody"
+            who = exc.current.updated_by or "Another user"
             messages.error(request, f"{who} changed the settings meanwhile. Nothing is reset; look again.")
             return redirect("admin:settings_app_configuration_reset")
         return redirect("admin:settings_app_configuration_change", 1)

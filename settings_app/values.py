@@ -52,7 +52,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
-    """One setting that is on or off; off unless somebody turns it on."""
+    """One setting that is on or off; off unless a person turns it on."""
 
     name: str
     help: str

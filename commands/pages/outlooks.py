@@ -43,11 +43,11 @@ def _behavior(kind: BehaviorType, form: SendForm) -> Behavior:
     for name in {"execution_time_ms", "transient_failures"} & set(PARAMETERS[kind]):
         try:
             number = int(form[name].value())
-            Behavior(type=kind, **{name: number})
+            Behavior.from_json({"type": kind, name: number})
         except (TypeError, ValueError, BehaviorError):
             continue
         numbers[name] = number
-    return Behavior(type=kind, **numbers)
+    return Behavior.from_json({"type": kind, **numbers})
 
 
 def _outlook(behavior: Behavior, config: Configuration) -> Outlook:

@@ -1,7 +1,7 @@
 -- Reads of the pages, by name (queries.py runs them). No read grows with the tables: what is listed is listed by an index.
 
 -- name: workers
--- Those that run, and for a while those that fell silent without having stopped: somebody should look after them.
+-- Those that run, and for a while those that fell silent without having stopped: an operator should look after them.
 SELECT *, beat_at >= clock_timestamp() - %(silence)s::INTERVAL AS alive
 FROM public.e2e_worker
 WHERE queue_name = %(queue)s AND stopped_at IS NULL AND beat_at >= clock_timestamp() - %(remembered)s::INTERVAL

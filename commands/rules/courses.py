@@ -5,6 +5,7 @@ delivered again while it goes on, so its way depends on the slots that are free.
 lease of a multiple of the lease may end before or after the next delivery, so it has the ways of both.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -128,16 +129,21 @@ def courses(circumstances: Circumstances) -> tuple[Course, ...]:
     if circumstances.keeps_its_lease:
         return (_one_by_one(circumstances),)
     work, margin = circumstances.work_ms, circumstances.margin_ms
-    # One slot more than there are attempts: one to park the command from.
-    slots = (1, circumstances.max_attempts + 1) if circumstances.slots is None else (circumstances.slots,)
     found = (
         _one_by_one(circumstances)
-        if free == 1 or seems <= circumstances.lease_ms
-        else _overlapping(circumstances, seems, free)
+        if slots == 1 or seems <= circumstances.lease_ms
+        else _overlapping(circumstances, seems, slots)
         for seems in (work - margin + 1, work, work + margin)
-        for free in slots
+        for slots in _slots(circumstances, seems)
     )
     return tuple(dict.fromkeys(found))
+
+
+def _slots(circumstances: Circumstances, seems_ms: int) -> Iterable[int]:
+    """How many may be free. More than overlap, or than there are attempts and one to park from, change nothing."""
+    if circumstances.slots is not None:
+        return (circumstances.slots,)
+    return range(1, min(-(-seems_ms // circumstances.lease_ms), circumstances.max_attempts + 1) + 1)
 
 
 def _one_by_one(circumstances: Circumstances) -> Course:

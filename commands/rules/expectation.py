@@ -74,7 +74,7 @@ def expectation(circumstances: Circumstances) -> Expectation:
         ends = Bounds.of(course.ends_ms for course in found)
     else:
         pattern = _mixed_pattern(circumstances, statuses, attempts.most)
-        ends = _mixed_ends(circumstances, statuses)
+        ends = Bounds.of((*_mixed_ends(circumstances, statuses), *(course.ends_ms for course in found)))
     answered = [status for status in statuses if circumstances.reply and status in REPLIES]
     return Expectation(
         statuses=statuses,
@@ -106,19 +106,16 @@ def _mixed_pattern(circumstances: Circumstances, statuses: frozenset[Status], mo
     return SENT + _repeated(f"({RECEIVED}{FAILED}?)", failures, failures) + end
 
 
-def _mixed_ends(circumstances: Circumstances, statuses: frozenset[Status]) -> Bounds:
+def _mixed_ends(circumstances: Circumstances, statuses: frozenset[Status]) -> tuple[int, int]:
     """The next attempt begins a lease after an attempt, or a backoff after its end; the last ends or is parked."""
     work, lease = circumstances.work_ms, circumstances.lease_ms
-    gaps = [Bounds.of((lease, work + wait)) for wait in circumstances.waits_ms()]
+    gaps = [(lease, work + wait) for wait in circumstances.waits_ms()]
     lasts = []
     if Status.COMPLETED in statuses or circumstances.first_success is None:
         lasts.append(work)
     if Status.IN_TROUBLESHOOTING_QUEUE in statuses:
         lasts.append((circumstances.max_attempts - circumstances.retries) * lease)
-    return Bounds(
-        least=sum(gap.least for gap in gaps) + min(lasts),
-        most=sum(gap.most for gap in gaps) + max(lasts),
-    )
+    return sum(map(min, gaps)) + min(lasts), sum(map(max, gaps)) + max(lasts)
 
 
 def _repeated(part: str, least: int, most: int) -> str:

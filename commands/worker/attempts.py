@@ -82,7 +82,7 @@ class Attempt:
 class Outcome:
     """How one attempt ended. ``result`` is JSON text.
 
-    ``again`` is set when it was sent to the server before and no answer came; ``busy`` counts how often someone else
+    ``again`` is set when it was sent to the server before and no answer came; ``busy`` counts how often another transaction
     held a row of its command.
     """
 

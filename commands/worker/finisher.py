@@ -122,7 +122,7 @@ class Finisher:
         self._record(ended)
 
     def _send_later(self, outcome: Outcome) -> None:
-        """Someone else holds a row of this command: try it again in a moment while other batches go on."""
+        """Another transaction holds a row of this command: try it again in a moment while other batches go on."""
         self._held_up += 1
 
         def back() -> None:

@@ -1,6 +1,6 @@
 """What performs one attempt: handlers in the library's registry, used by both engines.
 
-A handler only returns its result or raises one of the library's errors; whoever called it writes the outcome.
+A handler only returns its result or raises one of the library's errors; the engine writes the outcome.
 """
 
 from __future__ import annotations

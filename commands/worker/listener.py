@@ -58,7 +58,7 @@ ROOM = """
 
 
 class StartError(Exception):
-    """The worker cannot start; the message says why, in one line. ``again``: later it may, by itself."""
+    """The worker cannot start; the message says why, in one line. ``again``: later it may, with nothing changed."""
 
     def __init__(self, message: str, *, again: bool = False) -> None:
         super().__init__(message)
@@ -71,7 +71,7 @@ def engine_lock(queue_name: str, engine: str) -> int:
 
 
 class Listener:
-    """Wakes the worker at notifications; comes back by itself. The lock lives as long as the connection.
+    """Wakes the worker at notifications; connects again when it was cut off. The lock lives as long as the connection.
 
     ``polling`` after ``open``: there is no such connection, since a pooler is in the way.
     """

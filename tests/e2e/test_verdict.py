@@ -1,14 +1,12 @@
 """The judge of the tests under load notices each broken promise: one row is spoilt, and it has to say so."""
 
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from commands.rules.behaviors import Behavior
-from commands.rules.courses import Circumstances
 from commands.rules.expectation import expectation
 from tests.support.bus import HandBus, outcome
+from tests.support.circumstances import circumstances
 from tests.support.verdict import EXACT, RULES, Sent, judge
 from tests.support.workers import LiveBus
 
@@ -60,18 +58,13 @@ def ids(bus: LiveBus) -> dict[str, UUID]:
     return ids
 
 
-def sent(behavior: dict[str, Any], *, acknowledged: bool = True) -> Sent:
-    """A command of the ledger, with the settings as they are by default."""
-    circumstances = Circumstances(
-        behavior=Behavior.from_json(behavior), max_attempts=3, lease_s=30, base_delay_ms=1000, max_delay_ms=60_000,
-        backoff_multiplier=2,
-    )  # fmt: skip
-    return Sent(expected=expectation(circumstances), acknowledged=acknowledged)
-
-
 def ledger(ids: dict[str, UUID]) -> dict[UUID, Sent]:
-    behaviors = {"done": {"type": "success"}, "parked": FAILS, "recovered": RECOVERS}
-    return {ids[name]: sent(behavior) for name, behavior in behaviors.items()}
+    behaviors = {
+        "done": circumstances("success"),
+        "parked": circumstances("fail_permanent"),
+        "recovered": circumstances("fail_transient_then_succeed"),
+    }
+    return {ids[name]: Sent(expected=expectation(behavior)) for name, behavior in behaviors.items()}
 
 
 def broken(bus: HandBus, ids: dict[str, UUID]) -> list[str]:
@@ -79,7 +72,7 @@ def broken(bus: HandBus, ids: dict[str, UUID]) -> list[str]:
 
 
 def test_the_judge_has_nothing_to_say_where_all_is_well(bus: LiveBus, ids: dict[str, UUID]) -> None:
-    unknown = sent(FAILS, acknowledged=False)
+    unknown = Sent(expected=expectation(circumstances("fail_permanent")), acknowledged=False)
     verdict = judge(bus.conn, {**ledger(ids), uuid4(): unknown}, apart=(), exact=True)
     assert (verdict.broken, verdict.redelivered, verdict.late, verdict.rejected) == ([], 0, 0, 0)
 

@@ -91,6 +91,14 @@ class HandBus:
             [str(command_id)],
         )
 
+    def extend_lease(self, command_id: UUID, attempt: Json, *, lease: int) -> list[str]:
+        """The commands whose lease was extended: this one, or none."""
+        body = [{"command_id": str(command_id), "msg_id": attempt["msg_id"], "attempt": attempt["attempt"]}]
+        extended: list[str] = self.value(
+            "SELECT commandbus.extend_leases('test', %s::jsonb, %s)", [json.dumps(body), lease]
+        )
+        return extended
+
     def end_connections(self, name: str) -> int:
         """End the connections to this database whose name begins so; how many. Other test processes keep theirs."""
         return int(

@@ -17,7 +17,7 @@ from tests.support.programs import StartedProgram
 
 _LEFT_OUT = (".git", ".venv", ".data", ".*_cache", "__pycache__", "node_modules", "docs", "tests")
 _NODE_MODULES = "e2e_site/theme/static_src/node_modules"
-# Whoever asks a package registry is refused at once.
+# A program that asks a package registry is refused at once.
 NO_NETWORK = {
     "PIP_CONFIG_FILE": "/dev/null",
     "PIP_INDEX_URL": "http://127.0.0.1:1/simple",
