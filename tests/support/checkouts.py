@@ -75,7 +75,7 @@ class Checkout:
         self.manage(
             "shell",
             "--command",
-            "from commands.behaviors import Behavior\n"
+            "from commands.rules.behaviors import Behavior\n"
             "from commands.bus.send import send_test_command\n"
             f"for number in range({count}): send_test_command(Behavior.from_json({behavior!r}))",
         )
