@@ -184,7 +184,7 @@ def test_counters_tell_what_was_spent_between_two_moments(testbed: Testbed) -> N
     assert spent.buffers >= 20
 
 
-def test_counters_wait_for_workers_to_tell_theirs(testbed: Testbed) -> None:
+def test_counters_wait_until_the_sessions_of_workers_have_ended(testbed: Testbed) -> None:
     def leave() -> None:
         left.append(time.monotonic())
         working.close()
@@ -196,7 +196,7 @@ def test_counters_wait_for_workers_to_tell_theirs(testbed: Testbed) -> None:
     assert left
 
 
-def test_a_command_that_nobody_answers_ends_the_case(testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_without_an_answer_ends_the_case(testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "ANSWER_S", 0.2)
     idle = MeasuredProgram([sys.executable, "-c", "import time; time.sleep(60)"], testbed.database.environment())
     with idle, pytest.raises(BenchError, match=r"A command was not answered within 0\.2 s"):
