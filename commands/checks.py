@@ -1,7 +1,8 @@
 """Set-up checks: is the database what the site and its worker need?
 
 Registered as Django system checks they are warnings: an error under ``Tags.database`` would stop ``manage.py migrate``,
-which is a part of the cure. ``runworker`` and ``bin/demo`` call ``problems`` and refuse to start.
+which is a part of the cure. Commands that work on the database ask for `problems` and
+refuse to start.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,11 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004 — Django's name for it
 
 from e2e_site.database import connection_params
+from e2e_site.options import Exit, SiteError
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError
-from e2e_site.schema.setup import missing_in_django, one_line
+from e2e_site.schema.setup import missing_in_django
+from e2e_site.texts import one_line
 
 UNREACHABLE = "commands.W001"
 SCHEMA = "commands.W002"
@@ -37,6 +40,20 @@ def problems() -> list[CheckMessage]:
                 id=UNREACHABLE,
             )
         ]
+
+
+class NotReadyError(SiteError):
+    """The database is not what the code needs: a line for each thing that is missing."""
+
+    def __init__(self, found: Sequence[CheckMessage]) -> None:
+        super().__init__("\n".join(f"{problem.msg} {problem.hint}" for problem in found))
+        self.exit_code = Exit.FAILED if found[0].id == UNREACHABLE else Exit.REFUSED
+
+
+def refuse(found: Sequence[CheckMessage]) -> None:
+    """Raise NotReadyError where there are `problems`."""
+    if found:
+        raise NotReadyError(found)
 
 
 def check_setup(

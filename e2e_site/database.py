@@ -18,6 +18,8 @@ from django.conf import settings
 from django.db import connections
 from django.db.utils import ConnectionHandler
 
+from e2e_site.texts import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 
@@ -100,7 +102,7 @@ class Outage:
         """
         if not self._away and opened > self._began:
             self._away, self._began = True, time.monotonic()
-            logger.warning("database lost, reconnecting: %s", _first_line(error), extra={"action": "database_lost"})
+            logger.warning("database lost, reconnecting: %s", one_line(error), extra={"action": "database_lost"})
 
     def ends(self) -> None:
         if self._away:
@@ -125,7 +127,7 @@ class Link:
                 self._conn = await psycopg.AsyncConnection.connect(**self._params, autocommit=True)
             except psycopg.OperationalError as exc:
                 self._outage.begins(exc)
-                raise ConnectionLostError(_first_line(exc)) from exc
+                raise ConnectionLostError(one_line(exc)) from exc
             self._opened = time.monotonic()
             self._outage.ends()
         return self._conn
@@ -144,7 +146,7 @@ class Link:
                 if not conn.closed:
                     raise
                 self._outage.begins(exc, self._opened)
-                raise ConnectionLostError(_first_line(exc)) from exc
+                raise ConnectionLostError(one_line(exc)) from exc
             except asyncio.CancelledError:
                 # The answer of a statement that was given up must not meet the next one.
                 await conn.close()
@@ -203,7 +205,3 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
         await end_all([task])
         raise TimeoutError
     return task.result()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

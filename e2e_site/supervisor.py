@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+from e2e_site.options import SiteError
 from e2e_site.programs import LOOK_EVERY_S, Keeper, Program, StopRequests
 
 _READY_WITHIN_S = 60
 
 
-class SupervisorError(Exception):
+class SupervisorError(SiteError):
     """A program did not come up; the message says which and why."""
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from bench.errors import BenchError
+from bench.errors import BenchError, WrongCallError
 from e2e_site.embedded.cluster import demo_cluster
 from e2e_site.embedded.home import EmbeddedError, home
 from e2e_site.schema.own_database import OwnDatabase
@@ -95,7 +95,7 @@ def find_ceiling(program: str | None) -> Ceiling:
         return Ceiling(program=_embedded())
     found = shutil.which(program)
     if found is None:
-        raise BenchError(f"--pgbench {program} is no program.")
+        raise WrongCallError(f"--pgbench {program} is no program.")
     return Ceiling(program=Path(found))
 
 
@@ -104,7 +104,7 @@ def _embedded() -> Path:
     try:
         place = home(name=cluster.name, state_dir=cluster.state_dir, major=cluster.major, checkout=cluster.checkout)
     except EmbeddedError as exc:
-        raise BenchError(f"There is no pgbench: {exc} Or name another with --pgbench.") from exc
+        raise WrongCallError(f"There is no pgbench: {exc} Or name another with --pgbench.") from exc
     return place.installed / "bin" / "pgbench"
 
 

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from e2e_site.files import write_atomically
+from e2e_site.options import Exit, SiteError
 
 FORMAT = 2
 
 Point = tuple[float, float]
 
 
-class ResultsError(Exception):
+class ResultsError(SiteError):
     """A results file cannot be read; the message names it and says why."""
+
+    exit_code = Exit.REFUSED
 
 
 @dataclass(kw_only=True)

@@ -10,7 +10,7 @@ from bench.benchmark.case import Case, Run
 from bench.benchmark.pgbench import Ceiling
 from bench.benchmark.progress import Progress
 from bench.benchmark.results import Result
-from bench.errors import BenchError
+from bench.errors import BenchError, WrongCallError
 from bench.machine import environment
 from bench.testbed import Testbed
 from e2e_site.schema.own_database import own_database
@@ -29,9 +29,7 @@ class Plan:
     def __post_init__(self) -> None:
         known = {f"{one.name}.{size}" for one in self.cases for size in one.sizes}
         if unknown := sorted(set(self.sizes) - known):
-            raise BenchError(f"There is no size {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
-        if self.runs < 1:
-            raise BenchError("--runs must be 1 or more.")
+            raise WrongCallError(f"There is no size {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
 
     def sizes_of(self, one: Case) -> dict[str, int]:
         sizes = one.quick if self.quick else one.sizes

@@ -7,8 +7,10 @@ LoadTestError               the text is one line that says what to do
 └── StoppedError            somebody asked to stop, or the time was over
 """
 
+from e2e_site.options import SiteError
 
-class LoadTestError(Exception):
+
+class LoadTestError(SiteError):
     """It cannot begin, or not go on."""
 
 

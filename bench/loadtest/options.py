@@ -1,5 +1,6 @@
 """What a load test is asked for: the options of ``manage.py loadtest`` and their bounds. Pure."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -119,12 +120,9 @@ class Plan:
 
 def _parsed(name: str, number: Setting, text: str) -> int | float:
     try:
-        return number.parse(text)
-    except ValueError:
-        unit = f" ({number.unit})" if number.unit else ""
-        kind = f"a number with at most {number.places} decimal place" if number.places else "a whole number"
-        option = f"--{name.replace('_', '-')}"
-        raise OptionError(f"{option} must be {kind} from {number.range_text}{unit}, not {text!r}.") from None
+        return number.option(text)
+    except ArgumentTypeError as exc:
+        raise OptionError(f"--{name.replace('_', '-')} {exc}") from None
 
 
 def _default(name: str) -> int | None:

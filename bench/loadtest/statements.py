@@ -9,15 +9,12 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from bench.loadtest.errors import BrokenError
+from e2e_site.texts import one_line
 
 _TEXT = Path(__file__).with_name("queries.sql").read_text("utf-8")
 _STATEMENTS = dict(re.findall(r"^-- name: (\w+)\n(.*?;)$", _TEXT, re.DOTALL | re.MULTILINE))
 
 Row = dict[str, Any]
-
-
-def one_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 class Database:

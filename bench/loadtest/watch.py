@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.loadtest.errors import BrokenError, StoppedError
 from bench.loadtest.progress import line
-from bench.loadtest.statements import one_line
+from e2e_site.texts import one_line
 
 if TYPE_CHECKING:
     from bench.loadtest.options import Options

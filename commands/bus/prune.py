@@ -5,7 +5,6 @@ is theirs, archived messages that belong to no command, replies that readers arc
 nobody took.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ COUNT_LIMIT = 100_000  # a dry run counts no further
 SHORTEST = timedelta(hours=1)  # whatever still runs or is being sent again is younger
 LONGEST = timedelta(days=3650)
 
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _START = "SELECT commandbus.prune_start(%(domain)s, %(walk)s)"
 # What a transaction still open has written is not seen yet, and would be passed by.
 _BEFORE = """
@@ -32,17 +30,6 @@ _REACHED = """
 INSERT INTO commandbus.prune_position (domain, walk, position) VALUES (%(domain)s, %(walk)s, %(position)s)
 ON CONFLICT (domain, walk) DO UPDATE SET position = EXCLUDED.position
 """
-
-
-def parse_age(text: str) -> timedelta:
-    """``12h``, ``30d`` or ``4w``, from one hour to ten years. Raises ``ValueError`` with a sentence."""
-    found = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
-    if found is None:
-        raise ValueError(f"{text!r} is no age: write a whole number and h, d or w, such as 12h, 30d or 4w.")
-    age = int(found[1]) * _UNITS[found[2]]
-    if not SHORTEST <= age <= LONGEST:
-        raise ValueError(f"{text} is out of range: from 1h to {LONGEST.days}d.")
-    return age
 
 
 @dataclass(frozen=True, kw_only=True)

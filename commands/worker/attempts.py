@@ -25,12 +25,15 @@ from commandbus import (
 from commands.rules.payload import PayloadError, json_text
 from commands.rules.words import OutcomeKind
 from commands.worker.handlers import AttemptContext
+from e2e_site.texts import cut
 from settings_app.backoff import backoff_ms
 
 if TYPE_CHECKING:
     from settings_app.values import WorkerSettings
 
 logger = logging.getLogger(__name__)
+
+LONGEST_MESSAGE = 1000  # of an error that nobody wrote for the record, in characters
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -82,8 +85,8 @@ class Attempt:
 class Outcome:
     """How one attempt ended. ``result`` is JSON text.
 
-    ``again`` is set when it was sent to the server before and no answer came; ``busy`` counts how often another transaction
-    held a row of its command.
+    ``again`` is set when it was sent to the server before and no answer came; ``busy`` counts how often another
+    transaction held a row of its command.
     """
 
     attempt: Attempt
@@ -132,18 +135,23 @@ async def perform(registry: HandlerRegistry, attempt: Attempt) -> Outcome:
     except BusinessRuleException as exc:
         return _failure(attempt, OutcomeKind.BUSINESS_RULE, exc)
     except PayloadError as exc:
-        return Outcome(
-            attempt=attempt, kind=OutcomeKind.TRANSIENT, error_code="INVALID_RESULT", error_msg=str(exc)[:1000]
-        )
+        return _unforeseen(attempt, "INVALID_RESULT", exc)
     except Exception as exc:
         logger.exception(
             "handler raised",
             extra={"action": "handler_raised", "command_id": command.command_id},
         )
-        return Outcome(
-            attempt=attempt, kind=OutcomeKind.TRANSIENT, error_code=type(exc).__name__, error_msg=str(exc)[:1000]
-        )
+        return _unforeseen(attempt, type(exc).__name__, exc)
     return Outcome(attempt=attempt, kind=OutcomeKind.SUCCESS, result=text)
+
+
+def _unforeseen(attempt: Attempt, code: str, exc: Exception) -> Outcome:
+    return Outcome(
+        attempt=attempt,
+        kind=OutcomeKind.TRANSIENT,
+        error_code=code,
+        error_msg=cut(str(exc), LONGEST_MESSAGE),
+    )
 
 
 def _failure(

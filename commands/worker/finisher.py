@@ -18,6 +18,7 @@ import psycopg
 
 from commands.rules.words import EventType, OutcomeKind, Status
 from commands.worker.attempts import Outcome
+from commands.worker.blame import AT_FINISH, blames_the_batch
 from e2e_site.database import Backoff, ConnectionLostError, Link
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ MOST_LINES = 20  # in the log, for the outcomes of one call
 BUSY_PAUSE_S = 0.1
 LONGEST_BUSY_PAUSE_S = 1.0
 COUNTED = {"completed": "completed", "retry": "retried", "parked": "parked", "failed": "failed", "late": "late"}
-# SQLSTATE classes that blame what was sent, not the moment: data, constraint, syntax or access, raised by a function.
-CULPRIT_CLASSES = ("22", "23", "42", "P0")
 
 
 class Finisher:
@@ -78,7 +77,7 @@ class Finisher:
                         outcome.again = True
                     pause = self._put_back(batch, backoff)
                 except psycopg.Error as exc:
-                    if not (exc.sqlstate or "").startswith(CULPRIT_CLASSES):
+                    if not blames_the_batch(exc, AT_FINISH):
                         logger.error("cannot finish: %s", exc, extra={"action": "finish_failed"})  # noqa: TRY400
                         pause = self._put_back(batch, backoff)
                     else:

@@ -18,6 +18,8 @@ from psycopg import sql
 
 from commands.rules.words import Engine
 from e2e_site.database import Backoff, ConnectionLostError, Link, Outage, through_pooler
+from e2e_site.options import Exit, SiteError
+from e2e_site.texts import one_line
 from settings_app.models import Worker
 
 if TYPE_CHECKING:
@@ -57,12 +59,12 @@ ROOM = """
 """
 
 
-class StartError(Exception):
+class StartError(SiteError):
     """The worker cannot start; the message says why, in one line. ``again``: later it may, with nothing changed."""
 
     def __init__(self, message: str, *, again: bool = False) -> None:
         super().__init__(message)
-        self.again = again
+        self.exit_code = Exit.FAILED if again else Exit.REFUSED
 
 
 def engine_lock(queue_name: str, engine: str) -> int:
@@ -102,7 +104,7 @@ class Listener:
         try:
             conn = await self._connect()
         except psycopg.OperationalError as exc:
-            raise StartError(f"cannot connect to the database ({needed} needed): {exc}", again=True) from exc
+            raise StartError(f"cannot connect to the database ({needed} needed): {one_line(exc)}", again=True) from exc
         try:
             await self._take(conn, needed, workers)
         except psycopg.errors.UndefinedTable as exc:

@@ -22,14 +22,10 @@ from commands.worker.handlers import registry_of
 from commands.worker.listener import Listener, StartError
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
+from e2e_site.options import Exit
 
 logger = logging.getLogger(__name__)
 
-EXIT_OK = 0
-EXIT_REFUSED = 2  # it cannot start, and trying again is of no use
-EXIT_GAVE_WAY = 1  # a worker of the other engine has the queue now
-EXIT_ABANDONED = 1  # the grace ran out, or a second signal came: attempts were given up
-EXIT_MAX_WAIT = 3  # --max-wait was over and messages were left, or nobody can tell
 GOODBYE_S = 2.0  # for the last statements of a worker that ends
 
 
@@ -179,12 +175,12 @@ async def _exit_code(state: WorkerState, *, abandoned: int, over: bool) -> int:
             left = "unknown"
         if left:
             logger.warning("stopped: max wait is over", extra={**extra, "left": left})
-            return EXIT_MAX_WAIT
+            return Exit.TIME_IS_UP
     if abandoned:
         logger.warning("stopped: attempts given up, they come again", extra={**extra, "abandoned": abandoned})
-        return EXIT_ABANDONED
+        return Exit.FAILED
     logger.info("stopped", extra=extra)
-    return EXIT_GAVE_WAY if state.gave_way else EXIT_OK
+    return Exit.FAILED if state.gave_way else Exit.DONE  # to a worker of the other engine
 
 
 @contextlib.contextmanager

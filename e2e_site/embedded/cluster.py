@@ -65,7 +65,7 @@ class Cluster:
     """One PostgreSQL server of our own, running or not.
 
     `state_dir` belongs to this cluster alone; as root its data lives elsewhere, under a name made of `checkout` and
-    `name` (postgres_home). `options` are server settings on top of ours.
+    `name` (`Home`). `options` are server settings on top of ours.
     """
 
     name: str

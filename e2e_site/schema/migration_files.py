@@ -8,6 +8,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e_site.options import SiteError
+
 _MIGRATION = re.compile(r"(?:V(?P<version>\d+(?:[._]\d+)*)|R)__(?P<description>.+)\.sql")
 _OTHER_KINDS = {
     "U": "an undo migration",
@@ -35,7 +37,7 @@ _KNOWN_SETTINGS = {
 }
 
 
-class FlywayError(Exception):
+class FlywayError(SiteError):
     """A migration or the set-up of Flyway is wrong; the message names the file and says what to do."""
 
 

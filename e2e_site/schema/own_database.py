@@ -21,12 +21,13 @@ from psycopg.conninfo import make_conninfo
 
 from e2e_site.database import session_params
 from e2e_site.embedded.cluster import demo_cluster
+from e2e_site.options import SiteError
 
 PREFIX = "commandbus_benchmark_"
 _OF_PSYCOPG = {"prepare_threshold", "autocommit"}  # what libpq itself does not know
 
 
-class OwnDatabaseError(Exception):
+class OwnDatabaseError(SiteError):
     """The database cannot be made; the message is for people and says what to do."""
 
 

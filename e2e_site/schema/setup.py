@@ -16,11 +16,12 @@ from django.db import IntegrityError, transaction
 from psycopg import sql
 
 from e2e_site.database import one_at_a_time, session_params
+from e2e_site.options import SiteError
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError
 
 
-class SetupError(Exception):
+class SetupError(SiteError):
     """The database cannot be made ready; the message says why and what to do."""
 
 
@@ -38,11 +39,6 @@ def set_up(say: Callable[[str], object]) -> None:
         if missing := missing_in_django(conn):
             call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
             say(f"Django's tables and permissions brought up to date ({len(missing)} missing, first {missing[0]}).")
-
-
-def one_line(error: psycopg.Error) -> str:
-    """What PostgreSQL or libpq said, on one line, for people."""
-    return " ".join(str(error).split())
 
 
 def missing_in_django(conn: psycopg.Connection) -> list[str]:

@@ -78,15 +78,15 @@ def test_quick_figures_do_not_decide(start_manage: StartManage) -> None:
     [
         (["drein"], "There is no case drein; there are drain, defaults,"),
         (["drain", "--size", "drain.comands=5"], "There is no size drain.comands; there are drain.commands"),
-        (["drain", "--size", "drain.commands=0"], "with a whole number from 1"),
-        (["drain", "--runs", "0"], "--runs must be 1 or more"),
+        (["drain", "--size", "drain.commands=0"], "--size must be CASE.NAME=N with a whole number from 1"),
+        (["drain", "--runs", "0"], "--runs must be a whole number from 1 to 1,000, not '0'"),
         (["drain", "--pgbench", "/no/such/program"], "--pgbench /no/such/program is no program"),
         (["--write-docs", "/no/such/file.json"], "cannot be read as results"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(start_manage: StartManage, words: list[str], said: str) -> None:
     program = start_manage("benchmark", *words)
-    assert program.wait(30) == 1
+    assert program.wait(30) == 2
     assert said in program.output
     assert len(program.output.splitlines()) == 1
 
@@ -104,7 +104,7 @@ def test_a_file_that_holds_no_results_is_refused_before_anything_is_measured(
     file = tmp_path / "results.json"
     file.write_text("[]")
     program = start_manage("benchmark", "drain", "--json", str(file))
-    assert program.wait(30) == 1
+    assert program.wait(30) == 2
     assert "cannot be read as results" in program.output
     assert "works in database" not in program.output
 

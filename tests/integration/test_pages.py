@@ -370,12 +370,16 @@ def test_what_is_wrong_is_said_at_its_field_and_what_was_typed_is_kept(admin_cli
 
 
 def test_the_form_says_what_each_behavior_comes_to_with_the_settings_as_they_are(admin_client: Client) -> None:
-    assert "Each retry waits: 1 s, 2 s." in admin_client.get("/send/").text
+    transient = "Fails at each of its {} attempts, then goes to the TSQ, after about {}."
+    assert transient.format(3, "3 s") in text(admin_client.get("/send/").text)
     ask("UPDATE public.e2e_config SET max_attempts = 5, base_delay_ms = 100, visibility_timeout = 2")
-    page = text(admin_client.get("/send/").text)
-    assert "Each retry waits: 100 ms, 200 ms, 400 ms, 800 ms." in page
-    assert "at most 4 failures" in page
-    assert "below the lease of 2 s" in page
+    assert transient.format(5, "1.5 s") in text(admin_client.get("/send/").text)
+
+
+def test_the_form_says_what_the_numbers_in_it_come_to(admin_client: Client) -> None:
+    ask("UPDATE public.e2e_config SET visibility_timeout = 2")
+    assert "Fails twice, then completes at attempt 3" in text(admin_client.get("/send/?transient_failures=2").text)
+    assert "with a lease of 2 s" in text(admin_client.get("/send/?type=timeout&execution_time_ms=5000").text)
 
 
 def test_without_a_script_each_field_says_which_behaviors_take_it(admin_client: Client) -> None:

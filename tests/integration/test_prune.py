@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from commands.bus.prune import Chunk, Options, before_age, parse_age, prune
+from commands.bus.prune import Chunk, Options, before_age, prune
 from tests.conftest import StartManage
 from tests.support.bus import HandBus, Json, outcome
 from tests.support.history import batches, complete, pass_time, send, tables_with
@@ -465,10 +465,10 @@ def test_the_command_says_what_it_removed_and_leaves_the_other_domain_alone(
     ("arguments", "words"),
     [
         ((), "--older-than"),
-        (("--older-than", "30"), "'30' is no age: write a whole number and h, d or w"),
+        (("--older-than", "30"), "--older-than must be an age from 1h to 3650d, such as 12h, 30d or 4w, not '30'"),
         (("--older-than", "-1d"), "expected one argument"),
-        (("--older-than", "0h"), "0h is out of range: from 1h to 3650d"),
-        (("--older-than", "9999w"), "9999w is out of range"),
+        (("--older-than", "0h"), "from 1h to 3650d, such as 12h, 30d or 4w, not '0h'"),
+        (("--older-than", "9999w"), "not '9999w'"),
         (("--older-than", "1d", "--chunk-size", "0"), "a whole number from 1 to 50,000, not '0'"),
         (("--older-than", "1d", "--domain", "live"), "invalid choice: 'live'"),
     ],
@@ -480,11 +480,6 @@ def test_what_cannot_be_asked_for_is_refused_with_what_can(
     assert refused.exit_code == 2
     assert words in refused.output
     assert "Traceback" not in refused.output
-
-
-@pytest.mark.parametrize(("text", "hours"), [("1h", 1), ("12h", 12), ("30d", 720), ("4w", 672), (" 3650d ", 87_600)])
-def test_an_age_is_a_number_of_hours_days_or_weeks(text: str, hours: int) -> None:
-    assert parse_age(text) == timedelta(hours=hours)
 
 
 def test_a_lock_that_cannot_be_stepped_over_ends_it_with_exit_code_1(bus: HandBus, start_manage: StartManage) -> None:

@@ -144,7 +144,7 @@ def test_a_server_that_does_not_answer_is_one_clear_line(manage: Manage, command
     done = manage("postgres://nobody@127.0.0.1:1/nowhere", *command)
 
     assert done.returncode == 1
-    assert "CommandError: connection failed" in done.stdout
+    assert "CommandError: The database cannot be used: connection failed" in done.stdout
     assert done.stdout.count("\n") == 1
 
 

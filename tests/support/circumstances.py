@@ -1,4 +1,4 @@
-"""Circumstances of a command, with the settings as they are by default: 3 attempts, a lease of 30 s, backoff 1 s, 2 s."""
+"""Circumstances of a command, with the default settings: 3 attempts, a lease of 30 s, backoff 1 s, 2 s."""
 
 from typing import Any
 

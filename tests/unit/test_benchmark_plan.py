@@ -72,12 +72,6 @@ def test_a_size_that_no_case_of_the_plan_has_is_named_beside_those_that_there_ar
         plan("drain", sizes={size: 5})
 
 
-@pytest.mark.parametrize("runs", [0, -1])
-def test_a_plan_has_one_round_at_least(runs: int) -> None:
-    with pytest.raises(BenchError, match="--runs must be 1 or more"):
-        plan("drain", runs=runs)
-
-
 def test_what_is_made_of_a_function_keeps_what_it_was_given() -> None:
     @case(
         "nap",

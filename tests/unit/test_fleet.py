@@ -21,8 +21,8 @@ def test_every_option_is_passed_on_as_it_was_given() -> None:
     options = Options(engine=Engine.LIBRARY, domain="orders", once=True, grace=12.5, overrides=overrides)
     read = understood(arguments(options, max_wait=1.5))
     assert (read["engine"], read["domain"], read["once"], read["one_of_many"]) == ("library", "orders", True, True)
-    assert (float(read["grace"]), float(read["max_wait"])) == (12.5, 1.5)
-    assert (read["concurrency"], read["poll_interval"], read["heartbeat"]) == ("7", "0.25", False)
+    assert (read["grace"], read["max_wait"]) == (12.5, 1.5)
+    assert (read["concurrency"], read["poll_interval"], read["heartbeat"]) == (7, 0.25, False)
     assert (read["batch_size"], read["visibility_timeout"], read["processes"]) == (None, None, None)
 
 

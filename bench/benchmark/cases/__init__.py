@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.benchmark.case import Case
 from bench.benchmark.cases import costs, drain, growth, latency, rate, send, shapes, snapshot
-from bench.errors import BenchError
+from bench.errors import WrongCallError
 
 CASES = {
     one.name: one
@@ -28,7 +28,7 @@ CASES = {
 
 
 def chosen(names: Sequence[str]) -> list[Case]:
-    """The cases of these names, in the order of the table; all without a name. Raises BenchError."""
+    """The cases of these names, in the order of the table; all without a name. Raises WrongCallError."""
     if unknown := [name for name in names if name not in CASES]:
-        raise BenchError(f"There is no case {', '.join(unknown)}; there are {', '.join(CASES)}.")
+        raise WrongCallError(f"There is no case {', '.join(unknown)}; there are {', '.join(CASES)}.")
     return [one for name, one in CASES.items() if not names or name in names]

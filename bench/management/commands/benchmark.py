@@ -6,29 +6,28 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connections
 
 from bench.benchmark.cases import CASES, chosen
 from bench.benchmark.pgbench import find_ceiling
 from bench.benchmark.report import LATEST, write_docs
-from bench.benchmark.results import Result, Results, ResultsError, load, save
+from bench.benchmark.results import Result, Results, load, save
 from bench.benchmark.run import Plan, perform
 from bench.benchmark.tables import as_text, metric_table, verdict_table
 from bench.benchmark.targets import decidable, needed
 from bench.benchmark.verdicts import Word, judge_all
-from bench.errors import BenchError
-from e2e_site.schema.own_database import OwnDatabaseError
-from e2e_site.schema.setup import one_line
+from e2e_site.command import SiteCommand
+from e2e_site.options import Exit, NamedNumber, Number
 
+RUNS = Number(1, 1000)
+SIZE = NamedNumber("CASE.NAME=N", Number(1, 1_000_000_000))
 QUICK = "A quick run: figures to look at, not to decide by."
 
 
-class Command(BaseCommand):
+class Command(SiteCommand):
     help = "Measure what the bus can do on this machine, in a database of its own that is dropped afterwards."
-    requires_system_checks = ()  # the site's own database is not used
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("case", nargs="*", help=f"which to run (all): {', '.join(CASES)}")
@@ -36,12 +35,17 @@ class Command(BaseCommand):
             "--check", action="store_true", help="compare with the figures to reach; 1 if one is missed"
         )
         parser.add_argument("--quick", action="store_true", help="small sizes: figures to look at, not to decide by")
-        parser.add_argument("--runs", type=int, default=3, metavar="N", help="rounds of each (3)")
+        parser.add_argument("--runs", type=RUNS, default=3, metavar="N", help="rounds of each (3)")
         parser.add_argument(
             "--json", type=Path, metavar="FILE", help="put the results into this file; others in it stay"
         )
         parser.add_argument(
-            "--size", action="append", default=[], metavar="CASE.NAME=N", help="another size: drain.commands=5000"
+            "--size",
+            type=SIZE,
+            action="append",
+            default=[],
+            metavar=SIZE.form,
+            help="another size: drain.commands=5000",
         )
         parser.add_argument("--pgbench", metavar="PROGRAM", help="another pgbench than the embedded server's")
         parser.add_argument(
@@ -54,24 +58,19 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        try:
-            if options["write_docs"]:
-                for file in write_docs(load(options["write_docs"]), settings.BASE_DIR / "docs"):
-                    self.stdout.write(f"wrote {file.relative_to(settings.BASE_DIR)}")
-                return
-            names = options["case"] or (sorted(needed()) if options["check"] else [])
-            failures, results = _measure(_plan(names, options), options["json"])
-        except (BenchError, OwnDatabaseError, ResultsError) as exc:
-            raise CommandError(str(exc)) from exc
-        except psycopg.OperationalError as exc:
-            raise CommandError(f"The database cannot be used: {one_line(exc)}") from exc
+        if options["write_docs"]:
+            for file in write_docs(load(options["write_docs"]), settings.BASE_DIR / "docs"):
+                self.stdout.write(f"wrote {file.relative_to(settings.BASE_DIR)}")
+            return
+        names = options["case"] or (sorted(needed()) if options["check"] else [])
+        failures, results = _measure(_plan(names, options), options["json"])
         missed = self._check(results, names) if options["check"] else self._show(results)
         if options["quick"]:
             self.stdout.write(QUICK)
         if failures:
             raise CommandError("\n".join(failures))
         if missed and not options["quick"]:
-            sys.exit(1)
+            sys.exit(Exit.FAILED)
 
     def _check(self, results: Results, names: list[str]) -> int:
         """Print the verdicts on all targets that these cases decide; how many were missed."""
@@ -90,7 +89,7 @@ def _plan(names: list[str], options: dict[str, Any]) -> Plan:
         cases=chosen(names),
         runs=options["runs"],
         quick=options["quick"],
-        sizes=dict(map(_size, options["size"])),
+        sizes=dict(options["size"]),
         ceiling=find_ceiling(options["pgbench"]),
     )
 
@@ -109,10 +108,3 @@ def _measure(plan: Plan, file: Path | None) -> tuple[list[str], Results]:
             save(file, {result.case: result})
 
     return perform(plan, keep), results
-
-
-def _size(text: str) -> tuple[str, int]:
-    name, _, number = text.partition("=")
-    if not number.isdecimal() or int(number) < 1:
-        raise BenchError(f"--size takes CASE.NAME=N with a whole number from 1, not {text!r}.")
-    return name, int(number)

@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connections
 
 from bench.loadtest.errors import LoadTestError
@@ -14,19 +14,18 @@ from bench.loadtest.options import NUMBERS, OVERRIDES, OptionError, Options
 from bench.loadtest.progress import Progress
 from bench.loadtest.report import text
 from bench.loadtest.run import conduct
-from commands.checks import problems
+from commands.checks import problems, refuse
 from commands.rules.behaviors import BehaviorType
+from e2e_site.command import SiteCommand
+from e2e_site.options import Exit
 from e2e_site.programs import StopRequests
 from settings_app.values import SETTINGS
 
-EXIT_OTHERWISE = 1  # something ended otherwise than its behavior says, was lost, or went wrong
-EXIT_NOT_FINISHED = 3  # interrupted, or --max-wait was over
 DEFAULTS = {"rate": "all at once", "seed": "a new one"}
 
 
-class Command(BaseCommand):
+class Command(SiteCommand):
     help = "Load test: send many commands, have real workers perform them, say what became of each and how fast."
-    requires_system_checks = ()  # those that matter are called below, and refuse
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         for name, number in NUMBERS.items():
@@ -53,9 +52,8 @@ class Command(BaseCommand):
         try:
             parsed = Options.parse(options)
         except OptionError as exc:
-            raise CommandError(str(exc)) from exc
-        if found := problems():
-            raise CommandError("\n".join(f"{problem.msg} {problem.hint}" for problem in found))
+            raise CommandError(str(exc), returncode=Exit.REFUSED) from exc
+        refuse(problems())
         connections.close_all()
         stop_requests = StopRequests(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         shown = Progress(sys.stderr)
@@ -66,10 +64,10 @@ class Command(BaseCommand):
             shown.end()
             raise CommandError(str(exc)) from exc
         self.stdout.write(json.dumps(document, indent=2) if options["json"] else text(document))
-        sys.exit(_exit_code(document))
+        sys.exit(_exit_code(document, stopped=stop_requests.count > 0))
 
 
-def _exit_code(document: dict[str, Any]) -> int:
+def _exit_code(document: dict[str, Any], *, stopped: bool) -> Exit:
     if document["state"] == "interrupted":
-        return EXIT_NOT_FINISHED
-    return 0 if document["state"] == "finished" and document["as_expected"] else EXIT_OTHERWISE
+        return Exit.INTERRUPTED if stopped else Exit.TIME_IS_UP
+    return Exit.DONE if document["state"] == "finished" and document["as_expected"] else Exit.FAILED

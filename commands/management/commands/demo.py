@@ -9,19 +9,17 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
 from django.db import connections, transaction
 
 from commands.bus.send import send_test_command
-from commands.checks import problems
+from commands.checks import problems, refuse
 from commands.rules.behaviors import Behavior, BehaviorType
 from e2e_site.address import Address
+from e2e_site.command import SiteCommand
 from e2e_site.embedded.cluster import EmbeddedError, demo_cluster
 from e2e_site.programs import Keeper, Program, manage_command
-from e2e_site.schema.migration_files import FlywayError
-from e2e_site.schema.pgmq import PgmqError
-from e2e_site.schema.setup import SetupError, one_line, set_up
-from e2e_site.supervisor import Stopped, Supervisor, SupervisorError
+from e2e_site.schema.setup import set_up
+from e2e_site.supervisor import Stopped, Supervisor
 from settings_app.models import Worker
 
 WORKER_GRACE_S = 30
@@ -36,9 +34,8 @@ SAMPLES = (
 )
 
 
-class Command(BaseCommand):
+class Command(SiteCommand):
     help = "Start database, web server and one worker, and keep them running until Ctrl-C."
-    requires_system_checks: list[str] = []  # those that matter are called below, and refuse
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--empty", action="store_true", help="send no commands on the first start")
@@ -61,8 +58,6 @@ class Command(BaseCommand):
                 supervisor.keep(self.database_keeper())
             except Stopped:
                 pass
-            except SupervisorError as exc:
-                raise CommandError(str(exc)) from exc
             finally:
                 connections.close_all()
                 supervisor.stop()
@@ -76,14 +71,8 @@ class Command(BaseCommand):
     def prepare(self, *, samples: bool) -> None:
         """Make the database ready; on its first start with an `admin`, and with one command of each behavior."""
         self.say("Preparing the database.")
-        try:
-            set_up(self.say)
-        except (SetupError, PgmqError, FlywayError) as exc:
-            raise CommandError(str(exc)) from exc
-        except psycopg.Error as exc:
-            raise CommandError(f"The database cannot be used: {one_line(exc)}") from exc
-        if found := problems():
-            raise CommandError(" ".join(f"{problem.msg} {problem.hint}" for problem in found))
+        set_up(self.say)
+        refuse(problems())
         with transaction.atomic():
             if User.objects.filter(username="admin").exists():
                 return

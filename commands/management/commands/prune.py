@@ -2,19 +2,20 @@
 
 import sys
 import time
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import psycopg
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from commands.bus.prune import CHUNK_SIZE, Options, before_age, parse_age, prune
-from commands.checks import problems
+from commands.bus.prune import CHUNK_SIZE, LONGEST, SHORTEST, Options, before_age, prune
+from commands.checks import problems, refuse
 from commands.models import Domain
+from e2e_site.command import SiteCommand
 from e2e_site.database import connection_params
-from e2e_site.schema.setup import one_line
+from e2e_site.options import Age, Exit, Number
 
 PROGRESS_S = 1.0
 LARGEST_CHUNK = 50_000
@@ -28,29 +29,29 @@ WORDS = {
 }
 
 
-class Command(BaseCommand):
+class Command(SiteCommand):
     help = (
         "Remove finished history: commands that are COMPLETED, FAILED or CANCELED and did not change for that long, "
         "with their events, and replies that were read. What is live or waits for an operator stays."
     )
-    requires_system_checks = ()  # those that matter are called below, and refuse
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--older-than", type=_age, required=True, metavar="AGE", help="12h, 30d, 4w")
+        parser.add_argument(
+            "--older-than", type=Age(SHORTEST, LONGEST), required=True, metavar="AGE", help="12h, 30d, 4w"
+        )
         parser.add_argument("--domain", help="only this one's (default: all)")
         parser.add_argument("--replies", action="store_true", help="also replies of that age that nobody took")
         parser.add_argument("--dry-run", action="store_true", help="say how many, remove nothing")
         parser.add_argument(
             "--chunk-size",
-            type=_chunk_size,
+            type=Number(1, LARGEST_CHUNK),
             default=CHUNK_SIZE,
             metavar="N",
             help=f"commands a transaction ({CHUNK_SIZE})",
         )
 
     def handle(self, **options: Any) -> None:
-        if found := problems():
-            raise CommandError("\n".join(f"{problem.msg} {problem.hint}" for problem in found))
+        refuse(problems())
         parsed = Options(
             older_than=options["older_than"],
             domains=(options["domain"],) if options["domain"] else tuple(Domain.objects.names()),
@@ -63,8 +64,6 @@ class Command(BaseCommand):
                 self._run(conn, parsed, before_age(conn, parsed.older_than))
         except psycopg.errors.LockNotAvailable as exc:
             raise CommandError("Somebody holds a lock that cannot be stepped over. Run it again later.") from exc
-        except psycopg.Error as exc:
-            raise CommandError(one_line(exc)) from exc
 
     def _run(self, conn: psycopg.Connection[Any], options: Options, before: datetime) -> None:
         verb = "Would remove" if options.dry_run else "Removed"
@@ -81,7 +80,7 @@ class Command(BaseCommand):
                     self.stdout.flush()
         except KeyboardInterrupt:
             self.stdout.write(f"Interrupted. {verb} {_told(removed)}. Run it again to go on.")
-            sys.exit(130)
+            sys.exit(Exit.INTERRUPTED)
         self.stdout.write(f"{verb}{at_least} {_told(removed)}.")
         if removed["kept"]:
             self.stdout.write(
@@ -92,16 +91,3 @@ class Command(BaseCommand):
 def _told(removed: Counter[str]) -> str:
     counted = [f"{removed[key]:,} {words[removed[key] != 1]}" for key, words in WORDS.items() if removed[key]]
     return ", ".join(counted) or "nothing"
-
-
-def _age(text: str) -> timedelta:
-    try:
-        return parse_age(text)
-    except ValueError as exc:
-        raise ArgumentTypeError(str(exc)) from exc
-
-
-def _chunk_size(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= LARGEST_CHUNK:
-        raise ArgumentTypeError(f"a whole number from 1 to {LARGEST_CHUNK:,}, not {text!r}")
-    return int(text)
