@@ -4,32 +4,23 @@ import pytest
 
 from bench.benchmark.cases import CASES
 from bench.benchmark.measures import Measure, best, highest, of, ratio, ratio_of_medians, seconds_for
-from bench.benchmark.results import Result, Results
+from bench.benchmark.results import Results
 from bench.benchmark.targets import TARGETS, decidable, needed
 from bench.benchmark.verdicts import Side
+from tests.support.measured import measured
 
 A, B = of("a", "x"), of("a", "y")
 
 
-def measured(x: list[float] | None = None, y: list[float] | None = None, *, name: str = "a") -> Results:
-    values = {key: found for key, found in (("x", x), ("y", y)) if found is not None}
-    return {
-        name: Result(
-            case=name,
-            measured_at="2030-01-01T00:00:00+00:00",
-            runs=3,
-            quick=False,
-            sizes={"commands": 100},
-            values=values,
-        )
-    }
+def results_of(x: list[float] | None = None, y: list[float] | None = None, *, name: str = "a") -> Results:
+    return {name: measured(name, {key: found for key, found in (("x", x), ("y", y)) if found is not None})}
 
 
 # -- measures --------------------------------------------------------------------------------------------------------
 
 
 def test_a_metric_has_the_values_of_its_case() -> None:
-    assert A.values(measured([1.0, 2.0])) == [1.0, 2.0]
+    assert A.values(results_of([1.0, 2.0])) == [1.0, 2.0]
     assert A.needs == {"a"}
 
 
@@ -38,7 +29,9 @@ def test_a_metric_has_the_values_of_its_case() -> None:
     [A, ratio(A, B), ratio_of_medians(A, B), best(A, B), highest(A), seconds_for("a", of("b", "x"))],
     ids=["of", "ratio", "ratio of medians", "best", "highest", "seconds for"],
 )
-@pytest.mark.parametrize("results", [{}, measured(), measured(name="b")], ids=["no case", "no metric", "another case"])
+@pytest.mark.parametrize(
+    "results", [{}, results_of(), results_of(name="b")], ids=["no case", "no metric", "another case"]
+)
 def test_what_was_not_measured_has_no_values_and_is_no_error(measure: Measure, results: Results) -> None:
     assert measure.values(results) == []
 
@@ -46,32 +39,32 @@ def test_what_was_not_measured_has_no_values_and_is_no_error(measure: Measure, r
 def test_a_ratio_is_made_in_each_round_and_needs_both_cases() -> None:
     across = ratio(A, of("b", "x"))
     assert across.needs == {"a", "b"}
-    assert across.values({**measured([6.0, 9.0]), **measured([2.0, 3.0], name="b")}) == [3.0, 3.0]
+    assert across.values({**results_of([6.0, 9.0]), **results_of([2.0, 3.0], name="b")}) == [3.0, 3.0]
 
 
 def test_a_ratio_has_as_many_rounds_as_the_shorter_of_the_two() -> None:
-    assert ratio(A, B).values(measured([6.0, 9.0, 12.0], [2.0])) == [3.0]
+    assert ratio(A, B).values(results_of([6.0, 9.0, 12.0], [2.0])) == [3.0]
 
 
-def test_the_best_of_several_leaves_out_what_was_not_measured() -> None:
-    assert best(A, B).values(measured(None, [1.0])) == [1.0]
+def test_the_best_of_several_leaves_out_what_was_not_results_of() -> None:
+    assert best(A, B).values(results_of(None, [1.0])) == [1.0]
     assert best(A, of("b", "x")).needs == {"a", "b"}
 
 
 def test_one_bad_round_does_not_make_another_the_best() -> None:
-    assert best(A, B).values(measured([9.0, 9.0, 1.0], [5.0, 5.0, 50.0])) == [9.0, 9.0, 1.0]
+    assert best(A, B).values(results_of([9.0, 9.0, 1.0], [5.0, 5.0, 50.0])) == [9.0, 9.0, 1.0]
 
 
-def test_a_ratio_of_medians_is_one_number_however_often_each_was_measured() -> None:
-    assert ratio_of_medians(A, B).values(measured([1.0, 8.0, 9.0], [2.0, 6.0])) == [2.0]
+def test_a_ratio_of_medians_is_one_number_however_often_each_was_results_of() -> None:
+    assert ratio_of_medians(A, B).values(results_of([1.0, 8.0, 9.0], [2.0, 6.0])) == [2.0]
 
 
 def test_the_time_for_a_case_follows_from_its_size_and_every_rate() -> None:
-    assert seconds_for("a", of("a", "x")).values(measured([50.0, 200.0])) == [2.0, 0.5]
+    assert seconds_for("a", of("a", "x")).values(results_of([50.0, 200.0])) == [2.0, 0.5]
 
 
 def test_a_limit_for_every_round_looks_at_the_highest() -> None:
-    assert highest(A).values(measured([90.0, 151.0, 80.0])) == [151.0]
+    assert highest(A).values(results_of([90.0, 151.0, 80.0])) == [151.0]
 
 
 # -- targets ---------------------------------------------------------------------------------------------------------
@@ -80,8 +73,7 @@ def test_a_limit_for_every_round_looks_at_the_highest() -> None:
 def test_every_target_looks_at_metrics_that_a_case_records() -> None:
     everything: Results = {}
     for name, one in CASES.items():
-        everything |= measured(name=name)
-        everything[name].values = {metric: [1.0] for metric in one.metrics}
+        everything[name] = measured(name, {metric: [1.0] for metric in one.metrics})
     for target in TARGETS:
         assert target.measure.values(everything), target.text
         assert target.ceiling is None or target.ceiling.values(everything), target.text

@@ -5,23 +5,13 @@ from dataclasses import replace
 import pytest
 
 from bench.benchmark.measures import of, ratio
-from bench.benchmark.results import Result, Results
+from bench.benchmark.results import Results
 from bench.benchmark.verdicts import Side, Target, Word, judge, judge_all
+from tests.support.measured import measured
 
 
 def results_of(**cases: dict[str, list[float]]) -> Results:
-    return {
-        name: Result(
-            case=name,
-            measured_at="2030-01-01T00:00:00+00:00",
-            runs=3,
-            quick=False,
-            sizes={"commands": 1000},
-            values=values,
-            environment={"ceiling_by": "pgbench", "fdatasync_ms": [0.5, 2.0]},
-        )
-        for name, values in cases.items()
-    }
+    return {name: measured(name, values) for name, values in cases.items()}
 
 
 FAST = Target(
