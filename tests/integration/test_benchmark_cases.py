@@ -4,15 +4,28 @@
 search is tested in tests/unit/test_benchmark_offer.py.
 """
 
+import asyncio
+import re
+import sys
+import time
 from collections.abc import Callable, Iterator
+from threading import Timer
+from typing import LiteralString
 
+import psycopg
 import pytest
 
 from bench.benchmark.case import Run
-from bench.benchmark.cases import CASES
+from bench.benchmark.cases import CASES, latency
+from bench.benchmark.cases.costs import counters
+from bench.benchmark.cases.send import send_script
+from bench.benchmark.cases.shapes import short_backoff
+from bench.benchmark.counted_worker import CountingCursor
 from bench.benchmark.program import answer_of
 from bench.errors import BenchError
-from bench.testbed import Testbed, waiting_table
+from bench.programs import MeasuredProgram
+from bench.testbed import SUCCESS, Testbed, waiting_table
+from commands.bus.bulk import NewCommand
 from commands.rules.words import DOMAIN
 from tests.support.testbeds import opened_testbed, run_of
 
@@ -144,6 +157,66 @@ def test_a_metric_that_no_table_would_show_is_a_mistake(testbed: Testbed) -> Non
     assert run.result.values == {}
 
 
+# -- what the cases are made of --------------------------------------------------------------------------------------
+
+
+def test_retries_come_soon_meanwhile_and_as_before_afterwards_whatever_happens(testbed: Testbed) -> None:
+    def fail() -> None:
+        with short_backoff(testbed):
+            assert testbed.conn.execute(delays).fetchone() == (20, 100)
+            raise KeyboardInterrupt
+
+    delays: LiteralString = "SELECT base_delay_ms, max_delay_ms FROM public.e2e_config"
+    testbed.conn.execute("UPDATE public.e2e_config SET base_delay_ms = 777, max_delay_ms = 8888")
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert testbed.conn.execute(delays).fetchone() == (777, 8888)
+
+
+def test_counters_tell_what_was_spent_between_two_moments(testbed: Testbed) -> None:
+    testbed.fill(1)
+    before = counters(testbed)
+    for _ in range(20):
+        testbed.conn.execute("UPDATE public.e2e_config SET base_delay_ms = base_delay_ms + 1")
+    spent = counters(testbed).since(before)
+    assert 20 <= spent.transactions < 60
+    assert spent.wal > 20 * 50
+    assert spent.buffers >= 20
+
+
+def test_counters_wait_until_the_sessions_of_workers_have_ended(testbed: Testbed) -> None:
+    def leave() -> None:
+        left.append(time.monotonic())
+        working.close()
+
+    left: list[float] = []
+    working = psycopg.connect(**{**testbed.database.params, "application_name": "runworker 4711"})
+    Timer(0.4, leave).start()
+    counters(testbed)
+    assert left
+
+
+def test_a_command_without_an_answer_ends_the_case(testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "ANSWER_S", 0.2)
+    idle = MeasuredProgram([sys.executable, "-c", "import time; time.sleep(60)"], testbed.database.environment())
+    with idle, pytest.raises(BenchError, match=r"A command was not answered within 0\.2 s"):
+        latency.send_one_by_one(run_of(CASES["latency"], testbed), 1, idle)
+
+
+def test_the_text_of_a_chunk_is_that_of_a_sender_but_for_how_its_ids_begin() -> None:
+    (step,) = send_script(3)
+    ids = re.findall(r'"(@{8}-@{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"', step.sql)
+    assert len(set(ids)) == 3
+    assert ids == sorted(ids)
+    (ours,) = re.findall(r"'\[(.*)\]'", step.sql)
+    sender = ",".join(NewCommand(behavior=SUCCESS).to_json() for _ in range(3))
+    blank = re.compile(r"[0-9a-f@]{8}(-[0-9a-f@]{4}){3}-[0-9a-f]{12}")
+    assert blank.sub("id", ours) == blank.sub("id", sender)
+
+
+# -- modules that are run as programs --------------------------------------------------------------------------------
+
+
 def test_a_module_that_fails_as_a_program_is_quoted(testbed: Testbed) -> None:
     with pytest.raises(BenchError, match=r"exit code 2:(?s:.*)required: --connections"):
         answer_of(testbed.database, "sender", "--count", "1")
@@ -154,3 +227,32 @@ def test_a_module_that_counts_statements_works_off_the_queue(testbed: Testbed) -
     answer = answer_of(testbed.database, "counted_worker", "--engine", "native", "--concurrency", "10")
     assert answer["statements"] >= 4, "two batches at least, each received and finished"
     assert testbed.completed(0, DOMAIN) == 20
+
+
+def test_the_library_works_the_queue_off_without_its_wrapper(testbed: Testbed) -> None:
+    testbed.fresh(12)
+    assert answer_of(testbed.database, "library_programs", "work", "--concurrency", "5") == {}
+    assert word_counts(testbed) == {"COMPLETED": 12}
+    assert testbed.value("SELECT count(*) FROM test_command WHERE processed_at IS NOT NULL") == 0
+
+
+def test_the_library_sends_in_bulk_and_writes_no_test_commands(testbed: Testbed) -> None:
+    answer = answer_of(testbed.database, "library_programs", "send", "--count", "30")
+    assert 0 < answer["seconds"] < 30
+    assert word_counts(testbed) == {"PENDING": 30}
+    assert testbed.value("SELECT count(*) FROM test_command") == 0
+
+
+def test_each_statement_of_a_counted_connection_counts_once(committed: str) -> None:
+    async def ask() -> None:
+        async with await psycopg.AsyncConnection.connect(
+            committed, autocommit=True, cursor_factory=CountingCursor
+        ) as conn:
+            for number in range(3):
+                await conn.execute("SELECT %s", [number])
+            async with conn.cursor() as cursor:
+                await cursor.execute("SELECT 1")
+
+    before = CountingCursor.statements
+    asyncio.run(ask())
+    assert CountingCursor.statements - before == 4
