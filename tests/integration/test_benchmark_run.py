@@ -10,10 +10,10 @@ from bench.benchmark.case import Case, Metric, Run, case
 from bench.benchmark.offer import offer
 from bench.benchmark.pgbench import find_ceiling
 from bench.benchmark.results import Result
-from bench.benchmark.run import Plan, perform
+from bench.benchmark.run import PURPOSE, Plan, perform
 from bench.errors import BenchError
 from bench.testbed import Testbed
-from e2e_site.schema.own_database import PREFIX
+from e2e_site.schema.own_database import prefix
 
 DJANGO = pytest.mark.django_db(transaction=True)  # its settings say where the server is
 
@@ -44,7 +44,7 @@ def fails(run: Run) -> None:
 def databases(url: str) -> list[str]:
     with psycopg.connect(url) as conn:
         rows = conn.execute(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{PREFIX}{os.getpid()}_"]
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{prefix(PURPOSE)}{os.getpid()}_"]
         )
         return [name for (name,) in rows]
 

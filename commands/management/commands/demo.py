@@ -42,6 +42,7 @@ class Command(SiteCommand):
 
     def handle(self, *, empty: bool, **options: Any) -> None:
         address = Address.of(os.environ)
+        address.check_free()  # before anything is started
         # Stopped in this order: nothing new is sent while the worker drains but what people send.
         worker = Program("worker", manage_command("runworker", f"--grace={WORKER_GRACE_S}"), grace=WORKER_GRACE_S + 5)
         web = Program("web server", _gunicorn(address), grace=WEB_GRACE_S + 5)
