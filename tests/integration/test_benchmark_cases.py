@@ -1,14 +1,14 @@
 """bench/benchmark/cases/: the cases, in tiny sizes, record each of their metrics with a figure that can be true.
 
-`drain`, `costs` and `snapshot` run in tests/e2e/test_benchmark.py. `sustainable` is `rate` many times over, and its
+`drain` and `costs` run in tests/e2e/test_benchmark.py. `sustainable` is `rate` many times over, and its
 search is tested in tests/unit/test_benchmark_offer.py.
 """
 
-import asyncio
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from threading import Timer
 from typing import LiteralString
 
@@ -16,26 +16,17 @@ import psycopg
 import pytest
 
 from bench.benchmark.case import Run
-from bench.benchmark.cases import CASES, latency
+from bench.benchmark.cases import CASES, latency, snapshot
 from bench.benchmark.cases.costs import counters
 from bench.benchmark.cases.send import send_script
 from bench.benchmark.cases.shapes import short_backoff
-from bench.benchmark.counted_worker import CountingCursor
-from bench.benchmark.program import answer_of
 from bench.errors import BenchError
-from bench.programs import MeasuredProgram
+from bench.programs import MeasuredProgram, worker
 from bench.testbed import SUCCESS, Testbed, waiting_table
 from commands.bus.bulk import NewCommand
-from commands.rules.words import DOMAIN
-from tests.support.testbeds import opened_testbed, run_of
+from tests.support.testbeds import run_of
 
 Performed = Callable[[str, dict[str, int]], Run]
-
-
-@pytest.fixture
-def testbed(committed: str) -> Iterator[Testbed]:
-    with opened_testbed(committed) as made:
-        yield made
 
 
 @pytest.fixture
@@ -126,6 +117,32 @@ def test_delayed_messages_stay_while_what_came_later_is_worked_off(performed: Pe
     assert testbed.value(f"SELECT count(*) FROM {waiting_table('backlog').as_string(None)}") == 60
 
 
+def test_a_snapshot_is_held_in_the_middle_of_a_drain(
+    performed: Performed, testbed: Testbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A worker that is slow enough for a backlog that is small enough, and not a second more than there has to be.
+    monkeypatch.setattr(snapshot, "worker", partial(worker, concurrency=1, batch_size=1))
+    monkeypatch.setattr(snapshot, "RAMP_S", 0)
+    run = performed("snapshot", {"commands": 20_000, "trial": 300, "before_s": 1, "held_s": 1, "after_s": 3})
+    found = figures(run)
+    assert found["before"] > 0
+    assert found["during"] > 0
+    assert found["recovery"] in (0, 3)
+    seconds = [second for second, _ in run.result.series["rate"]]
+    assert min(seconds) < 0 <= max(seconds)
+    assert word_counts(testbed)["PENDING"] > 0, "it was not worked off too early"
+
+
+def test_a_backlog_that_is_gone_too_early_ends_the_case_with_what_to_do(
+    performed: Performed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "RAMP_S", 0)
+    with pytest.raises(
+        BenchError, match=r"worked off too early: try again, or give a greater --size snapshot\.commands=N"
+    ):
+        performed("snapshot", {"commands": 20, "trial": 10, "before_s": 1, "held_s": 1, "after_s": 3})
+
+
 def test_several_processes_begin_together(performed: Performed, testbed: Testbed) -> None:
     assert min(figures(performed("processes", {"commands": 800})).values()) > 0
     first = testbed.value("SELECT min(ts) FROM commandbus.audit WHERE event_type = 'RECEIVED'")
@@ -212,47 +229,3 @@ def test_the_text_of_a_chunk_is_that_of_a_sender_but_for_how_its_ids_begin() -> 
     sender = ",".join(NewCommand(behavior=SUCCESS).to_json() for _ in range(3))
     blank = re.compile(r"[0-9a-f@]{8}(-[0-9a-f@]{4}){3}-[0-9a-f]{12}")
     assert blank.sub("id", ours) == blank.sub("id", sender)
-
-
-# -- modules that are run as programs --------------------------------------------------------------------------------
-
-
-def test_a_module_that_fails_as_a_program_is_quoted(testbed: Testbed) -> None:
-    with pytest.raises(BenchError, match=r"exit code 2:(?s:.*)required: --connections"):
-        answer_of(testbed.database, "sender", "--count", "1")
-
-
-def test_a_module_that_counts_statements_works_off_the_queue(testbed: Testbed) -> None:
-    testbed.fresh(20)
-    answer = answer_of(testbed.database, "counted_worker", "--engine", "native", "--concurrency", "10")
-    assert answer["statements"] >= 4, "two batches at least, each received and finished"
-    assert testbed.completed(0, DOMAIN) == 20
-
-
-def test_the_library_works_the_queue_off_without_its_wrapper(testbed: Testbed) -> None:
-    testbed.fresh(12)
-    assert answer_of(testbed.database, "library_programs", "work", "--concurrency", "5") == {}
-    assert word_counts(testbed) == {"COMPLETED": 12}
-    assert testbed.value("SELECT count(*) FROM test_command WHERE processed_at IS NOT NULL") == 0
-
-
-def test_the_library_sends_in_bulk_and_writes_no_test_commands(testbed: Testbed) -> None:
-    answer = answer_of(testbed.database, "library_programs", "send", "--count", "30")
-    assert 0 < answer["seconds"] < 30
-    assert word_counts(testbed) == {"PENDING": 30}
-    assert testbed.value("SELECT count(*) FROM test_command") == 0
-
-
-def test_each_statement_of_a_counted_connection_counts_once(committed: str) -> None:
-    async def ask() -> None:
-        async with await psycopg.AsyncConnection.connect(
-            committed, autocommit=True, cursor_factory=CountingCursor
-        ) as conn:
-            for number in range(3):
-                await conn.execute("SELECT %s", [number])
-            async with conn.cursor() as cursor:
-                await cursor.execute("SELECT 1")
-
-    before = CountingCursor.statements
-    asyncio.run(ask())
-    assert CountingCursor.statements - before == 4

@@ -1,7 +1,7 @@
 """bench/benchmark/run.py and offer.py: cases one after the other in a database of their own; a rate that is offered."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -14,7 +14,6 @@ from bench.benchmark.run import PURPOSE, Plan, perform
 from bench.errors import BenchError
 from bench.testbed import Testbed
 from e2e_site.schema.own_database import prefix
-from tests.support.testbeds import opened_testbed
 
 DJANGO = pytest.mark.django_db(transaction=True)  # its settings say where the server is
 
@@ -88,12 +87,6 @@ def test_what_is_interrupted_leaves_no_database(database_url: str) -> None:
 
 
 # -- a rate ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def testbed(committed: str) -> Iterator[Testbed]:
-    with opened_testbed(committed) as opened:
-        yield opened
 
 
 def test_every_command_of_a_rate_that_is_offered_has_its_latency(testbed: Testbed) -> None:

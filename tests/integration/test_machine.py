@@ -1,7 +1,7 @@
 """bench/machine.py: what is said beside every figure."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
@@ -10,13 +10,6 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench.machine import DURABILITY, Processors, environment, fdatasync_ms, select_1_ms
 from bench.testbed import Testbed
-from tests.support.testbeds import opened_testbed
-
-
-@pytest.fixture
-def testbed(committed: str) -> Iterator[Testbed]:
-    with opened_testbed(committed) as made:
-        yield made
 
 
 def test_the_environment_has_what_two_machines_are_compared_by(testbed: Testbed) -> None:
