@@ -55,6 +55,7 @@ class Options:
     concurrency: int | None
     batch_size: int | None
     lease: int | None
+    database: str | None  # its address; None: one is made
 
     @classmethod
     def parse(cls, texts: Mapping[str, str | None]) -> "Options":
@@ -67,10 +68,10 @@ class Options:
         for name, number in {**NUMBERS, **{name: SETTINGS[setting] for name, setting in OVERRIDES.items()}}.items():
             text = texts.get(name)
             values[name] = _parsed(name, number, text) if text is not None else _default(name)
-        return cls(mix=mix, **values)
+        return cls(mix=mix, database=texts.get("database"), **values)
 
     def worker_arguments(self) -> list[str]:
-        """What each ``runworker`` gets beside its domain."""
+        """What each ``runworker`` gets."""
         given = {setting: getattr(self, name) for name, setting in OVERRIDES.items()}
         return [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
 

@@ -46,6 +46,11 @@ class Command(SiteCommand):
                 metavar="N",
                 help=f"{number.unit}, {number.range_text}; default: the setting",
             )
+        parser.add_argument(
+            "--database",
+            metavar="URL",
+            help="work in this database, which is emptied and stays; default: one that is made and dropped",
+        )
         parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
 
     def handle(self, **options: Any) -> None:
