@@ -106,7 +106,7 @@ def _drop_leftovers(server: psycopg.Connection, template: str) -> None:
 
 @contextmanager
 def _server_connection() -> Iterator[psycopg.Connection]:
-    """A connection to a database that no run drops: ``postgres``, which servers have unless an administrator took it away."""
+    """A connection to a database that no run drops: ``postgres``, which nearly every server has."""
     try:
         conn = psycopg.connect(server_url("postgres"), autocommit=True)
     except psycopg.OperationalError:
