@@ -46,9 +46,9 @@ def test_the_workers_are_described_with_where_their_settings_came_from() -> None
 
 def test_rates_are_short_and_one_that_was_not_measured_is_a_dash() -> None:
     rates = {"sending_per_s": 12_345.6, "asked_per_s": 500, "processing_per_s": 3.14, "middle_per_s": None}
-    assert report.rates_line(rates) == "Rates      sent 12,346/s, asked 500/s, processed 3.1/s, middle 80 % –"
+    assert report.rates_line(rates) == "Rates      sent 12,346/s, asked 500/s, processed 3.1/s, middle 80 % \u2013"
     assert "asked" not in report.rates_line({**rates, "asked_per_s": None})
-  # noqa: RUF001 — a dash
+
 
 def test_costs_are_per_command_and_of_nothing_there_are_none() -> None:
     assert report.cost_line({"cost": {"wal_bytes_per_command": 2_345.6, "transactions_per_command": 0.0216}}) == (
@@ -150,4 +150,4 @@ def test_a_mix_of_one_is_its_name() -> None:
 
 
 def test_a_figure_that_was_not_measured_is_a_dash() -> None:
-    assert (whole(12_345.6), whole(0.0), whole(None)) == ("12,346", "0", "–")
+    assert (whole(12_345.6), whole(0.0), whole(None)) == ("12,346", "0", "\u2013")
