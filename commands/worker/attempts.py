@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_MESSAGE = 1000  # of an error that nobody wrote for the record, in characters
+LONGEST_MESSAGE = 1000  # of an error that was not written for the record, in characters
 
 
 @dataclass(kw_only=True, slots=True, eq=False)

@@ -171,7 +171,7 @@ class Cluster:
         return server is None
 
     def _set_aside(self, say: Callable[[str], None]) -> None:
-        """Without the state nobody knows the password, and the secrets of a database are gone with it: begin anew."""
+        """Without the state the password is lost, and the secrets of a database are gone with it: begin anew."""
         stop_postmaster(self._home.data, _TIMEOUT_S)
         old = self._home.directory / "data.old"
         shutil.rmtree(old, ignore_errors=True)

@@ -210,10 +210,10 @@ def test_a_completed_command_shows_result_reply_and_how_long_it_took() -> None:
     assert "data-live-final" in response.text
 
 
-def test_a_command_without_a_reply_says_that_nobody_asked() -> None:
+def test_a_command_without_a_reply_says_that_none_was_asked_for() -> None:
     sent = send(reply=False)
     finish(begin()[sent])
-    assert "Nobody asked for one." in text(Client().get(f"/commands/{sent}/").text)
+    assert "None was asked for." in text(Client().get(f"/commands/{sent}/").text)
 
 
 def test_a_failed_attempt_shows_its_error_and_when_the_next_one_is_due() -> None:
