@@ -55,7 +55,9 @@ class Options:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Options":
         """From the values of a command line by option name, None where one was left out."""
-        numbers = {name: _default(name) if given[name] is None else given[name] for name in (*NUMBERS, *OVERRIDES)}
+        numbers: dict[str, Any] = {
+            name: _default(name) if given[name] is None else given[name] for name in (*NUMBERS, *OVERRIDES)
+        }
         return cls(mix=given["mix"] or {BehaviorType.SUCCESS: 100.0}, database=given["database"], **numbers)
 
     def worker_arguments(self) -> list[str]:
