@@ -181,7 +181,7 @@ def test_a_killed_demo_leaves_no_process_that_holds_its_port(checkout: Checkout)
 
 
 class TestClearErrors:
-    """Each is the last line, and leaves nothing started. Exit code 1 says that another try may go well, 2 that none may."""
+    """Each is the last line, and leaves nothing started. After exit code 1 another try may go well, after 2 none."""
 
     def assert_refused(self, checkout: Checkout, program: StartedProgram, *words: str, code: int = 2) -> None:
         assert program.exit_code == code
