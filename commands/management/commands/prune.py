@@ -4,13 +4,12 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections import Counter
-from datetime import datetime
 from typing import Any
 
 import psycopg
 from django.core.management.base import CommandError
 
-from commands.bus.prune import CHUNK_SIZE, LONGEST, SHORTEST, Options, before_age, prune
+from commands.bus.prune import CHUNK_SIZE, LONGEST, SHORTEST, Options, prune, time_before
 from commands.checks import problems, refuse
 from commands.models import Domain
 from e2e_site.command import SiteCommand
@@ -39,7 +38,7 @@ class Command(SiteCommand):
         parser.add_argument(
             "--older-than", type=Age(SHORTEST, LONGEST), required=True, metavar="AGE", help="12h, 30d, 4w"
         )
-        parser.add_argument("--domain", help="only this one's (default: all)")
+        parser.add_argument("--domain", metavar="NAME", help="only this one's (default: all)")
         parser.add_argument("--replies", action="store_true", help="also replies of that age that nobody took")
         parser.add_argument("--dry-run", action="store_true", help="say how many, remove nothing")
         parser.add_argument(
@@ -52,26 +51,31 @@ class Command(SiteCommand):
 
     def handle(self, **options: Any) -> None:
         refuse(problems())
-        parsed = Options(
-            older_than=options["older_than"],
-            domains=(options["domain"],) if options["domain"] else tuple(Domain.objects.names()),
-            chunk_size=options["chunk_size"],
-            unread_replies=options["replies"],
-            dry_run=options["dry_run"],
-        )
+        names, domain = Domain.objects.names(), options["domain"]
+        domains = tuple(names) if domain is None else (Domain.objects.known(domain),)
         try:
             with psycopg.connect(**connection_params(), autocommit=True) as conn:
-                self._run(conn, parsed, before_age(conn, parsed.older_than))
+                self._run(
+                    conn,
+                    Options(
+                        before=time_before(conn, options["older_than"]),
+                        domains=domains,
+                        chunk_size=options["chunk_size"],
+                        unread_replies=options["replies"],
+                        dry_run=options["dry_run"],
+                    ),
+                )
         except psycopg.errors.LockNotAvailable as exc:
-            raise CommandError("Somebody holds a lock that cannot be stepped over. Run it again later.") from exc
+            raise CommandError("A lock that prune cannot step over is held. Run it again later.") from exc
 
-    def _run(self, conn: psycopg.Connection[Any], options: Options, before: datetime) -> None:
+    def _run(self, conn: psycopg.Connection[Any], options: Options) -> None:
         verb = "Would remove" if options.dry_run else "Removed"
-        self.stdout.write(f"What ended before {before:%Y-%m-%d %H:%M:%S %Z}, in {' and '.join(options.domains)}:")
+        domains = " and ".join(options.domains)
+        self.stdout.write(f"What ended before {options.before:%Y-%m-%d %H:%M:%S %Z}, in {domains}:")
         removed: Counter[str] = Counter()
         said, at_least = time.monotonic(), ""
         try:
-            for chunk in prune(conn, options, before):
+            for chunk in prune(conn, options):
                 removed += chunk.removed
                 at_least = " at least" if chunk.cut else at_least
                 if time.monotonic() - said >= PROGRESS_S:
@@ -82,10 +86,9 @@ class Command(SiteCommand):
             self.stdout.write(f"Interrupted. {verb} {_told(removed)}. Run it again to go on.")
             sys.exit(Exit.INTERRUPTED)
         self.stdout.write(f"{verb}{at_least} {_told(removed)}.")
-        if removed["kept"]:
-            self.stdout.write(
-                f"Not removed: {removed['kept']:,} that somebody held or that changed since. The next run looks again."
-            )
+        if removed["held"]:
+            held = _told(Counter(commands=removed["held"]))
+            self.stdout.write(f"Not removed: {held} that another transaction held. The next run looks again.")
 
 
 def _told(removed: Counter[str]) -> str:
