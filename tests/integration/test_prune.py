@@ -5,27 +5,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from commands.bus.prune import Chunk, Options, prune, time_before
+from commands.bus.prune import Options, prune, time_before
 from tests.conftest import StartManage
 from tests.support.bus import HandBus, Json, outcome
-from tests.support.history import batches, complete, pass_time, send, tables_with
+from tests.support.history import complete, pass_time, send, tables_with
 from tests.support.programs import StartedProgram
 
 WHOLE = {"command", "audit", "test_command"}
-PRUNE = "SELECT commandbus.prune_commands('test', now() - interval '30 days', '(0,0)', '(1024,0)', %s, FALSE)"
+PRUNE = "SELECT commandbus.prune_commands('test', now() - interval '30 days', '(0,0)', %s, FALSE)"
 
 
-class Prune(Protocol):
-    def __call__(self, **options: Any) -> Iterator[Chunk]: ...
-
-
-Pruned = Callable[..., Json]
+Prune = Callable[..., Iterator[Counter[str]]]
+Pruned = Callable[..., Counter[str]]
 
 
 @pytest.fixture
@@ -33,7 +30,7 @@ def chunks(bus: HandBus) -> Iterator[Prune]:
     """Begins to prune domain `test` of what is older than 30 days; each chunk that is taken is one transaction."""
     with psycopg.connect(bus.url, autocommit=True) as conn:
 
-        def begin(**options: Any) -> Iterator[Chunk]:
+        def begin(**options: Any) -> Iterator[Counter[str]]:
             before = time_before(conn, timedelta(days=30))
             return prune(conn, Options(before=before, domains=("test",), **options))
 
@@ -43,11 +40,7 @@ def chunks(bus: HandBus) -> Iterator[Prune]:
 @pytest.fixture
 def pruned(chunks: Prune) -> Pruned:
     """Prunes to the end and answers what was removed, without the zeros."""
-    return lambda **options: dict(total(chunks(**options)))
-
-
-def total(chunks: Iterator[Chunk]) -> Counter[str]:
-    return sum((chunk.removed for chunk in chunks), Counter[str]())
+    return lambda **options: sum(chunks(**options), Counter())
 
 
 def ended(bus: HandBus, kind: str) -> UUID:
@@ -61,12 +54,11 @@ def cancel(bus: HandBus, command_id: UUID) -> None:
     bus.value("SELECT commandbus.operator_cancel('test', %s, 'why', 'ada')::text", [command_id])
 
 
-def retried_and_completed(bus: HandBus) -> UUID:
-    """Parked, sent again by an operator, parked again, completed by an operator: two messages in the archive."""
+def parked_twice(bus: HandBus) -> UUID:
+    """An operator sent it again in between: two messages in the archive."""
     command_id = ended(bus, "permanent")
     bus.value("SELECT commandbus.operator_retry('test', %s, 'ada')", [command_id])
     bus.finish(outcome(command_id, bus.begin(command_id), "permanent"))
-    bus.value("SELECT commandbus.operator_complete('test', %s, '{}', 'ada')::text", [command_id])
     return command_id
 
 
@@ -89,26 +81,21 @@ def everything(bus: HandBus) -> list[list[Json]]:
 
 
 def test_a_finished_command_vanishes_whole_however_it_ended(bus: HandBus, pruned: Pruned) -> None:
-    (completed,), canceled = complete(bus.conn, 1), ended(bus, "permanent")
+    (completed,), canceled = complete(bus.conn, 1), parked_twice(bus)
     cancel(bus, canceled)
-    ids = [completed, canceled, ended(bus, "business_rule"), retried_and_completed(bus), ended_late(bus)]
-    bus.conn.execute(
-        "INSERT INTO commandbus.payload_archive (domain, command_id, payload_json) VALUES ('test', %s, '{}')",
-        [completed],
-    )
+    ids = [completed, canceled, ended(bus, "business_rule"), ended_late(bus)]
+    bus.conn.execute("INSERT INTO commandbus.payload_archive VALUES ('test', %s, '{}')", [completed])
     assert tables_with(bus.conn, ids) == {*WHOLE, "archive", "payload_archive"}
     pass_time(bus.conn, 31)
-    # In one transaction: of the retried command two messages go with it, and none is left for the walk of the archive.
-    (row,) = bus.rows(PRUNE, [5_000])
-    assert row["prune_commands"] == {"to": None, "commands": 5, "events": 22, "messages": 4, "held": 0}
+    # In one transaction: nothing is left for the walk through the archive.
+    assert bus.value(PRUNE, [100]) == {"to": None, "commands": 4, "events": 18, "messages": 3, "held": 0}
     assert tables_with(bus.conn, ids) == set()
     assert (bus.rows("SELECT FROM commandbus.audit"), bus.archived()) == ([], [])
     assert pruned() == {}
 
 
 def test_what_is_young_live_or_parked_stays_as_it_is(bus: HandBus, pruned: Pruned) -> None:
-    sent_long_ago, again = bus.send(), ended(bus, "permanent")
-    send(bus.conn, 1)
+    sent_long_ago, again, parked = bus.send(), ended(bus, "permanent"), parked_twice(bus)
     bus.value("SELECT commandbus.operator_retry('test', %s, 'ada')", [again])
     bus.receive(1000, lease=30)
     bus.send()
@@ -117,21 +104,22 @@ def test_what_is_young_live_or_parked_stays_as_it_is(bus: HandBus, pruned: Prune
     bus.finish(outcome(sent_long_ago, bus.begin(sent_long_ago)))
     complete(bus.conn, 3)
     ended(bus, "business_rule")
-    retried_and_completed(bus)
+    cancel(bus, parked_twice(bus))
+    for batch in (("x", "COMMAND", 2), ("test", "PROCESS", 2), ("test", "COMMAND", 0)):
+        bus.conn.execute(
+            "INSERT INTO commandbus.batch (domain, batch_id, batch_type, completed_at)"
+            " VALUES (%s, gen_random_uuid(), %s, now() - %s * interval '1 day')",
+            batch,
+        )
     pass_time(bus.conn, 29)
     before = everything(bus)
     assert pruned() == {}
     assert everything(bus) == before
-
-
-def test_a_parked_command_goes_once_an_operator_ended_it_and_time_has_passed(bus: HandBus, pruned: Pruned) -> None:
-    parked = ended(bus, "permanent")
-    pass_time(bus.conn, 31)
-    assert pruned() == {}
     cancel(bus, parked)
-    assert pruned() == {}
-    pass_time(bus.conn, 31)
-    assert pruned() == {"commands": 1, "events": 4, "messages": 1}
+    pass_time(bus.conn, 2)
+    assert (pruned()["commands"], len(bus.rows("SELECT FROM commandbus.batch"))) == (6, 2)  # the parked one ended now
+    pass_time(bus.conn, 29)
+    assert pruned() == {"commands": 1, "events": 7, "messages": 2}
 
 
 def test_a_command_whose_message_is_still_in_the_queue_waits_for_it_to_go(bus: HandBus, pruned: Pruned) -> None:
@@ -141,13 +129,10 @@ def test_a_command_whose_message_is_still_in_the_queue_waits_for_it_to_go(bus: H
     assert pruned() == {}
     bus.receive()
     assert pruned()["commands"] == 1
-    assert tables_with(bus.conn, [done]) == set()
 
 
 def test_rejected_messages_and_copies_go_from_events_and_archive(bus: HandBus, pruned: Pruned) -> None:
-    parked = ended(bus, "permanent")
-    bus.value("SELECT commandbus.operator_retry('test', %s, 'ada')", [parked])
-    bus.finish(outcome(parked, bus.begin(parked), "permanent"))
+    parked = parked_twice(bus)
     kept = bus.archived()
     for message in ({}, {"command_id": "x"}, {"command_id": str(uuid4())}, {"command_id": str(parked)}):
         bus.send_message(message)
@@ -157,7 +142,6 @@ def test_rejected_messages_and_copies_go_from_events_and_archive(bus: HandBus, p
     pass_time(bus.conn, 2)
     assert pruned(dry_run=True) == pruned(chunk_size=1) == {"rejected": 3, "messages": 4}
     assert (bus.archived(), bus.word(parked)) == (kept, "SRTORT")
-    bus.value("SELECT commandbus.operator_retry('test', %s, 'ada')", [parked])
 
 
 def test_replies_that_a_reader_archived_go_and_others_only_where_that_is_asked_for(
@@ -177,26 +161,15 @@ def test_replies_that_a_reader_archived_go_and_others_only_where_that_is_asked_f
     assert left == [{3}, {4, 5, 7}]
 
 
-def batch_of(bus: HandBus, ids: list[UUID]) -> UUID:
-    """Make a batch of commands that were sent and not begun."""
-    batch_id = uuid4()
-    bus.conn.execute(
-        "INSERT INTO commandbus.batch (domain, batch_id, total_count) VALUES ('test', %s, %s)", [batch_id, len(ids)]
-    )
-    bus.conn.execute("UPDATE commandbus.command SET batch_id = %s WHERE command_id = ANY (%s)", [batch_id, ids])
-    return batch_id
-
-
 def test_a_batch_goes_as_a_whole_when_it_is_complete(bus: HandBus, pruned: Pruned) -> None:
-    last = bus.send()
-    attempt = bus.begin(last)
-    members = [last, *send(bus.conn, 7)]
-    batch_id = batch_of(bus, members)
+    last, batch_id = bus.send(), uuid4()
+    attempt, members = bus.begin(last), [last, *send(bus.conn, 7)]
+    bus.conn.execute("INSERT INTO commandbus.batch (domain, batch_id, total_count) VALUES ('test', %s, 8)", [batch_id])
+    bus.conn.execute("UPDATE commandbus.command SET batch_id = %s", [batch_id])
     complete(bus.conn, 2)
     pass_time(bus.conn, 31)
     assert pruned(chunk_size=3)["commands"] == 2
     bus.finish(outcome(last, attempt))
-    assert bus.value("SELECT status FROM commandbus.batch") == "COMPLETED"
     assert pruned(chunk_size=3) == {}
     pass_time(bus.conn, 31)
     assert pruned(dry_run=True) == {"commands": 8, "batches": 1}
@@ -205,7 +178,6 @@ def test_a_batch_goes_as_a_whole_when_it_is_complete(bus: HandBus, pruned: Prune
         assert pruned(chunk_size=3) == {"commands": 7, "events": 21, "held": 1}
     assert pruned() == {"commands": 1, "events": 5, "batches": 1}
     assert tables_with(bus.conn, [*members, batch_id]) == set()
-    assert bus.rows("SELECT FROM commandbus.batch") == []
 
 
 # -- beside others ---------------------------------------------------------------------------------------------------
@@ -225,18 +197,6 @@ def test_a_row_that_another_transaction_holds_is_skipped_and_met_again(
     assert pruned() == {"commands": 1, "events": 3}
 
 
-@pytest.mark.parametrize("table", ["commandbus.command", "commandbus.payload_archive"])
-def test_a_table_that_is_locked_is_an_error_and_no_endless_wait(table: str, bus: HandBus, chunks: Prune) -> None:
-    complete(bus.conn, 1)
-    pass_time(bus.conn, 31)
-    begun = chunks()
-    with bus.connect() as other:
-        other.execute(f"LOCK TABLE {table}")
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            list(begun)
-    assert bus.value("SELECT count(*) FROM commandbus.command") == 1
-
-
 def test_a_worker_drains_while_old_commands_go(bus: HandBus, chunks: Prune, start_manage: StartManage) -> None:
     old = complete(bus.conn, 10_000)
     pass_time(bus.conn, 31)
@@ -244,9 +204,9 @@ def test_a_worker_drains_while_old_commands_go(bus: HandBus, chunks: Prune, star
     worker = start_manage("runworker", "--once", "--concurrency", "20", "--batch-size", "20", LOG_FORMAT="json")
     worker.wait_for_output('"completed"')
     pruning = chunks(chunk_size=250)
-    removed = next(chunk.removed for chunk in pruning if chunk.removed["commands"])
+    removed = next(pruning)
     assert worker.exit_code is None
-    removed += total(pruning)
+    removed += sum(pruning, Counter())
     assert worker.wait(60) == 0
     assert '"ERROR"' not in worker.output
     assert removed == {"commands": 10_000, "events": 30_000}
@@ -264,7 +224,7 @@ def test_two_at_once_share_the_work_and_neither_waits(bus: HandBus, pruned: Prun
     with bus.connect() as other:
         other.execute(PRUNE, [60])
         other.execute("SELECT commandbus.prune_rejected('test', now(), 5, FALSE)")
-        other.execute("SELECT commandbus.prune_messages('test', now(), '(0,0)', '(9,0)', 5, FALSE, 'archived')")
+        other.execute("SELECT commandbus.prune_messages('test', now(), '(0,0)', 5, FALSE, 'archived')")
         assert pruned() == {"commands": 40, "events": 120, "held": 60}
         other.commit()
     assert bus.rows("SELECT FROM commandbus.command") == bus.rows("SELECT FROM commandbus.audit") == []
@@ -275,16 +235,21 @@ def test_two_at_once_share_the_work_and_neither_waits(bus: HandBus, pruned: Prun
 
 
 def test_a_chunk_is_a_bounded_transaction_and_a_stopped_run_goes_on_later(
-    bus: HandBus, chunks: Prune, pruned: Pruned, monkeypatch: pytest.MonkeyPatch
+    bus: HandBus, chunks: Prune, pruned: Pruned
 ) -> None:
-    monkeypatch.setattr("commands.bus.prune.PAGES", 30)
-    ids = complete(bus.conn, 3_000)
+    bus.conn.execute(
+        """
+        INSERT INTO commandbus.command
+            (domain, command_id, queue_name, command_type, status, max_attempts, last_error_msg)
+        SELECT 'test', gen_random_uuid(), '', '', 'COMPLETED', 1, repeat('x', 1700) FROM generate_series(1, 2500)
+        """
+    )
+    assert bus.value("SELECT pg_relation_size('commandbus.command') / 8192") > 1024  # the pages that a call reads
     pass_time(bus.conn, 31)
-    first = [chunk.removed["commands"] for chunk in islice(chunks(chunk_size=100), 12)]
-    assert max(first) == 100
-    assert bus.value("SELECT count(*) FROM commandbus.command") == 3_000 - sum(first) > 0
-    assert pruned(chunk_size=5_000)["commands"] == 3_000 - sum(first)
-    assert tables_with(bus.conn, ids) == set()
+    begun = [removed["commands"] for removed in islice(chunks(chunk_size=100), 12)]
+    assert begun == 12 * [100]
+    assert bus.value("SELECT count(*) FROM commandbus.command") == 1_300
+    assert pruned() == {"commands": 1_300}
 
 
 def test_it_leaves_workers_a_pause_after_each_statement(
@@ -294,8 +259,7 @@ def test_it_leaves_workers_a_pause_after_each_statement(
     pass_time(bus.conn, 31)
     pauses: list[float] = []
     monkeypatch.setattr("time.sleep", pauses.append)
-    begun = chunks(chunk_size=50)
-    assert [next(begun).removed["commands"] for _ in range(3)] == [50, 50, 0]
+    assert [removed["commands"] for removed in islice(chunks(chunk_size=50), 3)] == [50, 50, 0]
     assert len(pauses) == 2
     assert min(pauses) > 0.0001
 
@@ -320,20 +284,16 @@ def test_a_statement_reads_the_same_whatever_else_is_there_and_the_planner_knows
         bus.conn.execute(analyze)
     few = pages_read(bus)
     complete(bus.conn, 10_000)
-    send(bus.conn, 10_000)
     if analyzed == "lately":
         bus.conn.execute(analyze)
-    print(few, pages_read(bus))
     assert pages_read(bus) < 2 * few  # indexes are deeper
 
 
-# -- counting only ---------------------------------------------------------------------------------------------------
-
-
-def test_a_dry_run_counts_what_a_run_would_remove_and_changes_nothing(bus: HandBus, pruned: Pruned) -> None:
+def test_a_dry_run_counts_what_a_run_would_remove_and_changes_nothing(
+    bus: HandBus, pruned: Pruned, monkeypatch: pytest.MonkeyPatch
+) -> None:
     complete(bus.conn, 30)
-    canceled = ended(bus, "permanent")
-    cancel(bus, canceled)
+    cancel(bus, ended(bus, "permanent"))
     bus.send_message({"command_id": "x"})
     bus.receive()
     bus.value("SELECT pgmq.archive('test__replies', 2::bigint)")
@@ -341,17 +301,11 @@ def test_a_dry_run_counts_what_a_run_would_remove_and_changes_nothing(bus: HandB
     before = everything(bus)
     counted = pruned(dry_run=True, unread_replies=True)
     assert counted == {"commands": 31, "rejected": 1, "messages": 1, "replies": 31}
+    monkeypatch.setattr("commands.bus.prune.COUNT_LIMIT", 20)
+    assert pruned(dry_run=True, unread_replies=True) == {**counted, "commands": 20, "replies": 21}
     assert everything(bus) == before
     removed = pruned(unread_replies=True, chunk_size=4)
     assert removed == {**counted, "events": 94, "messages": 2}  # a dry run counts no message that goes with a command
-
-
-def test_a_dry_run_counts_to_a_limit(bus: HandBus, chunks: Prune, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("commands.bus.prune.COUNT_LIMIT", 100)
-    complete(bus.conn, 300, reply=False)
-    pass_time(bus.conn, 31)
-    assert [chunk.removed["commands"] for chunk in chunks(dry_run=True) if chunk.cut] == [100]
-    assert total(chunks(dry_run=True)) == {"commands": 100}
 
 
 # -- the command -----------------------------------------------------------------------------------------------------
@@ -378,25 +332,16 @@ def test_the_command_says_what_it_removed_and_leaves_another_domain_alone(
     both = run(start_manage, "--older-than", "4w")
     assert ", in test and orders:\n" in both.output
     assert "Removed 2 commands, 6 events." in both.output
-    assert "Removed nothing." in run(start_manage, "--older-than", "4w").output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ((), "--older-than"),
+def test_what_cannot_be_asked_for_is_refused_with_what_can(bus: HandBus, start_manage: StartManage) -> None:
+    for arguments, words in [
         (("--older-than", "0h"), "--older-than must be an age from 1h to 3650d, such as 12h, 30d or 4w, not '0h'"),
-        (("--older-than", "1d", "--chunk-size", "0"), "a whole number from 1 to 50,000, not '0'"),
+        (("--older-than", "1d", "--chunk-size", "0"), "--chunk-size must be a whole number from 1 to 50,000, not '0'"),
         (("--older-than", "1d", "--domain", "live"), "--domain must be one of test, not 'live'"),
-    ],
-)
-def test_what_cannot_be_asked_for_is_refused_with_what_can(
-    arguments: tuple[str, ...], words: str, start_manage: StartManage
-) -> None:
-    refused = run(start_manage, *arguments)
-    assert refused.exit_code == 2
-    assert words in refused.output
-    assert "Traceback" not in refused.output
+    ]:
+        refused = run(start_manage, *arguments)
+        assert (refused.exit_code, words in refused.output) == (2, True)
 
 
 def test_it_says_that_a_row_was_held_and_ends_with_1_where_a_table_is(bus: HandBus, start_manage: StartManage) -> None:
@@ -405,7 +350,7 @@ def test_it_says_that_a_row_was_held_and_ends_with_1_where_a_table_is(bus: HandB
     with bus.connect() as other:
         other.execute("SELECT FROM commandbus.command FOR UPDATE")
         held = run(start_manage, "--older-than", "30d")
-        other.execute("LOCK TABLE commandbus.payload_archive")
+        other.execute("LOCK TABLE commandbus.command")
         failed = run(start_manage, "--older-than", "30d")
     assert (held.exit_code, failed.exit_code) == (0, 1)
     assert "Removed nothing.\nNot removed: 1 command that another transaction held. The next run" in held.output
@@ -416,7 +361,7 @@ def test_ctrl_c_keeps_what_was_committed_and_the_next_run_goes_on(bus: HandBus, 
     ids = complete(bus.conn, 10_000, reply=False)
     pass_time(bus.conn, 31)
     program = start_manage("prune", "--older-than", "30d", "--chunk-size", "1")
-    program.wait_for_output("  test: ")
+    program.wait_for_output(" events so far\n")
     program.send_signal(signal.SIGINT)
     assert program.wait() == 130
     assert "Interrupted. Removed " in program.output

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from django.core.management.base import CommandError
 
-from commands.bus.prune import CHUNK_SIZE, LONGEST, SHORTEST, Options, prune, time_before
+from commands.bus.prune import CHUNK_SIZE, COUNT_LIMIT, LONGEST, SHORTEST, Options, prune, time_before
 from commands.checks import problems, refuse
 from commands.models import Domain
 from e2e_site.command import SiteCommand
@@ -35,24 +35,19 @@ class Command(SiteCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--older-than", type=Age(SHORTEST, LONGEST), required=True, metavar="AGE", help="12h, 30d, 4w"
-        )
+        age, size = Age(SHORTEST, LONGEST), Number(1, LARGEST_CHUNK)
+        parser.add_argument("--older-than", type=age, required=True, metavar="AGE", help="12h, 30d, 4w")
         parser.add_argument("--domain", metavar="NAME", help="only this one's (default: all)")
         parser.add_argument("--replies", action="store_true", help="also replies of that age that nobody took")
         parser.add_argument("--dry-run", action="store_true", help="say how many, remove nothing")
         parser.add_argument(
-            "--chunk-size",
-            type=Number(1, LARGEST_CHUNK),
-            default=CHUNK_SIZE,
-            metavar="N",
-            help=f"commands a transaction ({CHUNK_SIZE})",
+            "--chunk-size", type=size, default=CHUNK_SIZE, metavar="N", help=f"commands a transaction ({CHUNK_SIZE})"
         )
 
     def handle(self, **options: Any) -> None:
         refuse(problems())
-        names, domain = Domain.objects.names(), options["domain"]
-        domains = tuple(names) if domain is None else (Domain.objects.known(domain),)
+        names, name = Domain.objects.names(), options["domain"]
+        domains = tuple(names) if name is None else (Domain.objects.known(name),)
         try:
             with psycopg.connect(**connection_params(), autocommit=True) as conn:
                 self._run(
@@ -72,25 +67,25 @@ class Command(SiteCommand):
         verb = "Would remove" if options.dry_run else "Removed"
         domains = " and ".join(options.domains)
         self.stdout.write(f"What ended before {options.before:%Y-%m-%d %H:%M:%S %Z}, in {domains}:")
-        removed: Counter[str] = Counter()
-        said, at_least = time.monotonic(), ""
+        total: Counter[str] = Counter()
+        said = time.monotonic()
         try:
-            for chunk in prune(conn, options):
-                removed += chunk.removed
-                at_least = " at least" if chunk.cut else at_least
+            for removed in prune(conn, options):
+                total += removed
                 if time.monotonic() - said >= PROGRESS_S:
                     said = time.monotonic()
-                    self.stdout.write(f"  {chunk.domain}: {_told(removed)}")
+                    self.stdout.write(f"  {_told(total)} so far")
                     self.stdout.flush()
         except KeyboardInterrupt:
-            self.stdout.write(f"Interrupted. {verb} {_told(removed)}. Run it again to go on.")
+            self.stdout.write(f"Interrupted. {verb} {_told(total)}. Run it again to go on.")
             sys.exit(Exit.INTERRUPTED)
-        self.stdout.write(f"{verb}{at_least} {_told(removed)}.")
-        if removed["held"]:
-            held = _told(Counter(commands=removed["held"]))
-            self.stdout.write(f"Not removed: {held} that another transaction held. The next run looks again.")
+        cut = options.dry_run and max(total.values(), default=0) >= COUNT_LIMIT
+        self.stdout.write(f"{verb} {'at least ' if cut else ''}{_told(total)}.")
+        if held := total["held"]:
+            told = _told(Counter(commands=held))
+            self.stdout.write(f"Not removed: {told} that another transaction held. The next run looks again.")
 
 
-def _told(removed: Counter[str]) -> str:
-    counted = [f"{removed[key]:,} {words[removed[key] != 1]}" for key, words in WORDS.items() if removed[key]]
+def _told(counts: Counter[str]) -> str:
+    counted = [f"{counts[key]:,} {words[counts[key] != 1]}" for key, words in WORDS.items() if counts[key]]
     return ", ".join(counted) or "nothing"
