@@ -73,7 +73,7 @@ class Command(SiteCommand):
         if options["one_of_many"]:
             name_lines()
         _refuse_without_set_up(parsed.engine, processes or 1)
-        _refuse_unknown_domain(parsed.domain)
+        Domain.objects.known(parsed.domain)
         params, direct = connection_params(), direct_params()
         connections.close_all()
         try:
@@ -106,10 +106,3 @@ def _refuse_without_set_up(engine: Engine, workers: int) -> None:
         needed = needs(workers * connections_needed(engine), workers)
         raise CommandError(f"runworker cannot start: {needed}. {found[0].msg}", returncode=Exit.FAILED)
     refuse(found)
-
-
-def _refuse_unknown_domain(domain: str) -> None:
-    names = list(Domain.objects.names())
-    if domain not in names:
-        allowed = ", ".join(names)
-        raise CommandError(f"--domain must be one of {allowed}, not {domain!r}.", returncode=Exit.REFUSED)
