@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from commands.fields import CheckedJSONField, validate_behavior, validate_payload
 from commands.rules.words import DOMAIN, EventType, Status
+from e2e_site.options import Exit, SiteError
 from e2e_site.read_only import ReadOnlyModel, ReadOnlyQuerySet
 
 
@@ -61,10 +62,20 @@ class TestCommand(models.Model):
         super().save(**kwargs)
 
 
+class UnknownDomainError(SiteError):
+    exit_code = Exit.REFUSED
+
+
 class DomainQuerySet(ReadOnlyQuerySet["Domain"]):
     def names(self) -> models.QuerySet["Domain", str]:
         """Oldest first."""
         return self.order_by("since", "name").values_list("name", flat=True)
+
+    def known(self, name: str) -> str:
+        """The name that a person gave as ``--domain``. Raises UnknownDomainError where there is no such domain."""
+        if name not in (names := list(self.names())):
+            raise UnknownDomainError(f"--domain must be one of {', '.join(names)}, not {name!r}.")
+        return name
 
 
 class Domain(ReadOnlyModel):

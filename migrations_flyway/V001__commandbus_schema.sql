@@ -1,5 +1,5 @@
 -- The command bus: commands, their audit trail, batches and processes. Tables and columns are those that the Python of
--- reliable-cmd 0.2.2 calls; parked, prune_position and the type outcome are this site's own. What changes rows are the
+-- reliable-cmd 0.2.2 calls; parked and the type outcome are this site's own. What changes rows are the
 -- functions of the R__ files. Every name is schema-qualified: nothing depends on search_path.
 --
 -- Every command is updated at least twice. Where the new version of a row fits on its page and no indexed column
@@ -224,15 +224,3 @@ CREATE TYPE commandbus.outcome AS (
 COMMENT ON TYPE commandbus.outcome IS
     'How one attempt ended: kind is success, transient, permanent or business_rule; delay_ms is the backoff of a '
     'transient failure; again says that this very end was sent before and its answer was lost';
-
-CREATE TABLE commandbus.prune_position (
-    domain   TEXT NOT NULL,
-    walk     TEXT NOT NULL CONSTRAINT prune_position_walk_known CHECK (walk IN ('audit', 'archive')),
-    position BIGINT NOT NULL,
-    PRIMARY KEY (domain, walk)
-);
-COMMENT ON TABLE commandbus.prune_position IS 'How far manage.py prune has come: what lies up to here is pruned, or stays until something new happens to it';
-COMMENT ON COLUMN commandbus.prune_position.domain IS 'Domain whose history is pruned';
-COMMENT ON COLUMN commandbus.prune_position.walk IS 'audit: up commandbus.audit by audit_id; archive: up the archive of its command queue by msg_id';
-COMMENT ON COLUMN commandbus.prune_position.position IS 'The last audit_id or msg_id that need not be looked at again';
-

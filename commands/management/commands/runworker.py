@@ -56,16 +56,7 @@ class Command(SiteCommand):
             metavar="SECONDS",
             help="time for running attempts after a stop (30)",
         )
-        for name in OVERRIDES:
-            setting = SETTINGS[name]
-            parser.add_argument(
-                f"--{name.replace('_', '-')}",
-                type=setting.option,
-                metavar="N",
-                help=f"{setting.unit}, {setting.range_text}",
-            )
-        for name in SWITCHES:
-            parser.add_argument(f"--{name}", action=BooleanOptionalAction, help="wins over the setting")
+        _add_overrides(parser)
         # How a process of --processes is started.
         parser.add_argument("--one-of-many", action="store_true", help=SUPPRESS)
 
@@ -82,7 +73,7 @@ class Command(SiteCommand):
         if options["one_of_many"]:
             name_lines()
         _refuse_without_set_up(parsed.engine, processes or 1)
-        _refuse_unknown_domain(parsed.domain)
+        Domain.objects.known(parsed.domain)
         params, direct = connection_params(), direct_params()
         connections.close_all()
         try:
@@ -96,16 +87,22 @@ class Command(SiteCommand):
         sys.exit(code)
 
 
+def _add_overrides(parser: ArgumentParser) -> None:
+    for name in OVERRIDES:
+        setting = SETTINGS[name]
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=setting.option,
+            metavar="N",
+            help=f"{setting.unit}, {setting.range_text}",
+        )
+    for name in SWITCHES:
+        parser.add_argument(f"--{name}", action=BooleanOptionalAction, help="wins over the setting")
+
+
 def _refuse_without_set_up(engine: Engine, workers: int) -> None:
     found = problems()
     if found and any(words in found[0].msg for words in NO_ROOM):
         needed = needs(workers * connections_needed(engine), workers)
         raise CommandError(f"runworker cannot start: {needed}. {found[0].msg}", returncode=Exit.FAILED)
     refuse(found)
-
-
-def _refuse_unknown_domain(domain: str) -> None:
-    names = list(Domain.objects.names())
-    if domain not in names:
-        allowed = ", ".join(names)
-        raise CommandError(f"--domain must be one of {allowed}, not {domain!r}.", returncode=Exit.REFUSED)
