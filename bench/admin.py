@@ -1,4 +1,4 @@
-"""Load tests in the admin: read-only, and deleted by a user who has the permission."""
+"""Load tests in the admin: to look at, and to delete for who may."""
 
 from typing import Any
 

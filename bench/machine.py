@@ -10,14 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import psutil
 
-from bench.benchmark.figures import percentile
-
-if TYPE_CHECKING:
-    from bench.testbed import Stage
+from bench.figures import percentile
+from bench.testbed import Testbed
 
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "max_wal_size")
 _SAMPLE_S = 0.2
@@ -51,30 +49,29 @@ class Processors:
             self._samples.append(psutil.cpu_percent())
 
 
-def environment(stage: Stage) -> dict[str, Any]:
+def environment(testbed: Testbed) -> dict[str, Any]:
     """What a reader has to know to compare figures with those of another machine."""
     return {
-        "server": stage.value("SELECT current_setting('server_version')"),
-        "durability": {name: stage.value("SELECT current_setting(%s)", [name]) for name in DURABILITY},
+        "server": testbed.value("SELECT current_setting('server_version')"),
+        "durability": {name: testbed.value("SELECT current_setting(%s)", [name]) for name in DURABILITY},
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processors": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "load_before": round(os.getloadavg()[0], 1),
-        "ceiling_by": stage.ceiling.name,
-        "fdatasync_ms": fdatasync_ms(stage),
-        "select_1_ms": select_1_ms(stage),
+        "fdatasync_ms": fdatasync_ms(testbed),
+        "select_1_ms": select_1_ms(testbed),
     }
 
 
-def select_1_ms(stage: Stage, times: int = 200) -> list[float]:
+def select_1_ms(testbed: Testbed, times: int = 200) -> list[float]:
     """p50 and p99 of the shortest statement there is."""
-    return _p50_p99([_timed(lambda: stage.value("SELECT 1")) for _ in range(times)])
+    return _p50_p99([_timed(lambda: testbed.value("SELECT 1")) for _ in range(times)])
 
 
-def fdatasync_ms(stage: Stage, times: int = 200) -> list[float] | None:
+def fdatasync_ms(testbed: Testbed, times: int = 200) -> list[float] | None:
     """p50 and p99 of writing one block to the disk of the server's data; None where that is not this machine's."""
-    directory = _beside_data(stage)
+    directory = _beside_data(testbed)
     if directory is None:
         return None
     sync = getattr(os, "fdatasync", os.fsync)
@@ -89,12 +86,12 @@ def fdatasync_ms(stage: Stage, times: int = 200) -> list[float] | None:
         return _p50_p99([_timed(write) for _ in range(times)])
 
 
-def _beside_data(stage: Stage) -> Path | None:
+def _beside_data(testbed: Testbed) -> Path | None:
     """A directory on the file system of the server's data that we may write to."""
-    if not (stage.conn.info.host in _HERE or stage.conn.info.host.startswith("/")):
+    if not (testbed.conn.info.host in _HERE or testbed.conn.info.host.startswith("/")):
         return None
     with suppress(Exception):  # not allowed to ask, or no such directory here: another machine's
-        data = Path(stage.value("SELECT current_setting('data_directory')"))
+        data = Path(testbed.value("SELECT current_setting('data_directory')"))
         device = data.stat().st_dev
         for directory in (data.parent, Path.cwd(), Path(tempfile.gettempdir())):
             if directory.stat().st_dev == device and os.access(directory, os.W_OK):
@@ -109,4 +106,4 @@ def _timed(work: Any) -> float:
 
 
 def _p50_p99(values: list[float]) -> list[float]:
-    return [round(percentile(values, 0.5), 3), round(percentile(values, 0.99), 3)]
+    return [round(percentile(values, percent), 3) for percent in (50, 99)]

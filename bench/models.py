@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import BooleanField, Case, F, Max, Q, Value, When
 from django.db.models.functions import Now
 
-from commands.models import ReadOnlyError, ReadOnlyModel, ReadOnlyQuerySet
+from e2e_site.read_only import ReadOnlyError, ReadOnlyModel, ReadOnlyQuerySet
 
 _WRITTEN_BY = "`manage.py loadtest` writes its own run and samples."
 
@@ -38,7 +38,7 @@ class LoadRun(models.Model):
 
     written_by = _WRITTEN_BY
 
-    SILENCE: ClassVar[timedelta] = timedelta(seconds=20)  # a beat comes every 2 s once the workers are started
+    SILENCE: ClassVar[timedelta] = timedelta(seconds=20)  # a beat comes every 2 s
 
     silent: bool  # of those that `with_silence` found
 

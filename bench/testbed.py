@@ -1,4 +1,4 @@
-"""What every scenario needs: a clean database, a backlog in it, and a drain measured by the server's clock."""
+"""What every measurement needs: a clean database, a backlog in it, and a drain measured by the server's clock."""
 
 from __future__ import annotations
 
@@ -11,31 +11,22 @@ from typing import TYPE_CHECKING, Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from bench.benchmark.case import BenchmarkError
-from bench.benchmark.processes import worker
+from bench.errors import BenchError
+from bench.programs import worker
 from commands.bus.bulk import NewCommand, send_many
 from commands.rules.behaviors import Behavior, BehaviorType
-from commands.rules.words import DOMAIN, DOMAINS, command_queue, reply_queue
+from commands.rules.words import DOMAIN, archive_table, command_queue, queue_table, reply_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.benchmark.pgbench import Ceiling
-    from bench.benchmark.processes import Program
+    from bench.programs import MeasuredProgram
     from e2e_site.schema.own_database import OwnDatabase
 
 SUCCESS = Behavior(type=BehaviorType.SUCCESS)
 MAX_ATTEMPTS = 3
 LOOK_S = 0.2
 
-_QUEUES = tuple(queue for domain in DOMAINS for queue in (command_queue(domain), reply_queue(domain)))
-_TABLES = (
-    sql.Identifier("commandbus", "command"),
-    sql.Identifier("commandbus", "audit"),
-    sql.Identifier("commandbus", "parked"),
-    sql.Identifier("public", "test_command"),
-    *(sql.Identifier("pgmq", f"{kind}_{queue}") for queue in _QUEUES for kind in "qa"),
-)
 # From the first attempt to the last end, and how many commands ended: what a drain took, without its start.
 _DRAINED = """
     SELECT count(DISTINCT command_id) FILTER (WHERE event_type <> 'RECEIVED'),
@@ -44,6 +35,9 @@ _DRAINED = """
     FROM commandbus.audit
     WHERE domain = %s AND audit_id > %s
       AND event_type IN ('RECEIVED', 'COMPLETED', 'MOVED_TO_TSQ', 'BUSINESS_RULE_FAILED')
+"""
+_COMPLETED: LiteralString = """
+    SELECT count(*) FROM commandbus.audit WHERE audit_id > %s AND domain = %s AND event_type = 'COMPLETED'
 """
 
 
@@ -59,26 +53,33 @@ class Drained:
         return self.commands / self.seconds
 
 
-class Stage:
-    """The benchmark's database and what is done in it."""
+class Testbed:
+    """A database of the bench's own, and what is done in it. Its domains are the site's and those that were added."""
 
-    def __init__(self, database: OwnDatabase, ceiling: Ceiling) -> None:
+    __test__ = False  # pytest would take it for tests
+
+    def __init__(self, database: OwnDatabase) -> None:
         self.database = database
-        self.ceiling = ceiling
         self.conn = psycopg.connect(**database.params, autocommit=True)
+        self._domains = [DOMAIN]
 
     def close(self) -> None:
         self.conn.close()
 
-    def value(self, query: LiteralString, params: Iterable[Any] = ()) -> Any:
+    def value(self, query: LiteralString | sql.Composed, params: Iterable[Any] = ()) -> Any:
         """The first column of the first row; None without a row."""
         row = self.conn.execute(query, list(params)).fetchone()
         return row[0] if row else None
 
+    def add_domain(self, name: str) -> None:
+        """Let a domain join unless it has joined: its row brings its queues and functions."""
+        self.conn.execute("INSERT INTO commandbus.domain (name) VALUES (%s) ON CONFLICT DO NOTHING", [name])
+        if name not in self._domains:
+            self._domains.append(name)
+
     def empty(self) -> None:
         """Take away all commands, and let what is written from now on not pay for a checkpoint before."""
-        tables = sql.SQL(", ").join(_TABLES)
-        self.conn.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(tables))
+        self.conn.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(self._tables()))
         with suppress(psycopg.errors.InsufficientPrivilege):
             self.conn.execute("CHECKPOINT")
 
@@ -91,7 +92,7 @@ class Stage:
 
     def tidy(self) -> None:
         """Vacuum and analyze, so that autovacuum has no reason to come while something is measured."""
-        self.conn.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.SQL(", ").join(_TABLES)))
+        self.conn.execute(sql.SQL("VACUUM (ANALYZE) {}").format(self._tables()))
 
     def fresh(self, count: int, *, domain: str = DOMAIN, behaviors: Iterable[Behavior] | None = None) -> int:
         """An emptied database with a backlog in it, tidied up; its mark."""
@@ -105,15 +106,15 @@ class Stage:
         return int(self.value("SELECT coalesce(max(audit_id), 0) FROM commandbus.audit"))
 
     def drained(self, since: int, *, expected: int, domain: str = DOMAIN) -> Drained:
-        """What was drained since a mark; BenchmarkError unless all that was expected has ended."""
+        """What was drained since a mark; BenchError unless all that was expected has ended."""
         row = self.conn.execute(_DRAINED, [domain, since]).fetchone()
         assert row is not None
         if row[0] != expected:
-            raise BenchmarkError(f"{row[0]:,} of {expected:,} commands have ended: this drain cannot be measured.")
+            raise BenchError(f"{row[0]:,} of {expected:,} commands have ended: this drain cannot be measured.")
         return Drained(commands=row[0], seconds=row[1])
 
     def drain(self, count: int, *, since: int, domain: str = DOMAIN, **options: Any) -> Drained:
-        """Drain what was filled by one worker process (``processes.worker`` has the options)."""
+        """Drain what was filled by one worker process (``programs.worker`` has the options)."""
         with worker(self.database, domain=domain, **options) as program:
             program.wait()
         return self.drained(since, expected=count, domain=domain)
@@ -122,21 +123,34 @@ class Stage:
         """Drain so many commands where others stay in the queue: the worker is stopped once they have ended."""
         with worker(self.database, domain=domain, once=False) as program:
             self.wait_for_events(since + 2 * count, program)
-            while self.ended(since, domain) < count:
+            while self.completed(since, domain) < count:
                 program.check_running()
                 time.sleep(LOOK_S)
             program.stop()
         return self.drained(since, expected=count, domain=domain)
 
-    def wait_for_events(self, number: int, program: Program) -> None:
+    def wait_for_events(self, number: int, program: MeasuredProgram) -> None:
         """Until the newest event has this number: a look that costs the server nothing. Two events make a command."""
         while self.mark() < number:
             program.check_running()
             time.sleep(LOOK_S)
 
-    def ended(self, since: int, domain: str) -> int:
+    def completed(self, since: int, domain: str = DOMAIN) -> int:
         """How many commands have completed since a mark."""
-        query: LiteralString = """
-            SELECT count(*) FROM commandbus.audit WHERE audit_id > %s AND domain = %s AND event_type = 'COMPLETED'
-        """
-        return int(self.value(query, [since, domain]))
+        return int(self.value(_COMPLETED, [since, domain]))
+
+    def _tables(self) -> sql.Composed:
+        queues = [queue for domain in self._domains for queue in (command_queue(domain), reply_queue(domain))]
+        tables = [
+            sql.Identifier("commandbus", "command"),
+            sql.Identifier("commandbus", "audit"),
+            sql.Identifier("commandbus", "parked"),
+            sql.Identifier("public", "test_command"),
+            *(sql.Identifier("pgmq", table(queue)) for queue in queues for table in (queue_table, archive_table)),
+        ]
+        return sql.SQL(", ").join(tables)
+
+
+def waiting_table(domain: str) -> sql.Identifier:
+    """The table of the messages that wait in the command queue of a domain."""
+    return sql.Identifier("pgmq", queue_table(command_queue(domain)))

@@ -1,7 +1,7 @@
 """The bus in the admin. Every list is bounded, so that no page costs more when the tables grow.
 
-A list shows the newest `MOST` rows, in one order, without filters and without those of load tests; a whole command id
-finds any other. Django's own count, sorting, filters and actions over a whole table are off.
+A list shows the newest `MOST` rows, in one order and without filters; a whole command id finds any other. Django's
+own count, sorting, filters and actions over a whole table are off.
 """
 
 from typing import Any, cast
@@ -17,7 +17,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 
-from commands.models import LOOK_BACK, AuditEvent, Command, TestCommand
+from commands.models import AuditEvent, Command, TestCommand
+from commands.rules.words import DOMAIN
 
 MOST = 1000
 
@@ -50,11 +51,11 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at
 
     def listed(self) -> str:
         """Which rows the list shows."""
-        return f"the newest {MOST:,} outside load tests"
+        return f"the newest {MOST:,}"
 
     def newest(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The rows of a list without a search."""
-        return cast("QuerySet[Any]", cast("Any", queryset).newest(MOST))
+        return cast("QuerySet[Any]", cast("Any", queryset).newest_first())
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OneOrderChangeList
@@ -137,6 +138,12 @@ class CommandAdmin(ReadOnlyAdmin):
     list_display = ("command_id", "status", "attempts", "max_attempts", "last_error_code", "created_at", "updated_at")
     ordering = ("-created_at",)
 
+    def listed(self) -> str:
+        return f"the newest {MOST:,} of domain {DOMAIN}"
+
+    def newest(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return cast("QuerySet[Any]", cast("Any", queryset).newest(MOST))
+
     def view_on_site(self, obj: Command) -> str:
         return reverse("commands:detail", args=[obj.command_id])
 
@@ -145,9 +152,3 @@ class CommandAdmin(ReadOnlyAdmin):
 class AuditEventAdmin(ReadOnlyAdmin):
     list_display = ("audit_id", "ts", "event_type", "command_id", "details_json")
     ordering = ("-audit_id",)
-
-    def listed(self) -> str:
-        return f"those outside load tests among the newest {LOOK_BACK:,}, {MOST:,} at most"
-
-    def newest(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return AuditEvent.objects.recent()

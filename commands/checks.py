@@ -1,7 +1,8 @@
 """Set-up checks: is the database what the site and its worker need?
 
 Registered as Django system checks they are warnings: an error under ``Tags.database`` would stop ``manage.py migrate``,
-which is a part of the cure. ``runworker`` and ``bin/demo`` call ``problems`` and refuse to start.
+which is a part of the cure. Commands that work on the database ask for `problems` and
+refuse to start.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,11 +12,12 @@ import psycopg
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004 — Django's name for it
 
-from commands.rules.words import COMMAND_QUEUE, REPLY_QUEUE
 from e2e_site.database import connection_params
+from e2e_site.options import Exit, SiteError
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError
-from e2e_site.schema.setup import missing_in_django, one_line
+from e2e_site.schema.setup import missing_in_django
+from e2e_site.texts import one_line
 
 UNREACHABLE = "commands.W001"
 SCHEMA = "commands.W002"
@@ -38,6 +40,20 @@ def problems() -> list[CheckMessage]:
                 id=UNREACHABLE,
             )
         ]
+
+
+class NotReadyError(SiteError):
+    """The database is not what the code needs: a line for each thing that is missing."""
+
+    def __init__(self, found: Sequence[CheckMessage]) -> None:
+        super().__init__("\n".join(f"{problem.msg} {problem.hint}" for problem in found))
+        self.exit_code = Exit.FAILED if found[0].id == UNREACHABLE else Exit.REFUSED
+
+
+def refuse(found: Sequence[CheckMessage]) -> None:
+    """Raise NotReadyError where there are `problems`."""
+    if found:
+        raise NotReadyError(found)
 
 
 def check_setup(
@@ -71,7 +87,8 @@ def _first_of(names: Sequence[str]) -> str:
 
 def _queue_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:
     """Asked only where the schema is complete: the migrations make the queues."""
-    for queue in (COMMAND_QUEUE, REPLY_QUEUE):
+    queues = "SELECT unnest(ARRAY[command_queue, reply_queue]) FROM commandbus.domain ORDER BY since, name"
+    for (queue,) in conn.execute(queues).fetchall():
         row = conn.execute(
             "SELECT to_regclass(%s) IS NULL OR to_regclass(%s) IS NULL", [f"pgmq.q_{queue}", f"pgmq.a_{queue}"]
         )

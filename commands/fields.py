@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.forms.fields import InvalidJSONInput
 
 from commands.rules.behaviors import Behavior, BehaviorError
-from commands.rules.payload import PayloadError, check_payload, parse_json
+from commands.rules.payload import PayloadError, parse_json, payload_text
 
 # The validators' codes are their own: for the code "invalid" Django puts the field's message in place of theirs.
 
@@ -26,7 +26,7 @@ def validate_behavior(value: object) -> None:
 def validate_payload(value: object) -> None:
     """Validator: a JSON object of bounded size that PostgreSQL can store."""
     try:
-        check_payload(value)
+        payload_text(value)
     except PayloadError as exc:
         raise ValidationError(str(exc), code="payload") from exc
 
@@ -68,5 +68,5 @@ class CheckedJSONField(models.JSONField):
         return super().get_db_prep_save(value, connection)
 
     def formfield(self, **kwargs: Any) -> Any:
-        # Compared with the row, not with what the page showed: both are the same unless somebody else changed it.
+        # Compared with the row, not with what the page showed: both are the same unless another user changed it.
         return super().formfield(**{"form_class": JSONFormField, "show_hidden_initial": False, **kwargs})

@@ -4,24 +4,21 @@
 writes them through SQL functions, and an attempt to write them here raises `ReadOnlyError`, which names that tool.
 """
 
-from datetime import timedelta
-from typing import Any, ClassVar, NoReturn, Self, TypeVar
+from typing import Any, ClassVar, Self
 from uuid import uuid4
 
 from django.db import models
 from django.db.models.functions import Now
 
 from commands.fields import CheckedJSONField, validate_behavior, validate_payload
-from commands.rules.words import DOMAIN, DOMAINS, EventType, Status
-
-LOOK_BACK = 10_000  # where events of one domain are looked for, no more events of all domains are looked at
-_Row = TypeVar("_Row", bound=models.Model)
+from commands.rules.words import DOMAIN, EventType, Status
+from e2e_site.options import Exit, SiteError
+from e2e_site.read_only import ReadOnlyModel, ReadOnlyQuerySet
 
 
 class TestCommandQuerySet(models.QuerySet["TestCommand"]):
-    def newest(self, limit: int) -> Self:
-        """The ``limit`` of domain `test` sent last, newest first. Reads no more than that, however many there are."""
-        return self.filter(command_id__in=AuditEvent.objects.sent_last(limit)).order_by("-id")
+    def newest_first(self) -> Self:
+        return self.order_by("-id")
 
 
 class TestCommand(models.Model):
@@ -65,66 +62,55 @@ class TestCommand(models.Model):
         super().save(**kwargs)
 
 
-class ReadOnlyError(TypeError):
-    """Somebody tried to write a model that is for reading."""
+class UnknownDomainError(SiteError):
+    exit_code = Exit.REFUSED
 
 
-class ReadOnlyQuerySet(models.QuerySet[_Row]):
-    """Reads; whatever would write raises `ReadOnlyError`."""
+class DomainQuerySet(ReadOnlyQuerySet["Domain"]):
+    def names(self) -> models.QuerySet["Domain", str]:
+        """Oldest first."""
+        return self.order_by("since", "name").values_list("name", flat=True)
 
-    def _refuse(self) -> NoReturn:
-        # Only subclasses of ReadOnlyModel have such a manager.
-        raise ReadOnlyError(f"{self.model.__name__} is read-only here: {getattr(self.model, 'written_by', '')}")
-
-    def create(self, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def get_or_create(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def update_or_create(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def bulk_create(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def update(self, **kwargs: Any) -> NoReturn:
-        self._refuse()
-
-    def delete(self) -> NoReturn:
-        self._refuse()
+    def known(self, name: str) -> str:
+        """The name that a person gave as ``--domain``. Raises UnknownDomainError where there is no such domain."""
+        if name not in (names := list(self.names())):
+            raise UnknownDomainError(f"--domain must be one of {', '.join(names)}, not {name!r}.")
+        return name
 
 
-class ReadOnlyModel(models.Model):
-    """A row that others write; ``written_by`` says who, to whoever tries."""
+class Domain(ReadOnlyModel):
+    """A group of commands with queues of its own. A new row is all that a new domain needs: a trigger does the rest."""
 
-    written_by: ClassVar[str]
+    written_by = "Flyway's files add domains, or a row that is inserted in SQL."
+
+    name = models.TextField(primary_key=True)
+    command_queue = models.TextField()
+    reply_queue = models.TextField()
+    since = models.DateTimeField()
+
+    objects = DomainQuerySet.as_manager()
 
     class Meta:
-        abstract = True
+        managed = False
+        db_table = '"commandbus"."domain"'
+        default_permissions = ()
 
-    def save(self, **kwargs: Any) -> NoReturn:
-        raise ReadOnlyError(f"{type(self).__name__} is read-only here: {self.written_by}")
-
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise ReadOnlyError(f"{type(self).__name__} is read-only here: {self.written_by}")
+    def __str__(self) -> str:
+        return self.name
 
 
 class CommandQuerySet(ReadOnlyQuerySet["Command"]):
     def newest(self, limit: int) -> Self:
-        """The ``limit`` of domain `test` sent last, newest first. Reads no more than that, however many there are."""
+        """The ``limit`` of `DOMAIN` sent last, newest first. Reads no more than that, however many there are."""
         sent_last = AuditEvent.objects.sent_last(limit)
-        return self.filter(domain=DOMAIN, command_id__in=sent_last).order_by("-created_at", "command_id")
+        return self.filter(command_id__in=sent_last).order_by("-created_at", "command_id")
 
 
 class CommandManager(models.Manager.from_queryset(CommandQuerySet)):  # type: ignore[misc]  # a class made at run time
     def get_queryset(self) -> CommandQuerySet:
-        """Of our domains. The primary key of the table starts with the domain: without it, no index helps."""
+        """Of `DOMAIN`. The primary key of the table starts with the domain: without it, no index helps."""
         queryset: CommandQuerySet = super().get_queryset()
-        return queryset.filter(domain__in=DOMAINS)
+        return queryset.filter(domain=DOMAIN)
 
 
 class Command(ReadOnlyModel):
@@ -132,13 +118,13 @@ class Command(ReadOnlyModel):
 
     written_by = "commands.bus.send sends, workers perform, and an operator's action changes what is parked."
 
-    # The key is (domain, command_id). test_command, which all domains share, makes command_id unique.
+    # The key is (domain, command_id), and the manager leaves other domains out.
     command_id = models.UUIDField(primary_key=True)
     domain = models.TextField()
     queue_name = models.TextField()
     msg_id = models.BigIntegerField(null=True)
     command_type = models.TextField()
-    status = models.TextField(choices=Status.choices)
+    status = models.TextField(choices=Status.choices())
     attempts = models.IntegerField()
     max_attempts = models.IntegerField()
     lease_expires_at = models.DateTimeField(null=True)
@@ -164,17 +150,15 @@ class Command(ReadOnlyModel):
 
 
 class AuditEventQuerySet(ReadOnlyQuerySet["AuditEvent"]):
-    def recent(self) -> Self:
-        """Those of domain `test` among the newest `LOOK_BACK` of all domains, newest first."""
-        newest = models.Subquery(self.model.objects.order_by("-audit_id").values("audit_id")[:1])
-        # An upper bound that excludes nothing: of a range with one end the planner expects a third of the table, and
-        # reads all of it; with two ends a two-hundredth, and takes the index.
-        return self.filter(domain=DOMAIN, audit_id__gt=newest - LOOK_BACK, audit_id__lte=newest).order_by("-audit_id")
+    def newest_first(self) -> Self:
+        return self.order_by("-audit_id")
 
     def sent_last(self, limit: int) -> models.QuerySet["AuditEvent", Any]:
-        """The commands of domain `test` that were sent last, for ``command_id__in``. ix_audit_sent finds them."""
-        sent = self.filter(domain=DOMAIN, event_type=EventType.SENT)
-        return sent.order_by("-audit_id").values("command_id")[:limit]
+        """The commands of `DOMAIN` that were sent last, for ``command_id__in``. ix_audit_sent finds them."""
+        # A range of one domain, in the index's own order: for "domain =" the planner may walk the primary key through
+        # the events of all domains.
+        sent = self.filter(domain__gte=DOMAIN, domain__lte=DOMAIN, event_type=EventType.SENT)
+        return sent.order_by("-domain", "-audit_id").values("command_id")[:limit]
 
 
 class AuditEvent(ReadOnlyModel):
@@ -185,7 +169,7 @@ class AuditEvent(ReadOnlyModel):
     audit_id = models.BigAutoField(primary_key=True)
     domain = models.TextField()
     command_id = models.UUIDField()
-    event_type = models.TextField(choices=EventType.choices)
+    event_type = models.TextField(choices=EventType.choices())
     ts = models.DateTimeField()
     details_json = models.JSONField(null=True)
 
@@ -198,47 +182,3 @@ class AuditEvent(ReadOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.event_type} of {self.command_id}"
-
-
-class WorkerQuerySet(ReadOnlyQuerySet["Worker"]):
-    def live(self) -> Self:
-        """Those that have not stopped and gave a sign of life within `Worker.SILENCE`, by the server's clock."""
-        return self.filter(stopped_at=None, beat_at__gte=Now() - Worker.SILENCE).order_by("started_at", "worker_id")
-
-
-class Worker(ReadOnlyModel):
-    """One run of one worker process and its last sign of life."""
-
-    written_by = "`manage.py runworker` writes its own row."
-
-    SILENCE: ClassVar[timedelta] = timedelta(seconds=10)  # five missed beats
-
-    worker_id = models.UUIDField(primary_key=True)
-    host = models.TextField()
-    pid = models.IntegerField()
-    engine = models.TextField()
-    queue_name = models.TextField()
-    polling = models.BooleanField()
-    started_at = models.DateTimeField()
-    beat_at = models.DateTimeField()
-    stopped_at = models.DateTimeField(null=True)
-    settings_version = models.BigIntegerField()
-    overrides = models.JSONField()
-    concurrency = models.IntegerField()
-    in_flight = models.IntegerField()
-    received = models.BigIntegerField()
-    completed = models.BigIntegerField()
-    retried = models.BigIntegerField()
-    parked = models.BigIntegerField()
-    failed = models.BigIntegerField()
-    late = models.BigIntegerField()
-
-    objects = WorkerQuerySet.as_manager()
-
-    class Meta:
-        managed = False
-        db_table = "e2e_worker"
-        default_permissions = ("view",)
-
-    def __str__(self) -> str:
-        return f"Worker {self.pid} on {self.host}"

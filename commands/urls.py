@@ -1,13 +1,13 @@
 from django.urls import path
 
-from commands.pages import dashboard
+from commands.pages import dashboard, detail, send
 
 app_name = "commands"
 
 urlpatterns = [
-    path("", dashboard.dashboard, name="dashboard"),
-    path("live/", dashboard.dashboard_live, name="dashboard_live"),
-    path("send/", dashboard.send, name="send"),
-    path("commands/<uuid:command_id>/", dashboard.detail, name="detail"),
-    path("commands/<uuid:command_id>/live/", dashboard.detail_live, name="detail_live"),
+    path("", dashboard.page, name="dashboard"),
+    path("live/", dashboard.live, name="dashboard_live"),
+    path("send/", send.page, name="send"),
+    path("commands/<uuid:command_id>/", detail.page, name="detail"),
+    path("commands/<uuid:command_id>/live/", detail.live, name="detail_live"),
 ]

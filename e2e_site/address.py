@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
+from e2e_site.options import Exit, SiteError
+
 _RELEASE_S = 3  # a web server that was just killed may hold its port a moment longer
 
 
-class AddressError(Exception):
-    """Nobody can serve there; the message says why and what to do."""
+class AddressError(SiteError):
+    """No server can listen there; the message says why and what to do."""
+
+    exit_code = Exit.REFUSED
 
 
 @dataclass(frozen=True, kw_only=True)

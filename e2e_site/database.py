@@ -1,7 +1,7 @@
 """Async PostgreSQL connections outside the ORM, made from Django's ``DATABASES``: one source of connection truth.
 
 A worker holds a few ``Link``s. Each is one autocommit connection that is opened anew after it was lost; the statement
-that met the loss raises ``ConnectionLostError``, since nobody can tell whether it was carried out.
+that met the loss raises ``ConnectionLostError``, since it may have been carried out.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ import logging
 import math
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
+from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias, TypeVar
 
 import psycopg
 from django.conf import settings
 from django.db import connections
 from django.db.utils import ConnectionHandler
 
-from e2e_site.database_url import database_at
+from e2e_site.texts import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from psycopg.sql import Composed
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 
 T = TypeVar("T")
+Query: TypeAlias = "LiteralString | Composed"
 
 
 class ConnectionLostError(Exception):
@@ -53,36 +55,17 @@ def session_params() -> dict[str, Any]:
     return direct_params() or connection_params()
 
 
-def params_at(url: str, *, given_as: str = "DATABASE_URL") -> dict[str, Any]:
-    """The same for the database at an address; raises as `database_at`."""
-    return _params_of(ConnectionHandler({"default": database_at(url, given_as=given_as)})["default"])
-
-
 @contextmanager
 def one_at_a_time(params: Mapping[str, Any], name: str) -> Iterator[None]:
-    """Hold the advisory lock of this name; a second process waits."""
-    with _long_transaction(params) as conn:
+    """Hold the advisory lock of this name; a second process waits.
+
+    It belongs to a transaction, on a connection of its own: a pooler would leave the lock of a session behind. The
+    server drops it with the connection.
+    """
+    with psycopg.connect(**params) as conn:
+        conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
         yield
-
-
-def held_lock(params: Mapping[str, Any], name: str) -> psycopg.Connection[Any] | None:
-    """A connection that holds the advisory lock of this name until it is closed; None where another process does."""
-    conn = _long_transaction(params)
-    if conn.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name]).fetchone() == (True,):
-        return conn
-    conn.close()
-    return None
-
-
-def _long_transaction(params: Mapping[str, Any]) -> psycopg.Connection[Any]:
-    """A connection for a lock. The lock belongs to a transaction: a pooler would leave the lock of a session behind.
-
-    The server drops it with the connection.
-    """
-    conn = psycopg.connect(**params)
-    conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-    return conn
 
 
 def _params_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
@@ -119,7 +102,7 @@ class Outage:
         """
         if not self._away and opened > self._began:
             self._away, self._began = True, time.monotonic()
-            logger.warning("database lost, reconnecting: %s", _first_line(error), extra={"action": "database_lost"})
+            logger.warning("database lost, reconnecting: %s", one_line(error), extra={"action": "database_lost"})
 
     def ends(self) -> None:
         if self._away:
@@ -144,12 +127,12 @@ class Link:
                 self._conn = await psycopg.AsyncConnection.connect(**self._params, autocommit=True)
             except psycopg.OperationalError as exc:
                 self._outage.begins(exc)
-                raise ConnectionLostError(_first_line(exc)) from exc
+                raise ConnectionLostError(one_line(exc)) from exc
             self._opened = time.monotonic()
             self._outage.ends()
         return self._conn
 
-    async def rows(self, sql: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+    async def rows(self, query: Query, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows.
 
         Raises ``ConnectionLostError``, or the ``psycopg.Error`` with which the server refused the statement.
@@ -157,21 +140,21 @@ class Link:
         async with self._lock:
             conn = await self.connect()
             try:
-                cursor = await conn.execute(sql, params)
+                cursor = await conn.execute(query, params)
                 return await cursor.fetchall() if cursor.description else []
             except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
                 if not conn.closed:
                     raise
                 self._outage.begins(exc, self._opened)
-                raise ConnectionLostError(_first_line(exc)) from exc
+                raise ConnectionLostError(one_line(exc)) from exc
             except asyncio.CancelledError:
                 # The answer of a statement that was given up must not meet the next one.
                 await conn.close()
                 raise
 
-    async def value(self, sql: LiteralString, params: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
+    async def value(self, query: Query, params: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
         """Run one statement and return the first column of its first row; ``None`` without a row."""
-        rows = await self.rows(sql, params)
+        rows = await self.rows(query, params)
         return rows[0][0] if rows else None
 
     async def is_pooled(self) -> bool:
@@ -222,7 +205,3 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
         await end_all([task])
         raise TimeoutError
     return task.result()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,14 +7,20 @@ table whose name depends on the domain is written as psql writes a variable, ``p
     conn.execute(statements.text("waiting", queue="q_test__commands"), {"limit": 10})
 """
 
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
+from django.db import connection
 from psycopg import sql
 
 _STATEMENT = re.compile(r"^-- name: (\w+)\n(.*?;)$", re.DOTALL | re.MULTILINE)
 _IDENTIFIER = re.compile(r':"(\w+)"')
+_JSONB = 3802  # PostgreSQL's type number; Django hands jsonb out as text
+
+Row = dict[str, Any]
 
 
 class NamedSql:
@@ -36,3 +42,15 @@ class NamedSql:
         if name not in self._texts:
             raise KeyError(f"{self._path.name} has no statement {name}")
         return _IDENTIFIER.sub(quoted, self._texts[name])  # as literal as the file is: identifiers are quoted
+
+    def rows(self, name: str, identifiers: Mapping[str, str] | None = None, /, **parameters: Any) -> list[Row]:
+        """What the statement of that name answers on Django's connection; columns by name, jsonb as Python values."""
+        with connection.cursor() as cursor:
+            cursor.execute(self.text(name, **identifiers or {}), parameters)
+            columns = [(column.name, column.type_code == _JSONB) for column in cursor.description]
+            return [dict(map(_named, columns, row)) for row in cursor.fetchall()]
+
+
+def _named(column: tuple[str, bool], value: Any) -> tuple[str, Any]:
+    name, is_json = column
+    return name, json.loads(value) if is_json and value is not None else value

@@ -1,7 +1,7 @@
-"""Running programs: starting, restarting and stopping them in order. `bin/demo` and `runworker --processes` do.
+"""Running other programs: one at a time, started, told to stop, waited for, ended. `supervisor.py` keeps several up.
 
-Each program runs in a session of its own, so that a Ctrl-C in the terminal reaches the supervisor alone, which tells
-each program once. A program whose supervisor is killed stops too (Linux), so that nothing is left that holds the port.
+Each runs in a session of its own, so that a Ctrl-C in the terminal reaches us alone, and we tell each program once. A
+program stops when we are killed (Linux), so that nothing is left that holds a port or works on.
 """
 
 import ctypes
@@ -10,29 +10,22 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryFile
 from types import FrameType
-from typing import IO
 
 from django.conf import settings
 
 LOOK_EVERY_S = 0.1
-_READY_WITHIN_S = 60
 _LONGEST_DELAY_S = 30
 _STEADY_S = 60
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-class SupervisorError(Exception):
-    """A program did not come up; the message says which and why."""
-
-
-class Stopped(Exception):  # noqa: N818 — it was asked for, so no error
-    """Somebody asked to stop while the programs were still coming up."""
 
 
 def manage_command(*arguments: str) -> list[str]:
@@ -66,9 +59,12 @@ class Keeper:
 
 
 class Program:
-    """One subprocess. ``grace`` is how many seconds it may take to drain.
+    """One subprocess, which may be started again after its end.
 
-    ``environment`` is set for it besides what it inherits; ``output`` takes what it prints, on both channels.
+    ``grace``: the seconds that `stop` gives it to drain. ``environment``: all of its environment; without one it
+    inherits ours. ``directory``: where it works. ``keeps_output``: what it prints, on both channels, is kept for
+    `output`; else it goes where ours goes. ``stops_with_us``: the system asks it to stop when the thread that started
+    it has ended (Linux).
     """
 
     def __init__(
@@ -76,32 +72,42 @@ class Program:
         name: str,
         command: Sequence[str],
         *,
-        grace: float,
+        grace: float = 0,
         environment: Mapping[str, str] | None = None,
-        output: IO[bytes] | None = None,
+        directory: Path | None = None,
+        keeps_output: bool = False,
+        stops_with_us: bool = True,
     ) -> None:
         self.name = name
         self.command = command
         self._grace = grace
-        self._environment = environment or {}
-        self._output = output
+        self._environment = environment
+        self._directory = directory
+        self._stops_with_us = stops_with_us
+        self._kept = TemporaryFile() if keeps_output else None  # noqa: SIM115 — closed with this object
+        if self._kept is not None:
+            weakref.finalize(self, self._kept.close)
         self._process: subprocess.Popen[bytes] | None = None
         self.keeper = Keeper(name=name, is_up=self.is_up, start=self.start)
 
     @property
     def pid(self) -> int:
+        """0 before it was started."""
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
+        """Start it, or start it again; of an earlier one nothing is left then."""
         self.end()
         self._process = subprocess.Popen(  # noqa: S603 — our own programs
             self.command,
             stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output and subprocess.STDOUT,
-            env={**os.environ, **self._environment},
+            stdout=self._kept,
+            stderr=self._kept and subprocess.STDOUT,
+            env=self._environment,
+            cwd=self._directory,
             start_new_session=True,
-            preexec_fn=partial(_stop_with_parent, os.getpid()),  # noqa: PLW1509 — the supervisor has no threads
+            # What it calls takes no lock that another thread of ours could hold.
+            preexec_fn=partial(_stop_with_parent, os.getpid()) if self._stops_with_us else None,  # noqa: PLW1509
         )
 
     def is_up(self) -> bool:
@@ -113,25 +119,44 @@ class Program:
         return self._process.poll() if self._process else None
 
     def ending(self) -> str:
+        """How it ended last, as the rest of a sentence; empty while it runs."""
         code = self.exit_code
         if code is None:
             return ""
         return f" by signal {-code}" if code < 0 else f" with exit code {code}"
 
-    def ask_to_stop(self) -> None:
-        if self._process is not None and self.is_up():
-            self._process.terminate()
+    @property
+    def output(self) -> str:
+        """What it has printed since its first start."""
+        if self._kept is None:
+            return ""
+        # By position: the program writes at the offset that this file has.
+        number = self._kept.fileno()
+        return os.pread(number, os.fstat(number).st_size, 0).decode(errors="replace")
 
-    def stop(self, hurry: Callable[[], bool]) -> None:
-        """Ask it to stop and wait until it has; end it when its grace is over or `hurry` says so."""
-        self.ask_to_stop()
-        deadline = time.monotonic() + self._grace
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal unless it has ended."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def ask_to_stop(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def ends_within(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until it has ended, the seconds are over or `hurry` says so; whether it has ended."""
+        deadline = time.monotonic() + seconds
         while self.is_up() and time.monotonic() < deadline and not hurry():
             time.sleep(LOOK_EVERY_S)
+        return not self.is_up()
+
+    def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Ask it to stop and wait until it has; end it when its grace is over or `hurry` says so."""
+        self.ask_to_stop()
+        self.ends_within(self._grace, hurry)
         self.end()
 
     def end(self) -> None:
-        """End whatever is left of it: a killed web server leaves processes that hold the port."""
+        """End at once what is left of it: a killed web server leaves processes that hold the port."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -139,7 +164,7 @@ class Program:
 
 
 class StopRequests:
-    """Counts how often somebody asked this process to stop."""
+    """Counts how often this process was asked to stop."""
 
     def __init__(self, *numbers: signal.Signals) -> None:
         self._numbers = numbers
@@ -158,48 +183,6 @@ class StopRequests:
         finally:
             for number, handler in zip(self._numbers, before, strict=True):
                 signal.signal(number, handler)
-
-
-class Supervisor:
-    """Keeps programs running until somebody asks to stop."""
-
-    def __init__(self, programs: Sequence[Program], *, say: Callable[[str], object]) -> None:
-        self._programs = programs
-        self._say = say
-        self._stop_requests = StopRequests(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def listening(self) -> AbstractContextManager[None]:
-        """Take SIGINT, SIGTERM and SIGHUP as a request to stop; a second one as a request to stop at once."""
-        return self._stop_requests.heard()
-
-    def start(self, program: Program, is_ready: Callable[[], bool]) -> None:
-        """Start a program and wait until it is ready. Raises SupervisorError, or Stopped if asked to stop meanwhile."""
-        program.start()
-        deadline = time.monotonic() + _READY_WITHIN_S
-        while not is_ready():
-            if self._stop_requests.count:
-                raise Stopped
-            if not program.is_up():
-                raise SupervisorError(f"The {program.name} ended{program.ending()} before it was ready.")
-            if time.monotonic() > deadline:
-                raise SupervisorError(f"The {program.name} was not ready within {_READY_WITHIN_S} s.")
-            time.sleep(LOOK_EVERY_S)
-
-    def keep(self, database: Keeper | None) -> None:
-        """Start again whatever ends, until asked to stop. The programs come up again when their database does."""
-        while not self._stop_requests.count:
-            if database is not None:
-                database.check(self._say, lambda: "")
-            for program in self._programs:
-                program.keeper.check(self._say, program.ending)
-            time.sleep(LOOK_EVERY_S)
-
-    def stop(self) -> None:
-        """Stop the programs one after another, each drained; all at once when asked again."""
-        for program in self._programs:
-            if program.is_up():
-                self._say(f"Stopping the {program.name} (Ctrl-C again: at once).")
-            program.stop(lambda: self._stop_requests.count > 1)
 
 
 def _stop_with_parent(parent: int) -> None:

@@ -4,6 +4,7 @@
 nothing and writes nothing.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from e2e_site.database_url import database_at, with_options
 from e2e_site.embedded.cluster import demo_cluster
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -41,11 +41,37 @@ DATABASE_URL: str = env.str("DATABASE_URL", default="")
 EMBEDDED = not DATABASE_URL
 
 
+def _database_at(variable: str, url: str) -> dict[str, Any]:
+    """Django's words for the address in this environment variable."""
+    try:
+        with warnings.catch_warnings():  # a warning here would only come before the error below
+            warnings.simplefilter("ignore")
+            config: dict[str, Any] = environ.Env.db_url_config(url)
+    except Exception as exc:
+        raise ImproperlyConfigured(
+            f"{variable} cannot be read; expected postgres://user:password@host:port/name."
+        ) from exc
+    if config.get("ENGINE") != "django.db.backends.postgresql" or not config.get("NAME"):
+        raise ImproperlyConfigured(
+            f"{variable} must name a PostgreSQL database: postgres://user:password@host:port/name."
+        )
+    return config
+
+
+def _with_options(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **config,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        # A cursor that outlives its transaction is lost behind a pooler in transaction mode.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": {"connect_timeout": 5, **config.get("OPTIONS", {})},
+    }
+
+
 DATABASES = {
-    "default": (
-        with_options(demo_cluster(BASE_DIR).database_settings())
-        if EMBEDDED
-        else database_at(DATABASE_URL, given_as="DATABASE_URL")
+    "default": _with_options(
+        demo_cluster(BASE_DIR).database_settings() if EMBEDDED else _database_at("DATABASE_URL", DATABASE_URL)
     )
 }
 # The same database without a pooler between, for what belongs to a session: notifications and locks.
@@ -55,7 +81,7 @@ if _LISTEN_DATABASE_URL and EMBEDDED:
         "LISTEN_DATABASE_URL names a direct way to the database of DATABASE_URL, which is not set."
     )
 LISTEN_DATABASE: dict[str, Any] | None = (
-    database_at(_LISTEN_DATABASE_URL, given_as="LISTEN_DATABASE_URL") if _LISTEN_DATABASE_URL else None
+    _with_options(_database_at("LISTEN_DATABASE_URL", _LISTEN_DATABASE_URL)) if _LISTEN_DATABASE_URL else None
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

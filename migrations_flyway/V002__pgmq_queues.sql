@@ -1,4 +1,5 @@
--- The queues of domain `test`: commands to be performed, and the replies that senders asked for.
+-- PGMQ, and the domains: each has a queue of commands and one of replies. R__02_engine.sql makes the queues and the
+-- functions of every domain that is listed here; another domain joins by a row.
 -- PGMQ comes first: as an extension where the server offers it, else as plain SQL by `manage.py pgmq install`.
 
 DO $$
@@ -13,10 +14,17 @@ BEGIN
 END
 $$;
 
-SELECT pgmq.create('test__commands');
-SELECT pgmq.create('test__replies');
+-- Queues are named as the library names them, so their names are made from the domain's.
+CREATE TABLE commandbus.domain (
+    name          TEXT PRIMARY KEY CONSTRAINT domain_name_known CHECK (name ~ '^[a-z][a-z0-9_]{0,30}$'),
+    command_queue TEXT NOT NULL GENERATED ALWAYS AS (name || '__commands') STORED,
+    reply_queue   TEXT NOT NULL GENERATED ALWAYS AS (name || '__replies') STORED,
+    since         TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE commandbus.domain IS 'Domains: commands that share queues. A new row gets its queues and its functions of engine native by trigger';
+COMMENT ON COLUMN commandbus.domain.name IS 'Name: lower-case letters, digits and _, at most 31';
+COMMENT ON COLUMN commandbus.domain.command_queue IS 'The queue of its commands';
+COMMENT ON COLUMN commandbus.domain.reply_queue IS 'The queue of the replies that senders of its commands asked for';
+COMMENT ON COLUMN commandbus.domain.since IS 'When it joined (server clock)';
 
-COMMENT ON TABLE pgmq.q_test__commands IS 'Commands of domain test that wait, run (leased until vt) or wait for a retry (until vt)';
-COMMENT ON TABLE pgmq.a_test__commands IS 'Messages of commands that were parked, failed or refused; an operator''s retry reads its payload here';
-COMMENT ON TABLE pgmq.q_test__replies IS 'Replies of domain test, read by whoever asked for them';
-COMMENT ON TABLE pgmq.a_test__replies IS 'Replies that a reader archived; this site archives none';
+INSERT INTO commandbus.domain (name) VALUES ('test');

@@ -1,4 +1,4 @@
--- The settings of every worker: one row, edited in the admin, applied live.
+-- The settings of every worker: one row, edited in the admin, applied live (R__06_settings.sql counts its versions).
 
 CREATE TABLE public.e2e_config (
     id                 SMALLINT PRIMARY KEY DEFAULT 1 CONSTRAINT e2e_config_one_row CHECK (id = 1),
@@ -18,6 +18,7 @@ CREATE TABLE public.e2e_config (
         CONSTRAINT e2e_config_max_delay_ms_range CHECK (max_delay_ms BETWEEN 0 AND 86400000),
     backoff_multiplier NUMERIC(4, 2) NOT NULL DEFAULT 2
         CONSTRAINT e2e_config_backoff_multiplier_range CHECK (backoff_multiplier BETWEEN 1 AND 10),
+    heartbeat          BOOLEAN NOT NULL DEFAULT FALSE,
     version            BIGINT NOT NULL DEFAULT 1,
     updated_at         TIMESTAMPTZ NOT NULL DEFAULT NOW(),
     updated_by         TEXT NOT NULL DEFAULT '',
@@ -34,32 +35,10 @@ COMMENT ON COLUMN public.e2e_config.max_attempts IS 'Deliveries before a command
 COMMENT ON COLUMN public.e2e_config.base_delay_ms IS 'Milliseconds of backoff after the first attempt';
 COMMENT ON COLUMN public.e2e_config.max_delay_ms IS 'Most milliseconds of backoff, whatever the attempt';
 COMMENT ON COLUMN public.e2e_config.backoff_multiplier IS 'Factor between one backoff and the next';
+COMMENT ON COLUMN public.e2e_config.heartbeat IS
+    'Whether the leases of running attempts are extended while their worker lives; never those of behavior timeout';
 COMMENT ON COLUMN public.e2e_config.version IS 'Counts up with every change; a worker records the version it runs with';
 COMMENT ON COLUMN public.e2e_config.updated_at IS 'When it was last changed (server clock)';
 COMMENT ON COLUMN public.e2e_config.updated_by IS 'Who changed it last: a user name, or empty for the defaults';
-
-CREATE FUNCTION public.e2e_config_count_version() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.version := OLD.version + 1;
-    NEW.updated_at := clock_timestamp();
-    RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION public.e2e_config_count_version() IS 'Counts up the version of a changed settings row';
-
-CREATE FUNCTION public.e2e_config_notify() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_notify('e2e_config', NEW.version::text);
-    RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION public.e2e_config_notify() IS 'Tells listening workers (channel e2e_config, payload: the version) that the settings changed';
-
-CREATE TRIGGER e2e_config_count_version BEFORE UPDATE ON public.e2e_config
-    FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION public.e2e_config_count_version();
-CREATE TRIGGER e2e_config_notify AFTER UPDATE ON public.e2e_config
-    FOR EACH ROW WHEN (OLD.version IS DISTINCT FROM NEW.version) EXECUTE FUNCTION public.e2e_config_notify();
 
 INSERT INTO public.e2e_config DEFAULT VALUES;

@@ -6,6 +6,7 @@ CREATE TABLE public.e2e_worker (
     pid              INTEGER NOT NULL,
     engine           TEXT NOT NULL CONSTRAINT e2e_worker_engine_known CHECK (engine IN ('native', 'library')),
     queue_name       TEXT NOT NULL,
+    polling          BOOLEAN NOT NULL DEFAULT FALSE,
     started_at       TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
     beat_at          TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
     stopped_at       TIMESTAMPTZ,
@@ -25,8 +26,10 @@ COMMENT ON TABLE public.e2e_worker IS 'Worker processes and their last signs of 
 COMMENT ON COLUMN public.e2e_worker.worker_id IS 'Identity of one run of one process';
 COMMENT ON COLUMN public.e2e_worker.host IS 'Name of the machine it runs on';
 COMMENT ON COLUMN public.e2e_worker.pid IS 'Its process id there';
-COMMENT ON COLUMN public.e2e_worker.engine IS 'native (ours) or library (the published Worker)';
+COMMENT ON COLUMN public.e2e_worker.engine IS 'native (this site''s own) or library (the published Worker)';
 COMMENT ON COLUMN public.e2e_worker.queue_name IS 'The queue it reads';
+COMMENT ON COLUMN public.e2e_worker.polling IS
+    'Whether it goes without notifications and without the lock of its engine: its connections lead through a pooler';
 COMMENT ON COLUMN public.e2e_worker.started_at IS 'When it started (server clock)';
 COMMENT ON COLUMN public.e2e_worker.beat_at IS 'Its last sign of life, written every 2 s (server clock)';
 COMMENT ON COLUMN public.e2e_worker.stopped_at IS 'When it stopped in order; empty while it runs and after a crash';

@@ -10,9 +10,8 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from commands.models import Worker
 from settings_app.forms import Change, ConfigurationForm, ResetForm, differences
-from settings_app.models import Configuration, SettingsConflictError
+from settings_app.models import Configuration, SettingsConflictError, Worker
 from settings_app.values import lease_warning
 
 
@@ -107,7 +106,7 @@ class ConfigurationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes n
                 config = self._write(request, changes, version)
                 self.log_change(request, config, f"Reset to defaults: {_listed(changes)}")
         except SettingsConflictError as exc:
-            who = exc.current.updated_by or "Somebody"
+            who = exc.current.updated_by or "Another user"
             messages.error(request, f"{who} changed the settings meanwhile. Nothing is reset; look again.")
             return redirect("admin:settings_app_configuration_reset")
         return redirect("admin:settings_app_configuration_change", 1)

@@ -82,7 +82,7 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]  # takes non
         self.data = data
         what = ", ".join(map(str, theirs)) or "no value that differs now"
         return ValidationError(
-            f"{now.updated_by or 'Somebody'} changed the settings at {now.updated_at:%H:%M:%S} UTC, while you were "
+            f"{now.updated_by or 'Another user'} changed the settings at {now.updated_at:%H:%M:%S} UTC, while you were "
             f"editing: {what}. Nothing of yours is saved yet. What you typed is kept, the other fields show the "
             "newest values. Save again to apply yours on top.",
             code="conflict",

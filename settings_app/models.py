@@ -1,12 +1,16 @@
-"""The one row of settings, ``public.e2e_config``. Flyway owns it; `settings_app.values` says what each may be."""
+"""The one row of settings, ``public.e2e_config``, and the workers that run with it. Flyway owns both tables;
+`settings_app.values` says what each setting may be."""
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from datetime import timedelta
+from typing import Any, ClassVar, NoReturn, Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Now
 
+from e2e_site.read_only import ReadOnlyModel, ReadOnlyQuerySet
 from settings_app.values import NAMES, SETTINGS, SWITCHES, Value, delay_conflict
 
 
@@ -107,3 +111,47 @@ class Configuration(models.Model):
         if not cls.objects.filter(pk=1, version=version).update(**values, updated_by=by):
             raise SettingsConflictError(cls.load())
         return cls.load()
+
+
+class WorkerQuerySet(ReadOnlyQuerySet["Worker"]):
+    def live(self) -> Self:
+        """Those that have not stopped and gave a sign of life within `Worker.SILENCE`, by the server's clock."""
+        return self.filter(stopped_at=None, beat_at__gte=Now() - Worker.SILENCE).order_by("started_at", "worker_id")
+
+
+class Worker(ReadOnlyModel):
+    """One run of one worker process and its last sign of life."""
+
+    written_by = "`manage.py runworker` writes its own row."
+
+    SILENCE: ClassVar[timedelta] = timedelta(seconds=10)  # five missed beats
+
+    worker_id = models.UUIDField(primary_key=True)
+    host = models.TextField()
+    pid = models.IntegerField()
+    engine = models.TextField()
+    queue_name = models.TextField()
+    polling = models.BooleanField()
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True)
+    settings_version = models.BigIntegerField()
+    overrides = models.JSONField()
+    concurrency = models.IntegerField()
+    in_flight = models.IntegerField()
+    received = models.BigIntegerField()
+    completed = models.BigIntegerField()
+    retried = models.BigIntegerField()
+    parked = models.BigIntegerField()
+    failed = models.BigIntegerField()
+    late = models.BigIntegerField()
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "e2e_worker"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"Worker {self.pid} on {self.host}"

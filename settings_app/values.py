@@ -6,8 +6,10 @@ off); a test compares them with the CHECK constraints and defaults of ``public.e
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
+
+from e2e_site.options import Number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class Setting:
     @property
     def range_text(self) -> str:
         """ "0.05 to 60"."""
-        return f"{self.minimum:,} to {self.maximum:,}"
+        return self.option.range_text
 
     @property
     def help_text(self) -> str:
@@ -38,21 +40,15 @@ class Setting:
         unit = f"{self.unit[0].upper()}{self.unit[1:]}"
         return f"{unit}, {self.range_text}; default {self.default:,}. {self.help}"
 
-    def parse(self, text: str) -> int | float:
-        """The value that a person typed, as `WorkerSettings` holds it; ValueError says what is allowed."""
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if value.is_finite() and self.minimum <= value <= self.maximum and value == round(value, self.places):
-            return float(value) if self.places else int(value)
-        kind = "a whole number" if self.places == 0 else f"a number with at most {self.places} decimal places"
-        raise ValueError(f"{self.name} must be {kind} from {self.range_text} ({self.unit}), not {text!r}.")
+    @property
+    def option(self) -> Number:
+        """The type of a command line's option: answers the value as `WorkerSettings` holds it."""
+        return Number(self.minimum, self.maximum, places=self.places, unit=self.unit)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
-    """One setting that is on or off; off unless somebody turns it on."""
+    """One setting that is on or off; off unless a person turns it on."""
 
     name: str
     help: str

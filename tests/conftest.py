@@ -12,9 +12,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from e2e_site.embedded.cluster import Cluster
+from e2e_site.programs import manage_command
 from tests.support import clusters, databases
 from tests.support.bus import HandBus
-from tests.support.programs import Program, inherited_environment, manage_command
+from tests.support.programs import StartedProgram, inherited_environment
 
 
 def pytest_configure() -> None:
@@ -34,7 +35,7 @@ class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         if file.startswith("tests/browser/"):
             return file  # it starts a browser and a served site
         if file.startswith("tests/e2e/test_under_load_"):
-            return "load"  # one at a time: nobody waits for their turn
+            return "load"  # one at a time, and no process waits for its turn
         return nodeid
 
 
@@ -90,19 +91,29 @@ def bus(committed: str) -> Iterator[HandBus]:
         yield hand_bus
 
 
+@pytest.fixture
+def orders(bus: HandBus) -> Iterator[str]:
+    """A second domain, which a row is enough to make; gone afterwards, with its queues."""
+    bus.conn.execute("INSERT INTO commandbus.domain (name) VALUES ('orders')")
+    yield "orders"
+    bus.conn.execute("DELETE FROM commandbus.domain WHERE name = 'orders'")
+    for queue in ("orders__commands", "orders__replies"):
+        bus.conn.execute("SELECT pgmq.drop_queue(%s)", [queue])
+
+
 class StartManage(Protocol):
-    def __call__(self, *arguments: str, **environment: str) -> Program: ...
+    def __call__(self, *arguments: str, **environment: str) -> StartedProgram: ...
 
 
 @pytest.fixture
-def start_manage(database_url: str, tmp_path: Path) -> Iterator[StartManage]:
+def start_manage(database_url: str) -> Iterator[StartManage]:
     """Start ``manage.py <arguments>`` on the test database; ``NAME="value"`` sets an environment variable."""
-    programs: list[Program] = []
+    programs: list[StartedProgram] = []
 
-    def start(*arguments: str, **environment: str) -> Program:
+    def start(*arguments: str, **environment: str) -> StartedProgram:
         env = inherited_environment(**{"DATABASE_URL": database_url, **environment})
-        log = tmp_path / f"{arguments[0]}-{len(programs)}.log"
-        programs.append(Program(manage_command(*arguments), log=log, env=env))
+        name = f"{arguments[0]}-{len(programs)}"
+        programs.append(StartedProgram(name, manage_command(*arguments), environment=env))
         return programs[-1]
 
     yield start

@@ -1,27 +1,19 @@
-"""What a scenario is. Those of ``scenarios/`` are made of functions, by decorator."""
-
-from __future__ import annotations
+"""What a case is: one thing that can be measured. Those of ``cases/`` are made of functions, by decorator."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from bench.benchmark.pgbench import Ceiling
+from bench.benchmark.progress import Progress
+from bench.benchmark.results import Result
 from bench.machine import Processors
-
-if TYPE_CHECKING:
-    from bench.benchmark.progress import Progress
-    from bench.benchmark.results import Result
-    from bench.testbed import Stage
-
-
-class BenchmarkError(Exception):
-    """The benchmark cannot go on; the message is for people and says what to do."""
+from bench.testbed import Testbed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One row of a scenario's table. ``digits`` are those after the point."""
+    """One row of a case's table. ``digits`` are those after the point."""
 
     label: str
     unit: str
@@ -30,9 +22,10 @@ class Metric:
 
 @dataclass(kw_only=True)
 class Run:
-    """One scenario being run: where it happens, how big it is, and where its figures go."""
+    """One case being run: where it happens, how big it is, and where its figures go."""
 
-    stage: Stage
+    testbed: Testbed
+    ceiling: Ceiling
     sizes: Mapping[str, int]
     rounds: int
     result: Result
@@ -57,11 +50,11 @@ class Run:
         self.result.notes[key] = text
 
     def say(self, text: str) -> None:
-        self.progress.say(f"{self.result.scenario}: {text}")
+        self.progress.say(f"{self.result.case}: {text}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scenario:
+class Case:
     """Something that can be measured: its sizes, the metrics it records, and the function that does it.
 
     ``seconds`` is about how long one round takes in full size, and ``once_s`` what does not depend on the rounds;
@@ -81,7 +74,7 @@ class Scenario:
         return (self.seconds * rounds + self.once_s) * (0.2 if quick else 1.0)
 
 
-def scenario(
+def case(
     name: str,
     title: str,
     *,
@@ -90,11 +83,11 @@ def scenario(
     metrics: Mapping[str, Metric],
     seconds: float,
     once_s: float = 0.0,
-) -> Callable[[Callable[[Run], None]], Scenario]:
-    """Make a function the scenario of that name. ``quick`` holds the sizes that differ in a quick run."""
+) -> Callable[[Callable[[Run], None]], Case]:
+    """Make a function the case of that name. ``quick`` holds the sizes that differ in a quick run."""
 
-    def make(perform: Callable[[Run], None]) -> Scenario:
-        return Scenario(
+    def make(perform: Callable[[Run], None]) -> Case:
+        return Case(
             name=name,
             title=title,
             sizes=sizes,

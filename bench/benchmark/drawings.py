@@ -1,10 +1,10 @@
-"""Charts of what was measured, for the docs: one function for each scenario that has one."""
+"""Charts of what was measured, for the docs: one function for each case that has one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
-from bench.benchmark.figures import Figure
 from bench.benchmark.results import Point, Result
+from bench.figures import Figure
 from e2e_site.charts.geometry import Rule, Series, bar_chart, line_chart
 from e2e_site.charts.shapes import Chart
 

@@ -1,4 +1,4 @@
-"""Programs that run the published library by itself, to be measured from outside.
+"""Programs that run the published library alone, to be measured from outside.
 
 ``work``: its Worker with a handler that does nothing, until the queue is empty. ``send``: its ``send_batch``.
 """
@@ -12,9 +12,9 @@ from commandbus import Command, HandlerContext, HandlerRegistry, SendRequest, Sy
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from uuid_utils.compat import uuid7
 
-from commands.rules.words import COMMAND_TYPE, DOMAIN, reply_queue
+from commands.rules.words import COMMAND_TYPE, DOMAIN, command_queue, reply_queue
 from commands.worker.engine_library import LibraryEngine, NamedColumnsClient, UnlockedConnection
-from commands.worker.state import LEFT
+from commands.worker.state import count_messages
 from e2e_site.database import connection_params
 
 LOOK_S = 0.1
@@ -50,7 +50,7 @@ async def work(concurrency: int) -> None:
 
 async def _left(pool: AsyncConnectionPool[Any]) -> int:
     async with pool.connection() as conn:
-        row = await (await conn.execute(LEFT[DOMAIN])).fetchone()
+        row = await (await conn.execute(count_messages(command_queue(DOMAIN)))).fetchone()
     assert row is not None
     return int(row[0])
 

@@ -7,25 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from bench.benchmark.figures import ratios
 from bench.benchmark.results import Results
+from bench.figures import ratios
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """``values``: one number per round. ``needs``: the scenarios that they come from."""
+    """``values``: one number per round. ``needs``: the cases that they come from."""
 
     needs: frozenset[str]
     values: Callable[[Results], list[float]]
 
 
-def of(scenario: str, metric: str) -> Measure:
+def of(case: str, metric: str) -> Measure:
     """The values of one metric."""
 
     def values(results: Results) -> list[float]:
-        return results[scenario].values.get(metric, []) if scenario in results else []
+        return results[case].values.get(metric, []) if case in results else []
 
-    return Measure(needs=frozenset({scenario}), values=values)
+    return Measure(needs=frozenset({case}), values=values)
 
 
 def ratio(above: Measure, below: Measure) -> Measure:
@@ -60,11 +60,11 @@ def highest(measure: Measure) -> Measure:
     return Measure(needs=measure.needs, values=lambda results: sorted(measure.values(results))[-1:])
 
 
-def seconds_for(scenario: str, rate: Measure) -> Measure:
-    """How long the commands of a scenario would take at these rates."""
+def seconds_for(case: str, rate: Measure) -> Measure:
+    """How long the commands of a case would take at these rates."""
 
     def values(results: Results) -> list[float]:
         found = rate.values(results)
-        return [results[scenario].sizes["commands"] / value for value in found] if scenario in results else []
+        return [results[case].sizes["commands"] / value for value in found] if case in results else []
 
-    return Measure(needs=frozenset({scenario}) | rate.needs, values=values)
+    return Measure(needs=frozenset({case}) | rate.needs, values=values)

@@ -1,6 +1,6 @@
 """docs/performance.md: its tables between markers, and its charts, both made from results without measuring.
 
-``<!-- benchmark: drain -->`` … ``<!-- /benchmark -->`` holds what was measured by that scenario, ``check`` the verdicts
+``<!-- benchmark: drain -->`` … ``<!-- /benchmark -->`` holds what was measured by that case, ``check`` the verdicts
 and ``machine`` where it was measured. What stands between is replaced; the rest of the page is written by hand.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.template.loader import render_to_string
 
-from bench.benchmark.cases import SCENARIOS
+from bench.benchmark.cases import CASES
 from bench.benchmark.drawings import CHARTS
 from bench.benchmark.results import Result, Results, ResultsError
 from bench.benchmark.tables import as_markdown, metric_table, verdict_table
@@ -37,8 +37,8 @@ def write_docs(results: Results, docs: Path) -> list[Path]:
     return written
 
 
-def chart_file(docs: Path, scenario: str) -> Path:
-    return docs / IMAGES / f"performance-{scenario}.svg"
+def chart_file(docs: Path, case: str) -> Path:
+    return docs / IMAGES / f"performance-{case}.svg"
 
 
 def _block(name: str, results: Results) -> str:
@@ -46,18 +46,18 @@ def _block(name: str, results: Results) -> str:
         return as_markdown(verdict_table(judge_all(decidable(results) or TARGETS, results)))
     if name == "machine":
         return _machine(results)
-    if name not in SCENARIOS:
-        raise ResultsError(f"{PAGE} asks for {name}, which is no scenario; there are {', '.join(SCENARIOS)}.")
+    if name not in CASES:
+        raise ResultsError(f"{PAGE} asks for {name}, which is no case; there are {', '.join(CASES)}.")
     if name not in results:
         return "Not measured yet."
-    return "\n\n".join(_scenario(results[name]))
+    return "\n\n".join(_case(results[name]))
 
 
-def _scenario(result: Result) -> list[str]:
-    scenario = SCENARIOS[result.scenario]
-    parts = [as_markdown(metric_table(result, scenario.metrics)), _how(result)]
-    if result.scenario in CHARTS:
-        parts.insert(0, f"![{scenario.title}]({IMAGES}/performance-{result.scenario}.svg)")
+def _case(result: Result) -> list[str]:
+    case = CASES[result.case]
+    parts = [as_markdown(metric_table(result, case.metrics)), _how(result)]
+    if result.case in CHARTS:
+        parts.insert(0, f"![{case.title}]({IMAGES}/performance-{result.case}.svg)")
     return parts
 
 
@@ -67,7 +67,7 @@ def _how(result: Result) -> str:
     if result.quick:
         said.insert(0, "**A quick run: figures to look at, not to decide by.**")
     said += [f"{note}." for note in result.notes.values()]
-    said.append(f"Again: `{COMMAND} {result.scenario} --json {LATEST}`, then `{COMMAND} --write-docs`.")
+    said.append(f"Again: `{COMMAND} {result.case} --json {LATEST}`, then `{COMMAND} --write-docs`.")
     return " ".join(said)
 
 
@@ -83,5 +83,5 @@ def _machine(results: Results) -> str:
     return (
         f"PostgreSQL {about['server']} ({durability}) and Python {about['python']} on the same machine: "
         f"{about['system']}, {about['processors']} processors, {about['memory_gb']} GB. {took}. Load before: "
-        f"{about['load_before']}. The ceiling is measured by {about['ceiling_by']}."
+        f"{about['load_before']}. The ceiling is measured by pgbench."
     )

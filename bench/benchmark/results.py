@@ -1,6 +1,6 @@
 """What was measured, as values and as a JSON file.
 
-A file holds the newest result of each scenario: ``{"format": 1, "scenarios": {name: result}}``.
+A file holds the newest result of each case: ``{"format": 2, "cases": {name: result}}``.
 """
 
 import json
@@ -8,24 +8,29 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+from e2e_site.files import write_atomically
+from e2e_site.options import Exit, SiteError
+
+FORMAT = 2
 
 Point = tuple[float, float]
 
 
-class ResultsError(Exception):
+class ResultsError(SiteError):
     """A results file cannot be read; the message names it and says why."""
+
+    exit_code = Exit.REFUSED
 
 
 @dataclass(kw_only=True)
 class Result:
-    """One run of one scenario.
+    """One run of one case.
 
     ``values`` holds what was measured, by metric, one number per round; ``series`` points (x, y) for charts; ``notes``
-    what a reader must know, by metric or by itself; ``environment`` the machine and server.
+    what a reader must know, by metric or by another word; ``environment`` the machine and server.
     """
 
-    scenario: str
+    case: str
     measured_at: str
     runs: int
     quick: bool
@@ -44,12 +49,12 @@ Results = dict[str, Result]
 
 
 def load(path: Path) -> Results:
-    """The results in a file, by scenario; raises ResultsError."""
+    """The results in a file, by case; raises ResultsError."""
     try:
         document = json.loads(path.read_text("utf-8"))
         if document["format"] != FORMAT:
             raise ResultsError(f"{path} has format {document['format']}, not {FORMAT}: measure again.")
-        return {name: _result(fields) for name, fields in document["scenarios"].items()}
+        return {name: _result(fields) for name, fields in document["cases"].items()}
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ResultsError(f"{path} cannot be read as results of a benchmark: {exc!r}") from exc
 
@@ -60,10 +65,8 @@ def _result(fields: dict[str, Any]) -> Result:
 
 
 def save(path: Path, results: Results) -> None:
-    """Put these into the file, each in place of the same scenario's older result; other scenarios stay."""
+    """Put these into the file, each in place of the same case's older result; other cases stay."""
     kept = load(path) if path.exists() else {}
-    scenarios = {name: asdict(result) for name, result in sorted({**kept, **results}.items())}
+    cases = {name: asdict(result) for name, result in sorted({**kept, **results}.items())}
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    new.write_text(json.dumps({"format": FORMAT, "scenarios": scenarios}, indent=1) + "\n", "utf-8")
-    new.replace(path)
+    write_atomically(path, json.dumps({"format": FORMAT, "cases": cases}, indent=1) + "\n")

@@ -8,13 +8,12 @@ from typing import Any
 
 from commands.bus.bulk import NewCommand, send_many
 from commands.rules.behaviors import Behavior, BehaviorType
-from commands.rules.words import DOMAINS
+from commands.rules.words import DOMAIN
 from e2e_site.database import connection_params
 
 
 def main(arguments: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--domain", choices=DOMAINS, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--connections", type=int, required=True)
     options = parser.parse_args(arguments)
@@ -22,7 +21,7 @@ def main(arguments: list[str]) -> dict[str, Any]:
     began = time.monotonic()
     send_many(
         connection_params(),
-        options.domain,
+        DOMAIN,
         (NewCommand(behavior=behavior) for _ in range(options.count)),
         max_attempts=3,
         connections=options.connections,

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
+from tabulate import tabulate
+
 from bench.benchmark.case import Metric
-from bench.benchmark.figures import Figure
 from bench.benchmark.results import Result
 from bench.benchmark.verdicts import Verdict
+from bench.figures import Figure
 
 _TARGET_HEAD = ("Target", "Measured", "Spread", "Limit", "Verdict")
 
@@ -37,15 +39,13 @@ def verdict_table(verdicts: Iterable[Verdict]) -> list[list[str]]:
 
 def as_text(rows: Sequence[Sequence[str]]) -> str:
     """Columns side by side, for a terminal."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return tabulate(rows, "firstrow", "plain", disable_numparse=True)
 
 
 def as_markdown(rows: Sequence[Sequence[str]]) -> str:
     """The first row is the head; numbers, all but the first column, stand right."""
-    head, *body = rows
-    line = ["---", *("---:" for _ in head[1:])]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, line, *body])
+    sides = ["left", *("right" for _ in rows[0][1:])]
+    return tabulate(rows, "firstrow", "pipe", disable_numparse=True, colalign=sides)
 
 
 def _verdict_row(verdict: Verdict) -> list[str]:

@@ -175,11 +175,11 @@ TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS)
 
 
 def needed() -> frozenset[str]:
-    """The scenarios that all targets together are measured by."""
+    """The cases that all targets together are measured by."""
     return frozenset().union(*(target.needs for target in TARGETS))
 
 
-def decidable(scenarios: Iterable[str]) -> list[Target]:
-    """The targets for which these scenarios are enough."""
-    given = frozenset(scenarios)
+def decidable(cases: Iterable[str]) -> list[Target]:
+    """The targets for which these cases are enough."""
+    given = frozenset(cases)
     return [target for target in TARGETS if target.needs <= given]

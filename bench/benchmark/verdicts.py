@@ -1,6 +1,6 @@
 """Targets and the verdict on each. Pure: results in, verdicts out.
 
-OK: reached. BOUND: not reached, but PostgreSQL by itself does not reach it here either, measured with the same
+OK: reached. BOUND: not reached, but PostgreSQL alone does not reach it here either, measured with the same
 statements in the same run. MISSED: anything else, also what was not measured.
 """
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from bench.benchmark.figures import Figure
 from bench.benchmark.measures import Measure, of
 from bench.benchmark.results import Results
+from bench.figures import Figure
 
 
 class Word(StrEnum):
@@ -33,8 +33,8 @@ class Side(StrEnum):
 class Target:
     """One figure to reach, decided by the median.
 
-    ``ceiling`` is the same figure for PostgreSQL by itself: a target that has one can be BOUND, but not where less than
-    ``floor`` was reached. ``resource``: the metric (scenario, name) while which the processors were watched.
+    ``ceiling`` is the same figure for PostgreSQL alone: a target that has one can be BOUND, but not where less than
+    ``floor`` was reached. ``resource``: the metric (case, name) while which the processors were watched.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Target:
 
     @property
     def needs(self) -> frozenset[str]:
-        """The scenarios that it is measured by."""
+        """The cases that it is measured by."""
         return self.measure.needs | (self.ceiling.needs if self.ceiling else frozenset())
 
     def reached_by(self, value: float) -> bool:
@@ -62,7 +62,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What was measured against a target; ``because``: what PostgreSQL by itself did, and what limits it."""
+    """What was measured against a target; ``because``: what PostgreSQL alone did, and what limits it."""
 
     target: Target
     figure: Figure | None
@@ -97,7 +97,7 @@ def judge_all(targets: Iterable[Target], results: Results) -> list[Verdict]:
 
 def _because(target: Target, allowed: float, results: Results) -> str:
     about = results[min(target.ceiling.needs if target.ceiling else target.needs)].environment
-    said = [f"{about.get('ceiling_by', 'the ceiling')} {target.shown(allowed)}"]
+    said = [f"pgbench {target.shown(allowed)}"]
     if target.resource and (busy := of(*target.resource).values(results)):
         said.append(f"processors {median(busy):.0f} % busy")
     if disk := about.get("fdatasync_ms"):

@@ -2,9 +2,9 @@
 
 ::
 
-    options ─► mix ─► sender ─► commands.bus.bulk ─► queue ─► workers (manage.py runworker)    in a database of its own
-                                                                  │ commandbus.audit           (workplace.py)
-    page ◄── public.load_run, load_sample ◄── run lock, watch ◄── sampler ◄┘                   in the site's database
-
-run.py conducts; summary.py counts at the end.
+    a database of its own (databases.py):
+        options ─► mix ─► sender ─► bus/bulk ─► queue ─► workers (manage.py runworker)
+                                                             │ commandbus.audit
+    the site's:                                              ▼
+        page ◄── public.load_run, load_sample ◄── watch ◄── sampler      run.py conducts; summary.py counts at the end
 """

@@ -2,13 +2,14 @@
 
 LoadTestError               the text is one line that says what to do
 ├── BusyError               another load test is running
-├── WorkplaceError          there is no database that it may work in
-├── BrokenError             something it needs is gone: its workers, its lock, its sender, a connection
-└── StoppedError            it was told to stop, or the time was over
+├── BrokenError             something it needs is gone: its workers, its lock, its sender
+└── StoppedError            it was asked to stop, or the time was over
 """
 
+from e2e_site.options import SiteError
 
-class LoadTestError(Exception):
+
+class LoadTestError(SiteError):
     """It cannot begin, or not go on."""
 
 
@@ -16,13 +17,9 @@ class BusyError(LoadTestError):
     """Another load test is running."""
 
 
-class WorkplaceError(LoadTestError):
-    """There is no database that it may work in."""
-
-
 class BrokenError(LoadTestError):
     """Something that it needs is gone."""
 
 
 class StoppedError(LoadTestError):
-    """It was told to stop, or the time was over."""
+    """It was asked to stop, or the time was over."""

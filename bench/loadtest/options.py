@@ -1,7 +1,7 @@
 """What a load test is asked for: the options of ``manage.py loadtest`` and their bounds. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from itertools import islice
@@ -9,8 +9,8 @@ from random import SystemRandom
 from typing import Any
 
 from commands.rules.behaviors import MAX_EXECUTION_TIME_MS, Behavior, BehaviorType
-from commands.rules.mix import MixError, Weights, behaviors, drawn, parse_mix
-from settings_app.values import SETTINGS, Setting, WorkerSettings
+from commands.rules.mix import Weights, behaviors, drawn
+from settings_app.values import Setting, WorkerSettings
 
 # Options that win over a setting, and which.
 OVERRIDES = {"concurrency": "concurrency", "batch_size": "batch_size", "lease": "visibility_timeout"}
@@ -31,21 +31,14 @@ NUMBERS: Mapping[str, Setting] = {
         ),
         _number("rate", "0.1", "100000", "0", unit="commands per second", places=1, help="Send by this schedule."),
         _number("seed", "0", str(2**63 - 1), "0", unit="", help="Which command gets which behavior."),
-        _number("max_wait", "1", "86400", "3600", unit="seconds", help="End after this time, whatever is left."),
+        _number("max_wait", "1", "86400", "3600", unit="seconds", help="End after this time at the latest."),
     )
 }
 
 
-class OptionError(ValueError):
-    """An option is wrong; the text is one line that says which and what is allowed."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What was asked. ``rate`` None: all at once; the settings of `OVERRIDES` None: as the settings row says.
-
-    ``database`` is the address of one to work in, None for one of its own; it holds a password, so no record has it.
-    """
+    """What was asked. ``rate`` None: all at once; the settings of `OVERRIDES` None: as the settings row says."""
 
     commands: int
     workers: int
@@ -57,23 +50,18 @@ class Options:
     concurrency: int | None
     batch_size: int | None
     lease: int | None
-    database: str | None = field(default=None, repr=False)
+    database: str | None  # its address; None: one is made
 
     @classmethod
-    def parse(cls, texts: Mapping[str, str | None]) -> "Options":
-        """From the texts of a command line by option name, None where one was left out. Raises `OptionError`."""
-        try:
-            mix = parse_mix(texts.get("mix") or "success=100")
-        except MixError as exc:
-            raise OptionError(f"--mix: {exc}") from exc
-        values: dict[str, Any] = {}
-        for name, number in {**NUMBERS, **{name: SETTINGS[setting] for name, setting in OVERRIDES.items()}}.items():
-            text = texts.get(name)
-            values[name] = _parsed(name, number, text) if text is not None else _default(name)
-        return cls(mix=mix, database=texts.get("database"), **values)
+    def of(cls, given: Mapping[str, Any]) -> "Options":
+        """From the values of a command line by option name, None where one was left out."""
+        numbers: dict[str, Any] = {
+            name: _default(name) if given[name] is None else given[name] for name in (*NUMBERS, *OVERRIDES)
+        }
+        return cls(mix=given["mix"] or {BehaviorType.SUCCESS: 100.0}, database=given["database"], **numbers)
 
     def worker_arguments(self) -> list[str]:
-        """What each ``runworker`` gets beside its domain."""
+        """What each ``runworker`` gets."""
         given = {setting: getattr(self, name) for name, setting in OVERRIDES.items()}
         return [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
 
@@ -117,17 +105,8 @@ class Plan:
             "base_delay_ms": settings.base_delay_ms,
             "max_delay_ms": settings.max_delay_ms,
             "backoff_multiplier": settings.backoff_multiplier,
+            "heartbeat": settings.heartbeat,
         }
-
-
-def _parsed(name: str, number: Setting, text: str) -> int | float:
-    try:
-        return number.parse(text)
-    except ValueError:
-        unit = f" ({number.unit})" if number.unit else ""
-        kind = f"a number with at most {number.places} decimal place" if number.places else "a whole number"
-        option = f"--{name.replace('_', '-')}"
-        raise OptionError(f"{option} must be {kind} from {number.range_text}{unit}, not {text!r}.") from None
 
 
 def _default(name: str) -> int | None:

@@ -1,8 +1,8 @@
--- What a load test asks, by name (statements.py loads them): first of the site's database, where its run is recorded,
--- then of the database that it works in. While it runs, nothing it asks grows with the history: events are read once, in
--- the order of their ids, up to a mark below which none can come any more.
+-- What a load test asks, by name (statements.py loads them): first the site's database, which keeps the record of each run,
+-- then its own. While it runs, nothing it asks grows with the history: events are read once, in the order of their ids, up
+-- to a mark below which none can come any more.
 
--- In the site's database ---------------------------------------------------------------------------------------------
+-- ------------------------------------------------------------------------------------------------ the site's database
 
 -- name: settings
 SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1;
@@ -13,7 +13,7 @@ SELECT run_id, host, pid, extract(epoch FROM clock_timestamp() - started_at)::fl
 FROM public.load_run WHERE state = 'running' ORDER BY run_id DESC LIMIT 1;
 
 -- name: mark_lost
--- Called by the holder of the lock: no other run can be alive.
+-- Called by the run that holds the lock: no other run can be alive.
 UPDATE public.load_run
 SET state = 'lost', ended_at = beat_at, verdict = 'Its process died; this was noticed by a later run.'
 WHERE state = 'running';
@@ -41,10 +41,10 @@ SET sent = %(sent)s, received = %(received)s, completed = %(completed)s, failed 
 WHERE run_id = %(run_id)s;
 
 -- name: add_sample
--- By way of the run: its row may have been deleted.
+-- By way of the run, whose row may have been deleted.
 INSERT INTO public.load_sample (run_id, number, at_s, sent, received, ended, waiting, in_progress, p50_ms, p95_ms, p99_ms)
-SELECT run_id, %(number)s, %(at_s)s, %(sent)s, %(received)s, %(ended)s, %(waiting)s, %(in_progress)s,
-       %(p50)s, %(p95)s, %(p99)s
+SELECT run_id, %(number)s, %(at_s)s, %(sent)s, %(received)s, %(ended)s, %(waiting)s, %(in_progress)s, %(p50)s, %(p95)s,
+       %(p99)s
 FROM public.load_run WHERE run_id = %(run_id)s;
 
 -- name: end_run
@@ -53,47 +53,15 @@ SET state = %(state)s, ended_at = clock_timestamp(), beat_at = clock_timestamp()
     verdict = %(verdict)s, summary = %(summary)s::jsonb
 WHERE run_id = %(run_id)s;
 
--- In the database that it works in ----------------------------------------------------------------------------------
+-- ------------------------------------------------------------------------------------------------------- its own database
 
--- name: is_the_site
--- Whether the lock of load tests is held here by the server's process that holds it for this run in the site's database.
-SELECT EXISTS (
-    SELECT FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = %(pid)s
-      AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%(lock)s, 0)
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()));
-
--- name: content
--- Whether load tests have marked this database as theirs, and whether it has tables, but for those of extensions and what
--- PGMQ brings before it has a queue.
-SELECT to_regnamespace('commandbus_loadtest') IS NOT NULL AS marked,
-       EXISTS (
-           SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-           WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-             AND n.nspname !~ '^pg_(toast|temp)'
-             AND CASE n.nspname WHEN 'pgmq' THEN c.relname ~ '^[qa]_'
-                 ELSE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') END) AS has_tables;
-
--- name: mark
-CREATE SCHEMA IF NOT EXISTS commandbus_loadtest;
-
--- name: explain_mark
-COMMENT ON SCHEMA commandbus_loadtest IS 'Says that this database belongs to load tests: each one empties it at its start';
-
--- name: empty
-TRUNCATE commandbus.command, commandbus.audit, commandbus.parked, public.test_command, public.e2e_worker,
-    pgmq.:"queue", pgmq.:"archive", pgmq.:"reply_queue", pgmq.:"reply_archive" RESTART IDENTITY;
-
--- name: forget_settings
-DELETE FROM public.e2e_config;
-
--- name: take_settings
--- The settings row of the site. A new row, since an update would count its version up.
-INSERT INTO public.e2e_config SELECT * FROM jsonb_populate_record(NULL::public.e2e_config, %(row)s::jsonb);
+-- name: now
+SELECT clock_timestamp();
 
 -- name: ready_workers
 -- Those of ours that have begun, by their process ids.
-SELECT count(*) FROM public.e2e_worker WHERE host = %(host)s AND pid = ANY (%(pids)s) AND stopped_at IS NULL;
+SELECT count(*) FROM public.e2e_worker
+WHERE host = %(host)s AND pid = ANY (%(pids)s) AND stopped_at IS NULL AND beat_at > %(since)s;
 
 -- name: horizon
 -- The newest event id given out so far, and which transactions are over: those before ``oldest_running``.
@@ -126,7 +94,7 @@ CROSS JOIN LATERAL (SELECT ts FROM commandbus.audit WHERE command_id = e.command
 CROSS JOIN LATERAL (SELECT payload FROM public.test_command WHERE command_id = e.command_id LIMIT 1) t;
 
 -- name: anything_queued
-SELECT EXISTS (SELECT FROM pgmq.:"queue");
+SELECT EXISTS (SELECT FROM pgmq.:"commands");
 
 -- name: cost
 -- What the server counts for all its clients: bytes of WAL written, transactions ended in this database.
@@ -148,7 +116,7 @@ WITH story AS MATERIALIZED (
            (t.payload ->> 'intended_at') IS NOT NULL AS scheduled,
            c.status NOT IN ('PENDING', 'IN_PROGRESS') AS final, q.msg_id IS NOT NULL AS queued
     FROM commandbus.command c
-    LEFT JOIN pgmq.:"queue" q ON q.msg_id = c.msg_id
+    LEFT JOIN pgmq.:"commands" q ON q.msg_id = c.msg_id
     LEFT JOIN public.test_command t ON t.command_id = c.command_id
     LEFT JOIN story s ON s.command_id = c.command_id
     WHERE c.domain = %(domain)s

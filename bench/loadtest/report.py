@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tabulate import tabulate
 
 from commands.rules.formatting import duration
+from commands.rules.words import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 Json = dict[str, Any]
 
 LATENCIES = {"pickup": "pickup", "end_to_end": "end to end", "send_delay": "send delay"}
-STATUS_WORDS = {
-    "COMPLETED": "completed",
-    "FAILED": "failed",
-    "CANCELED": "canceled",
-    "IN_TROUBLESHOOTING_QUEUE": "in TSQ",
-    "PENDING": "pending",
-    "IN_PROGRESS": "in progress",
+FIGURES = ("p50", "p95", "p99", "max")
+STATUS_WORDS: Mapping[str, str] = {
+    Status.COMPLETED: "completed",
+    Status.FAILED: "failed",
+    Status.CANCELED: "canceled",
+    Status.IN_TROUBLESHOOTING_QUEUE: "in TSQ",
+    Status.PENDING: "pending",
+    Status.IN_PROGRESS: "in progress",
 }
 
 
@@ -77,26 +84,24 @@ def rates_line(rates: Json) -> str:
 
 def latency_lines(latencies: Json) -> list[str]:
     """A table: one line per kind of latency."""
-    lines = [f"{'Latency':<11}{'n':>10}{'p50':>11}{'p95':>11}{'p99':>11}{'max':>11}"]
-    for name, words in LATENCIES.items():
-        if found := latencies.get(name):
-            figures = "".join(f"{duration(found[key]):>11}" for key in ("p50", "p95", "p99", "max"))
-            lines.append(f"{words:<11}{found['n']:>10,}{figures}")
-    return lines
+    rows = [
+        [words, f"{found['n']:,}", *(duration(found[key]) for key in FIGURES)]
+        for name, words in LATENCIES.items()
+        if (found := latencies.get(name))
+    ]
+    return _table(["Latency", "n", *FIGURES], rows, right=range(1, 2 + len(FIGURES)))
 
 
 def behavior_lines(behaviors: list[Json]) -> list[str]:
     """A table: expected and actual, one line per behavior."""
-    lines = [f"{'Behavior':<29}{'sent':>9}  {'expected':<29}{'actual'}"]
+    rows = []
     for row in behaviors:
         words = " or ".join(STATUS_WORDS[status] for status in row["expected"])
         expected = f"{words}; {expected_attempts_text(row['expected_attempts'])}"
         actual = ", ".join(f"{number:,} {STATUS_WORDS[status]}" for status, number in sorted(row["statuses"].items()))
         mark = f"  !! {row['unexpected']:,} otherwise" if row["unexpected"] else ""
-        lines.append(
-            f"{row['behavior']:<29}{row['sent']:>9,}  {expected:<29}{actual or 'none'}; {attempts_text(row)}{mark}"
-        )
-    return lines
+        rows.append([row["behavior"], f"{row['sent']:,}", expected, f"{actual or 'none'}; {attempts_text(row)}{mark}"])
+    return _table(["Behavior", "sent", "expected", "actual"], rows, right=[1])
 
 
 def expected_attempts_text(attempts: list[int]) -> str:
@@ -119,6 +124,12 @@ def cost_line(document: Json) -> str:
         return "Cost       nothing ended"
     wal, transactions = cost["wal_bytes_per_command"], cost["transactions_per_command"]
     return f"Cost       {wal:,.0f} bytes of WAL and {transactions:.3f} transactions per command, the whole server's"
+
+
+def _table(head: list[str], rows: list[list[str]], *, right: Collection[int]) -> list[str]:
+    """Lines of columns side by side; those at ``right`` end at one place, the others begin at one."""
+    sides = ["right" if place in right else "left" for place in range(len(head))]
+    return tabulate(rows, head, "plain", disable_numparse=True, colalign=sides if rows else None).splitlines()
 
 
 def _per_second(value: float | None) -> str:

@@ -6,13 +6,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from bench.figures import percentile
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from bench.loadtest.statements import Database, Row
+    from bench.loadtest.statements import Database
+    from e2e_site.named_sql import Row
 
-LATENCIES_DRAWN = 500  # ends drawn at each step, for the percentiles
+LATENCIES_LOOKED_AT = 500  # ends drawn at each step, for the percentiles
 RATE_OVER_S = 5.0
 _HELD_UP_STEPS = 10  # a transaction that stays open holds the counting up no longer than so many
 
@@ -51,15 +54,8 @@ class Percentiles:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
-        """Of one value or more, each between its two neighbours, as PostgreSQL's percentile_cont."""
-        ordered = sorted(values)
-
-        def at(share: float) -> float:
-            place = share * (len(ordered) - 1)
-            low = ordered[int(place)]
-            return low + (ordered[min(int(place) + 1, len(ordered) - 1)] - low) * (place % 1)
-
-        return cls(p50=at(0.5), p95=at(0.95), p99=at(0.99))
+        """Of one value or more."""
+        return cls(p50=percentile(values, 50), p95=percentile(values, 95), p99=percentile(values, 99))
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class _Horizon:
 
 
 class Sampler:
-    """Reads the events in the order of their ids, each of them once.
+    """Reads the events of its database in the order of their ids, each of them once.
 
     An id is given out before its row can be seen, so reading "all after the last one" would miss rows of transactions
     that were still open. It reads up to a horizon instead: the newest id of a moment, as soon as no transaction of that
@@ -91,13 +87,12 @@ class Sampler:
         self.counts = Counts()
         self._latencies: list[float] = []
         self._began: datetime = first["at"]
-        self.at: datetime = self._began
+        self.at = self._began
 
     @property
-    def elapsed(self) -> float:
-        """Seconds of the server's clock from its start to the moment that is counted."""
-        seconds: float = (self.at - self._began).total_seconds()
-        return seconds
+    def at_s(self) -> float:
+        """How many seconds after its beginning that is."""
+        return float((self.at - self._began).total_seconds())
 
     @property
     def rate(self) -> float:
@@ -136,6 +131,6 @@ class Sampler:
         for name, number in new.items():
             setattr(self.counts, name, getattr(self.counts, name) + number)
         if new["completed"] + new["failed"] + new["parked"]:
-            self._latencies += self._database.value("latencies", **span, most=LATENCIES_DRAWN) or []
+            self._latencies += self._database.value("latencies", **span, most=LATENCIES_LOOKED_AT) or []
         self._read_to, self.at = horizon.newest, horizon.at
         self._speed.append((horizon.at, self.counts.ended))

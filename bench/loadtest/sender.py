@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from bench.open_loop import Schedule
 from commands.bus.bulk import NewCommand, send_chunk, send_many
 from commands.rules.words import DOMAIN
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from bench.loadtest.options import Plan
     from commands.rules.behaviors import Behavior, BehaviorType
-
-_AT_ONCE = 1000  # commands that a schedule which lies behind sends in one transaction
 
 
 class Sender:
@@ -69,7 +68,7 @@ class Sender:
                 )
             else:
                 self._send_by_schedule(self._rate)
-        except Exception as exc:  # noqa: BLE001  # the one that waits for the thread hears it
+        except Exception as exc:  # noqa: BLE001  # the thread that waits for this one hears it
             self.error = exc
 
     def _behaviors(self) -> Iterator[Behavior]:
@@ -87,16 +86,14 @@ class Sender:
     def _send_by_schedule(self, rate: float) -> None:
         with psycopg.connect(**self._params, autocommit=True) as conn:
             row = conn.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
-            began, server_began = time.monotonic(), row[0] if row else 0.0
-            while self.sent < self._commands and not self._stop.is_set():
-                due = min(self._commands, int((time.monotonic() - began) * rate) + 1)
-                if due <= self.sent:
-                    self._stop.wait(began + self.sent / rate - time.monotonic())
-                    continue
-                first, until = self.sent, min(due, self.sent + _AT_ONCE)
+            server_began = row[0] if row else 0.0
+            schedule = Schedule(rate=rate, count=self._commands)
+            for due in schedule.chunks(self._stop):
                 chunk = [
-                    NewCommand(behavior=behavior, payload={"intended_at": round(server_began + number / rate, 6)})
-                    for number, behavior in zip(range(first, until), self._behaviors(), strict=False)
+                    NewCommand(
+                        behavior=behavior, payload={"intended_at": round(server_began + schedule.due_s(number), 6)}
+                    )
+                    for number, behavior in zip(due.numbers, self._behaviors(), strict=False)
                 ]
                 if chunk:
                     self._count(send_chunk(conn, DOMAIN, chunk, max_attempts=self._max_attempts))

@@ -8,28 +8,19 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bench.loadtest.errors import BrokenError
-from commands.rules.words import DOMAIN, command_queue, reply_queue
-from e2e_site.named_sql import NamedSql
+from commands.rules.words import DOMAIN, command_queue, queue_table
+from e2e_site.named_sql import NamedSql, Row
+from e2e_site.texts import one_line
 
-STATEMENTS = NamedSql(Path(__file__).with_name("queries.sql"))
-TABLES = {
-    "queue": f"q_{command_queue(DOMAIN)}",
-    "archive": f"a_{command_queue(DOMAIN)}",
-    "reply_queue": f"q_{reply_queue(DOMAIN)}",
-    "reply_archive": f"a_{reply_queue(DOMAIN)}",
-}
-
-Row = dict[str, Any]
-
-
-def one_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+_SQL = NamedSql(Path(__file__).with_name("queries.sql"))
+_TABLES = {"commands": queue_table(command_queue(DOMAIN))}
 
 
 class Database:
     """One autocommit connection, for one thread at a time; opened anew after it was lost.
 
-    The statement that meets the loss raises `BrokenError`. Each statement may use ``domain``, that of a load test.
+    The statement that meets the loss raises `BrokenError`. Each statement may use ``%(domain)s``, and the command
+    queue's table as ``:"commands"``.
     """
 
     def __init__(self, params: Mapping[str, Any], *, name: str) -> None:
@@ -53,11 +44,10 @@ class Database:
         if self._conn is not None:
             self._conn.close()
 
-    def _execute(self, name: str, values: dict[str, Any]) -> psycopg.Cursor[Row]:
-        statement = STATEMENTS.text(name, **TABLES)
+    def _execute(self, name: str, values: Mapping[str, Any]) -> psycopg.Cursor[Row]:
         try:
             if self._conn is None or self._conn.closed:
                 self._conn = psycopg.connect(**self._params, autocommit=True, row_factory=dict_row)
-            return self._conn.execute(statement, {"domain": DOMAIN, **values})
+            return self._conn.execute(_SQL.text(name, **_TABLES), {"domain": DOMAIN, **values})
         except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
             raise BrokenError(f"The database connection was lost: {one_line(exc)}") from exc

@@ -1,11 +1,11 @@
-"""How load tests are shown: the icon, colour and word of each state, and what they are called with. Pure."""
+"""How load tests look to people: the icon, colour and word of each state, and what they are called with. Pure."""
 
 from typing import Any
 
 from commands.rules.formatting import Style
 
 PHASES = {
-    "preparing": "Preparing the database",
+    "preparing": "Making a database",
     "starting": "Starting the workers",
     "sending": "Sending",
     "working": "All sent, working",

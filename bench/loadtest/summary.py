@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from commands.rules.mix import expectation
+from commands.rules.courses import Circumstances
+from commands.rules.expectation import expectation
+from commands.rules.words import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +21,7 @@ Json = dict[str, Any]
 
 # A schedule is kept as long as nearly every command leaves within this time of when it was due.
 SEND_DELAY_LIMIT_MS = 50.0
-UNFINISHED = ("PENDING", "IN_PROGRESS")
+UNFINISHED = (Status.PENDING, Status.IN_PROGRESS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +55,12 @@ def behavior_results(
     """Expected and actual, by behavior. ``outcomes``: rows of behavior, status, queued, attempts, number."""
     results = []
     for kind, behavior in each.items():
-        expected = expectation(behavior, max_attempts=options["max_attempts"], lease_s=options["lease_s"])
+        expected = expectation(circumstances(behavior, options))
         result = BehaviorResult(
             behavior=kind.value,
             sent=ledger.taken.get(kind, 0),
             expected=sorted(expected.statuses),
-            expected_attempts=expected.attempts,
+            expected_attempts=(expected.attempts.least, expected.attempts.most),
         )
         for name, status, _queued, attempts, number in outcomes:
             if name == kind.value:
@@ -68,6 +70,19 @@ def behavior_results(
         result.unexpected = max(0, result.sent - as_expected)
         results.append(result)
     return results
+
+
+def circumstances(behavior: Behavior, options: Json) -> Circumstances:
+    """A command of the run: other commands take slots and leave them, so how many are free for it is not known."""
+    return Circumstances(
+        behavior=behavior,
+        max_attempts=options["max_attempts"],
+        lease_s=options["lease_s"],
+        base_delay_ms=options["base_delay_ms"],
+        max_delay_ms=options["max_delay_ms"],
+        backoff_multiplier=options["backoff_multiplier"],
+        heartbeat=options["heartbeat"],
+    )
 
 
 def accounting(ledger: Ledger, outcomes: Sequence[Sequence[Any]], commands: int) -> dict[str, int]:
@@ -85,10 +100,10 @@ def accounting(ledger: Ledger, outcomes: Sequence[Sequence[Any]], commands: int)
     return {
         "asked": commands,
         "sent": max(ledger.sent, found),
-        "completed": by_status.get("COMPLETED", 0),
-        "failed": by_status.get("FAILED", 0),
-        "canceled": by_status.get("CANCELED", 0),
-        "in_tsq": by_status.get("IN_TROUBLESHOOTING_QUEUE", 0),
+        "completed": by_status.get(Status.COMPLETED, 0),
+        "failed": by_status.get(Status.FAILED, 0),
+        "canceled": by_status.get(Status.CANCELED, 0),
+        "in_tsq": by_status.get(Status.IN_TROUBLESHOOTING_QUEUE, 0),
         "left": sum(by_status.get(status, 0) for status in UNFINISHED) - stranded,
         "lost": stranded + max(0, ledger.sent - found),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.loadtest.errors import BrokenError, StoppedError
 from bench.loadtest.progress import line
-from bench.loadtest.statements import one_line
+from e2e_site.texts import one_line
 
 if TYPE_CHECKING:
     from bench.loadtest.options import Options
@@ -33,14 +33,11 @@ def sample_interval(elapsed: float) -> float:
 
 @dataclass(kw_only=True)
 class Watch:
-    """One run's eyes: on ``bus``, the database that it works in, with its record in that of the ``site``.
-
-    ``until_over`` returns when every command has ended, or none of the others can any more.
-    """
+    """One run's eyes. ``until_over`` returns when every command has ended, or none of the others can any more."""
 
     options: Options
-    site: Database
-    bus: Database
+    record: Database  # the site's, with the row of this run
+    bus: Database  # in which the commands are
     run_lock: RunLock
     sender: Sender
     workers: Workers
@@ -53,7 +50,7 @@ class Watch:
     _next_sample: float = 0.0
 
     def until_over(self) -> None:
-        """Raises `StoppedError` if told to stop or the time is over, `BrokenError` if it cannot go on."""
+        """Raises `StoppedError` if it is asked to stop or the time is over, `BrokenError` if it cannot go on."""
         all_sent, seen, changed = False, -1, time.monotonic()
         while True:
             time.sleep(STEP_S)
@@ -107,11 +104,11 @@ class Watch:
     def _write_sample(self, latency: Percentiles | None) -> None:
         counts = self.sampler.counts
         self._latency = latency or self._latency
-        self.site.run(
+        self.record.run(
             "add_sample",
             run_id=self.run_lock.run_id,
             number=self._samples,
-            at_s=self.sampler.elapsed,
+            at_s=self.sampler.at_s,
             sent=counts.sent,
             received=counts.received,
             ended=counts.ended,
@@ -119,4 +116,4 @@ class Watch:
             in_progress=counts.in_progress,
             **(asdict(latency) if latency else {"p50": None, "p95": None, "p99": None}),
         )
-        self.site.run("update_counts", run_id=self.run_lock.run_id, **asdict(counts))
+        self.record.run("update_counts", run_id=self.run_lock.run_id, **asdict(counts))

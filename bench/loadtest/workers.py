@@ -5,14 +5,11 @@ Ctrl-C reaches the load test alone, which tells each of them once; they end with
 
 from __future__ import annotations
 
-import os
 import socket
 import time
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from bench.loadtest.errors import BrokenError, StoppedError
-from commands.rules.words import DOMAIN
 from e2e_site.programs import LOOK_EVERY_S, Program, manage_command
 
 if TYPE_CHECKING:
@@ -23,36 +20,33 @@ if TYPE_CHECKING:
 GRACE_S = 30
 READY_WITHIN_S = 60
 _LINES_KEPT = 3
-_BYTES_READ = 4000
 
 
 class Workers:
-    """``arguments`` are what each ``runworker`` gets besides; ``environment`` names the database that they work in."""
+    """``arguments`` are what each ``runworker`` gets besides; ``environment`` says in which database it works."""
 
     def __init__(self, number: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        command = manage_command("runworker", f"--domain={DOMAIN}", f"--grace={GRACE_S}", *arguments)
-        self._outputs = [TemporaryFile() for _ in range(number)]  # noqa: SIM115  # they live as long as the workers
+        command = manage_command("runworker", f"--grace={GRACE_S}", *arguments)
         self._programs = [
             Program(
                 f"worker {place}",
                 command,
                 grace=GRACE_S,
                 environment=environment,
-                output=output,
+                keeps_output=True,
             )
-            for place, output in enumerate(self._outputs, 1)
+            for place in range(1, number + 1)
         ]
         self._told: set[int] = set()
 
-    def start(self) -> None:
+    def start(self, database: Database, stopped: Callable[[], bool]) -> None:
+        """Start all and return when they work; raises `BrokenError` where one does not, `StoppedError` if asked to."""
+        since = database.value("now")
         for program in self._programs:
             program.start()
-
-    def wait_until_ready(self, database: Database, stopped: Callable[[], bool]) -> None:
-        """Return when all work; raises `BrokenError` where one does not, `StoppedError` if told to stop."""
         pids = [program.pid for program in self._programs]
         deadline = time.monotonic() + READY_WITHIN_S
-        while database.value("ready_workers", host=socket.gethostname(), pids=pids) < len(pids):
+        while database.value("ready_workers", host=socket.gethostname(), pids=pids, since=since) < len(pids):
             if stopped():
                 raise StoppedError("Interrupted")
             for program in self._programs:
@@ -86,18 +80,14 @@ class Workers:
     def endings(self) -> list[dict[str, Any]]:
         """How each ended, and the last lines that it wrote: warnings and errors."""
         return [
-            {"pid": program.pid, "exit_code": program.exit_code, "said": self._said(place)}
-            for place, program in enumerate(self._programs)
+            {"pid": program.pid, "exit_code": program.exit_code, "said": _said(program)} for program in self._programs
         ]
 
     def _describe(self, program: Program) -> str:
-        said = self._said(self._programs.index(program))
+        said = _said(program)
         last = f", saying {said[-1]!r}" if said else ""
         return f"{program.name} (process {program.pid}) ended{program.ending()}{last}"
 
-    def _said(self, place: int) -> list[str]:
-        # Reading by position: the worker writes by the same file offset.
-        number = self._outputs[place].fileno()
-        length = os.fstat(number).st_size
-        text = os.pread(number, _BYTES_READ, max(0, length - _BYTES_READ)).decode(errors="replace")
-        return text.splitlines()[-_LINES_KEPT:]
+
+def _said(program: Program) -> list[str]:
+    return program.output.splitlines()[-_LINES_KEPT:]

@@ -1,11 +1,10 @@
 """Removing history that is finished and old: a bounded piece in each transaction, until nothing old is left.
 
-What may go and how it is found is in SQL (``V011__prune.sql``). Here is the order of the walks: commands with all that
-is theirs, archived messages that belong to no command, replies that readers archived, and where asked for those that
-nobody took.
+What may go and what belongs to it is in SQL (``R__05_prune.sql``). Here is the order of the walks: commands with all
+that belongs to them, batches without members, what belongs to no command, replies.
 """
 
-import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,115 +13,72 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from commands.rules.words import DOMAINS
-
 CHUNK_SIZE = 5000
+PAUSE = 0.5  # the rest after each statement, as a share of its time: workers get the server for so long
 COUNT_LIMIT = 100_000  # a dry run counts no further
 SHORTEST = timedelta(hours=1)  # whatever still runs or is being sent again is younger
 LONGEST = timedelta(days=3650)
 
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_START = "SELECT commandbus.prune_start(%(domain)s, %(walk)s)"
-# What a transaction still open has written is not seen yet, and would be passed by.
-_BEFORE = """
-SELECT least(clock_timestamp() - %(age)s::interval, (
-    SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database()))
-"""
-_REACHED = """
-INSERT INTO commandbus.prune_position (domain, walk, position) VALUES (%(domain)s, %(walk)s, %(position)s)
-ON CONFLICT (domain, walk) DO UPDATE SET position = EXCLUDED.position
-"""
-
-
-def parse_age(text: str) -> timedelta:
-    """``12h``, ``30d`` or ``4w``, from one hour to ten years. Raises ``ValueError`` with a sentence."""
-    found = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
-    if found is None:
-        raise ValueError(f"{text!r} is no age: write a whole number and h, d or w, such as 12h, 30d or 4w.")
-    age = int(found[1]) * _UNITS[found[2]]
-    if not SHORTEST <= age <= LONGEST:
-        raise ValueError(f"{text} is out of range: from 1h to {LONGEST.days}d.")
-    return age
+_BEFORE = "SELECT clock_timestamp() - %s::interval"
+_ARGUMENTS: LiteralString = "%(domain)s, %(before)s, %(after)s::tid, %(limit)s, %(dry)s"
+_WALKS: tuple[LiteralString, ...] = (
+    f"SELECT commandbus.prune_commands({_ARGUMENTS})",
+    f"SELECT commandbus.prune_batches({_ARGUMENTS})",
+    "SELECT commandbus.prune_rejected(%(domain)s, %(before)s, %(limit)s, %(dry)s)",
+    f"SELECT commandbus.prune_messages({_ARGUMENTS}, 'archived')",
+    f"SELECT commandbus.prune_messages({_ARGUMENTS}, 'read')",
+)
+_UNREAD: LiteralString = f"SELECT commandbus.prune_messages({_ARGUMENTS}, 'unread')"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What to remove. ``unread_replies``: also those that nobody took. ``dry_run``: count, change nothing."""
+    """What to remove: what ended ``before``; ``unread_replies``: also those that nobody took. ``dry_run``: count."""
 
-    older_than: timedelta
-    domains: tuple[str, ...] = DOMAINS
+    before: datetime
+    domains: tuple[str, ...]
     chunk_size: int = CHUNK_SIZE
     unread_replies: bool = False
     dry_run: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chunk:
-    """What one transaction removed, or would: ``commands``, ``events``, ``messages``, ``rejected``, ``batches``,
-    ``replies``; ``kept``: commands that were old and could not go. ``cut``: a dry run stops counting here.
+def time_before(conn: psycopg.Connection[Any], age: timedelta) -> datetime:
+    """The time before which things are that old, by the server's clock."""
+    then: datetime = _value(conn, _BEFORE, [age])
+    return then
+
+
+def prune(conn: psycopg.Connection[Any], options: Options) -> Iterator[Counter[str]]:
+    """Remove what is old; yields after each transaction, whose work stays whatever happens next.
+
+    Yields what it removed, or would remove: ``commands``, ``events``, ``messages``, ``rejected``, ``batches``,
+    ``replies``; and ``held``, old commands of which another transaction held a row. ``conn`` is in autocommit mode. May
+    be stopped at any time and called again, by several at once too. Raises ``psycopg.Error``; ``LockNotAvailable``
+    where another transaction holds a lock that cannot be stepped over.
     """
-
-    domain: str
-    removed: Counter[str]
-    cut: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Walk:
-    """``name``: the position is remembered under it between runs; without one everything it passes is removed."""
-
-    step: LiteralString
-    name: str = ""
-
-
-_ARGUMENTS: LiteralString = "%(domain)s, %(before)s, %(after)s, %(limit)s, %(dry)s"
-_COMMANDS = _Walk(name="audit", step=f"SELECT commandbus.prune_commands({_ARGUMENTS})")
-_ARCHIVE = _Walk(name="archive", step=f"SELECT commandbus.prune_archive({_ARGUMENTS})")
-_READ_REPLIES = _Walk(step=f"SELECT commandbus.prune_replies({_ARGUMENTS}, FALSE)")
-_UNREAD_REPLIES = _Walk(step=f"SELECT commandbus.prune_replies({_ARGUMENTS}, TRUE)")
-
-
-def before_age(conn: psycopg.Connection[Any], age: timedelta) -> datetime:
-    """The time before which things are that old, by the server's clock; not after the start of an open transaction."""
-    before: datetime = _value(conn, _BEFORE, {"age": age})
-    return before
-
-
-def prune(conn: psycopg.Connection[Any], options: Options, before: datetime) -> Iterator[Chunk]:
-    """Remove what ended ``before``; yields after each transaction, whose work stays whatever happens next.
-
-    ``conn`` is in autocommit mode. May be stopped at any chunk and called again at any time, by several at once too.
-    Raises ``psycopg.Error``; ``LockNotAvailable`` where somebody holds a lock that cannot be stepped over.
-    """
-    walks = [_COMMANDS, _ARCHIVE, _READ_REPLIES, *([_UNREAD_REPLIES] if options.unread_replies else [])]
     for domain in options.domains:
-        for walk in walks:
-            yield from _go(conn, options, before, domain, walk)
+        for step in (*_WALKS, _UNREAD) if options.unread_replies else _WALKS:
+            yield from _walk(conn, options, domain, step)
 
 
-def _go(conn: psycopg.Connection[Any], options: Options, before: datetime, domain: str, walk: _Walk) -> Iterator[Chunk]:
-    after = _value(conn, _START, {"domain": domain, "walk": walk.name}) if walk.name else 0
-    again: int | None = None  # from here on there is something that this run could not remove
+def _walk(conn: psycopg.Connection[Any], options: Options, domain: str, step: LiteralString) -> Iterator[Counter[str]]:
+    limit = COUNT_LIMIT if options.dry_run else options.chunk_size
+    arguments = {"domain": domain, "before": options.before, "limit": limit, "dry": options.dry_run}
     removed: Counter[str] = Counter()
-    more = True
-    while more:
-        arguments = {
-            "domain": domain, "before": before, "after": after, "limit": options.chunk_size, "dry": options.dry_run
-        }  # fmt: skip
-        with conn.transaction():
-            answer: dict[str, Any] = _value(conn, walk.step, arguments)
-            after, more = answer.pop("to"), answer.pop("more")
-            again = min(filter(None, (again, answer.pop("again"))), default=None)
-            if walk.name and not options.dry_run:
-                position = after if again is None else again - 1
-                conn.execute(_REACHED, {"domain": domain, "walk": walk.name, "position": position})
+    after: str | None = "(0,0)"
+    while after is not None:
+        began = time.monotonic()
+        answer = _value(conn, step, {**arguments, "after": after})
+        spent = time.monotonic() - began
+        after = answer.pop("to")
         removed.update(answer)
-        cut = options.dry_run and more and max(removed.values()) >= COUNT_LIMIT
-        yield Chunk(domain=domain, removed=Counter(answer), cut=cut)
-        more = more and not cut
+        yield Counter(answer)
+        if options.dry_run and max(removed.values()) >= COUNT_LIMIT:
+            return
+        time.sleep(PAUSE * spent)
 
 
-def _value(conn: psycopg.Connection[Any], sql: LiteralString, arguments: dict[str, Any]) -> Any:
+def _value(conn: psycopg.Connection[Any], sql: LiteralString, arguments: Any) -> Any:
     row = conn.execute(sql, arguments).fetchone()
     assert row is not None
     return row[0]

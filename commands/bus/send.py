@@ -12,7 +12,7 @@ from psycopg.errors import UniqueViolation
 from uuid_utils.compat import uuid7
 
 from commands.models import TestCommand
-from commands.rules.words import COMMAND_TYPE, DOMAIN, REPLY_QUEUE
+from commands.rules.words import COMMAND_TYPE, DOMAIN, reply_queue
 from settings_app.models import Configuration
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def send_test_command(
     """Send one test command in the caller's transaction, or in one of its own; returns its row.
 
     ``max_attempts`` is copied from the settings, so a later change of them does not touch this command. ``reply``
-    asks for a reply in ``test__replies``. Raises the library's ``DuplicateCommandError`` for a known ``command_id``.
+    asks for a reply. Raises the library's ``DuplicateCommandError`` for a known ``command_id``.
     """
     command_id = command_id or uuid7()
     try:
@@ -47,7 +47,7 @@ def _send(command_id: UUID, behavior: Behavior, payload: dict[str, Any], *, repl
             command_type=COMMAND_TYPE,
             command_id=row.command_id,
             data=row.payload,
-            reply_to=REPLY_QUEUE if reply else None,
+            reply_to=reply_queue(DOMAIN) if reply else None,
             max_attempts=Configuration.load().max_attempts,
             conn=connection.connection,
         )

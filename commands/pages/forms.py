@@ -15,7 +15,9 @@ from commands.rules.behaviors import (
     BehaviorError,
     BehaviorType,
 )
+from commands.rules.words import DOMAIN, reply_queue
 
+PARAMETER_NAMES = tuple(sorted({name for names in PARAMETERS.values() for name in names}))
 DEFAULTS: dict[str, int] = {"execution_time_ms": 0, "transient_failures": 1}
 
 
@@ -71,7 +73,7 @@ class SendForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
     )
     reply = forms.BooleanField(
-        label="Send a reply to test__replies",
+        label=f"Send a reply to {reply_queue(DOMAIN)}",
         required=False,
         initial=True,
     )
@@ -96,3 +98,9 @@ class SendForm(forms.Form):
         except BehaviorError as exc:
             self.add_error(exc.key, exc.message)
         return cleaned
+
+
+def fields_of(behavior: Any) -> dict[str, Any]:
+    """The fields of the form that would send this behavior again; a stored one may be anything."""
+    known = behavior if isinstance(behavior, dict) else {}
+    return {name: known[name] for name in ("type", *PARAMETER_NAMES) if name in known}

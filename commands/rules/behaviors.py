@@ -19,6 +19,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, assert_never
 
+from e2e_site.texts import cut
+
 MAX_EXECUTION_TIME_MS = 3_600_000
 MAX_TRANSIENT_FAILURES = 100
 MAX_ERROR_CODE_LENGTH = 100
@@ -176,7 +178,7 @@ def _check_text(key: str, value: object, low: int, high: int) -> None:
 def _shown(value: object) -> str:
     """A short picture of any value, however long or deep it is."""
     if isinstance(value, str):
-        return ascii(value if len(value) <= 50 else f"{value[:50]}...")
+        return cut(ascii(value), 50)
     if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**20):
         return repr(value)
     return f"a value of type {type(value).__name__}"

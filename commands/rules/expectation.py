@@ -1,111 +1,125 @@
-"""What will happen to a command that is sent now, said before it is sent. Pure."""
+"""What must become of a command: the one answer for the page that sends, load tests and proofs. Pure.
 
+    Circumstances ─► courses ─► expectation, or a sentence (sentence.py)
+
+It is docs/promises.md in figures, and holds where no worker dies and no operator acts.
+"""
+
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import assert_never
+from functools import lru_cache
 
-from commands.rules.behaviors import PARAMETERS, BehaviorType
-from commands.rules.formatting import duration
+from commands.rules.courses import FAILED, FINAL_LETTERS, RECEIVED, SENT, Circumstances, courses
+from commands.rules.words import LATE, LETTERS, ReplyOutcome, Status
+
+SLACK_MS = 550  # for each attempt: until a worker with a free slot has begun it, and until its end is written
+REPLIES = {Status.COMPLETED: ReplyOutcome.SUCCESS, Status.FAILED: ReplyOutcome.FAILED}
+_LATE_LETTERS = {ord(LETTERS[event]): None for event in LATE}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlook:
-    """One behavior in words: what it ``does``, the ``status`` and ``attempts`` it leads to, and ``why``."""
+class Bounds:
+    """The least and the most that a number may be."""
 
-    type: BehaviorType
-    does: str
-    status: str
-    attempts: str
-    why: str
+    least: int
+    most: int
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> "Bounds":
+        found = tuple(numbers)
+        return cls(least=min(found), most=max(found))
+
+    def __contains__(self, number: float) -> bool:
+        return self.least <= number <= self.most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What a command may come to.
+
+    ``retries``: events FAILED. ``pattern``: a regular expression for its whole story in `LETTERS`, late events left
+    out. ``replies``: how many, of outcome ``reply``. ``ends_ms``: the earliest and the latest time of its final event,
+    counted from the beginning of its first attempt; the latest holds where a slot is free when an attempt may begin.
+    """
+
+    statuses: frozenset[Status]
+    attempts: Bounds
+    retries: Bounds
+    pattern: str
+    late_completed: Bounds
+    late_failed: Bounds
+    replies: Bounds
+    reply: ReplyOutcome | None
+    ends_ms: Bounds
 
     @property
-    def parameters(self) -> tuple[str, ...]:
-        """The fields of the form that it takes."""
-        return PARAMETERS[self.type]
+    def word(self) -> str | None:
+        """The story where only one is possible, late events left out."""
+        return self.pattern if self.pattern.isalpha() else None
+
+    def allows(self, word: str) -> bool:
+        """Whether this may be its story; late events in it are passed over."""
+        return re.fullmatch(self.pattern, word.translate(_LATE_LETTERS)) is not None
 
 
-def outlook(kind: BehaviorType, *, max_attempts: int, lease_s: int, delays_ms: list[int]) -> Outlook:
-    """``delays_ms``: the backoff before each of the ``max_attempts - 1`` retries."""
-    match kind:
-        case BehaviorType.SUCCESS:
-            return _success(lease_s)
-        case BehaviorType.FAIL_PERMANENT:
-            return _fail_permanent()
-        case BehaviorType.FAIL_TRANSIENT:
-            return _fail_transient(max_attempts, delays_ms)
-        case BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED:
-            return _fail_transient_then_succeed(max_attempts)
-        case BehaviorType.TIMEOUT:
-            return _timeout(max_attempts, lease_s)
-        case _:
-            assert_never(kind)
-
-
-def _success(lease_s: int) -> Outlook:
-    return Outlook(
-        type=BehaviorType.SUCCESS,
-        does="Works for its execution time, then succeeds.",
-        status="COMPLETED",
-        attempts="1 attempt",
-        why=f"As long as the execution time is below the lease of {duration(lease_s * 1000)}.",
+@lru_cache(maxsize=4096)
+def expectation(circumstances: Circumstances) -> Expectation:
+    """What must become of a command: all the ways that it can go, as one set."""
+    found = courses(circumstances)
+    statuses = frozenset(course.status for course in found)
+    attempts = Bounds.of(course.attempts for course in found)
+    if len({course.overlapping for course in found}) == 1:
+        pattern = "|".join(sorted({course.word for course in found}))
+        ends = Bounds.of(course.ends_ms for course in found)
+    else:
+        pattern = _mixed_pattern(circumstances, statuses, attempts.most)
+        ends = Bounds.of((*_mixed_ends(circumstances, statuses), *(course.ends_ms for course in found)))
+    answered = [status for status in statuses if circumstances.reply and status in REPLIES]
+    return Expectation(
+        statuses=statuses,
+        attempts=attempts,
+        retries=Bounds.of(course.retries for course in found),
+        pattern=pattern,
+        late_completed=Bounds.of(course.late_completed for course in found),
+        late_failed=Bounds.of(course.late_failed for course in found),
+        replies=Bounds(least=int(len(answered) == len(statuses)), most=int(bool(answered))),
+        reply=REPLIES[answered[0]] if answered else None,
+        ends_ms=Bounds(least=ends.least, most=ends.most + attempts.most * SLACK_MS),
     )
 
 
-def _fail_permanent() -> Outlook:
-    return Outlook(
-        type=BehaviorType.FAIL_PERMANENT,
-        does="Fails in a way that no retry can mend.",
-        status="IN_TROUBLESHOOTING_QUEUE",
-        attempts="1 attempt",
-        why="A permanent failure is never retried; an operator decides.",
-    )
+# Where the next attempt may begin before an attempt ends, or not, it may do so after some attempts and not after
+# others. So these ways are more than the courses.
 
 
-def _fail_transient(max_attempts: int, delays_ms: list[int]) -> Outlook:
-    return Outlook(
-        type=BehaviorType.FAIL_TRANSIENT,
-        does="Fails at every attempt in a way that a retry might mend.",
-        status="IN_TROUBLESHOOTING_QUEUE",
-        attempts=_times(max_attempts),
-        why=_retries(delays_ms),
-    )
+def _mixed_pattern(circumstances: Circumstances, statuses: frozenset[Status], most: int) -> str:
+    """Attempts that fail and are followed by another, then those of which the first success or the end counts."""
+    failures, ends = circumstances.retries, []
+    if Status.COMPLETED in statuses:
+        ends.append(_repeated(RECEIVED, 1, most - failures) + FINAL_LETTERS[Status.COMPLETED])
+    if Status.IN_TROUBLESHOOTING_QUEUE in statuses:
+        left = circumstances.max_attempts - failures
+        fewest = left if circumstances.first_success else 1  # a failure parks by its own end, too
+        ends.append(_repeated(RECEIVED, fewest, left) + FINAL_LETTERS[Status.IN_TROUBLESHOOTING_QUEUE])
+    end = ends[0] if len(ends) == 1 else f"({'|'.join(ends)})"
+    return SENT + _repeated(f"({RECEIVED}{FAILED}?)", failures, failures) + end
 
 
-def _fail_transient_then_succeed(max_attempts: int) -> Outlook:
-    most = max_attempts - 1
-    return Outlook(
-        type=BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED,
-        does="Fails the given number of times, then succeeds.",
-        status="COMPLETED" if most else "IN_TROUBLESHOOTING_QUEUE",
-        attempts="one attempt more than it fails" if most else "1 attempt",
-        why=f"It completes with at most {_failures(most)}; with more it goes to the TSQ after {_times(max_attempts)}."
-        if most
-        else "Only one attempt is allowed now, and that one fails.",
-    )
+def _mixed_ends(circumstances: Circumstances, statuses: frozenset[Status]) -> tuple[int, int]:
+    """The next attempt begins a lease after an attempt, or a backoff after its end; the last ends or is parked."""
+    work, lease = circumstances.work_ms, circumstances.lease_ms
+    gaps = [(lease, work + wait) for wait in circumstances.waits_ms()]
+    lasts = []
+    if Status.COMPLETED in statuses or circumstances.first_success is None:
+        lasts.append(work)
+    if Status.IN_TROUBLESHOOTING_QUEUE in statuses:
+        lasts.append((circumstances.max_attempts - circumstances.retries) * lease)
+    return sum(map(min, gaps)) + min(lasts), sum(map(max, gaps)) + max(lasts)
 
 
-def _timeout(max_attempts: int, lease_s: int) -> Outlook:
-    lease, longest = duration(lease_s * 1000), duration(max_attempts * lease_s * 1000)
-    return Outlook(
-        type=BehaviorType.TIMEOUT,
-        does="Works for its execution time, which is meant to be longer than the lease, then succeeds.",
-        status="COMPLETED",
-        attempts=f"up to {_times(max_attempts)}",
-        why=f"Above the lease of {lease} it is delivered again, beside the first attempt. The first success "
-        f"counts, the others are late. Above {longest} it goes to the TSQ.",
-    )
-
-
-def _times(attempts: int) -> str:
-    return "1 attempt" if attempts == 1 else f"{attempts} attempts"
-
-
-def _failures(number: int) -> str:
-    return "1 failure" if number == 1 else f"{number} failures"
-
-
-def _retries(delays_ms: list[int]) -> str:
-    if not delays_ms:
-        return "Only one attempt is allowed now."
-    shown = ", ".join(duration(delay) for delay in delays_ms[:4])
-    more = ", …" if len(delays_ms) > 4 else ""
-    return f"Each retry waits: {shown}{more}. Then an operator decides."
+def _repeated(part: str, least: int, most: int) -> str:
+    """A regular expression for so many of them."""
+    if least < most:
+        return f"{part}{{{least},{most}}}"
+    return part * least if len(part) == 1 or least < 2 else f"{part}{{{least}}}"

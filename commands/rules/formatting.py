@@ -5,9 +5,12 @@ timeline all read it. Icons are names in ``_icons.html``, tones are classes in `
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
+
+from commands.rules.words import EventType, Status
 
 
 @dataclass(frozen=True)
@@ -19,32 +22,32 @@ class Style:
     pulse: bool = False
 
 
-STATUS_STYLES = {
-    "PENDING": Style("clock", "blue"),
-    "IN_PROGRESS": Style("play", "emerald", pulse=True),
-    "COMPLETED": Style("check", "cyan"),
-    "FAILED": Style("cross", "orange"),
-    "CANCELED": Style("ban", "slate"),
-    "IN_TROUBLESHOOTING_QUEUE": Style("alert", "rose"),
+STATUS_STYLES: Mapping[str, Style] = {
+    Status.PENDING: Style("clock", "blue"),
+    Status.IN_PROGRESS: Style("play", "emerald", pulse=True),
+    Status.COMPLETED: Style("check", "cyan"),
+    Status.FAILED: Style("cross", "orange"),
+    Status.CANCELED: Style("ban", "slate"),
+    Status.IN_TROUBLESHOOTING_QUEUE: Style("alert", "rose"),
 }
 
-EVENT_STYLES = {
-    "SENT": Style("send", "blue"),
-    "RECEIVED": Style("play", "emerald"),
-    "COMPLETED": Style("check", "cyan"),
-    "FAILED": Style("retry", "amber"),
-    "RETRY_SCHEDULED": Style("retry", "amber"),
-    "RETRY_EXHAUSTED": Style("alert", "rose"),
-    "MOVED_TO_TSQ": Style("alert", "rose"),
-    "BUSINESS_RULE_FAILED": Style("cross", "orange"),
-    "OPERATOR_RETRY": Style("person-check", "blue"),
-    "OPERATOR_CANCEL": Style("ban", "slate"),
-    "OPERATOR_COMPLETE": Style("person-check", "cyan"),
-    "BATCH_STARTED": Style("layers", "slate"),
-    "BATCH_COMPLETED": Style("layers", "slate"),
-    "LATE_COMPLETED": Style("late", "slate"),
-    "LATE_FAILED": Style("late", "slate"),
-    "MESSAGE_REJECTED": Style("reject", "rose"),
+EVENT_STYLES: Mapping[str, Style] = {
+    EventType.SENT: Style("send", "blue"),
+    EventType.RECEIVED: Style("play", "emerald"),
+    EventType.COMPLETED: Style("check", "cyan"),
+    EventType.FAILED: Style("retry", "amber"),
+    EventType.RETRY_SCHEDULED: Style("retry", "amber"),
+    EventType.RETRY_EXHAUSTED: Style("alert", "rose"),
+    EventType.MOVED_TO_TSQ: Style("alert", "rose"),
+    EventType.BUSINESS_RULE_FAILED: Style("cross", "orange"),
+    EventType.OPERATOR_RETRY: Style("person-check", "blue"),
+    EventType.OPERATOR_CANCEL: Style("ban", "slate"),
+    EventType.OPERATOR_COMPLETE: Style("person-check", "cyan"),
+    EventType.BATCH_STARTED: Style("layers", "slate"),
+    EventType.BATCH_COMPLETED: Style("layers", "slate"),
+    EventType.LATE_COMPLETED: Style("late", "slate"),
+    EventType.LATE_FAILED: Style("late", "slate"),
+    EventType.MESSAGE_REJECTED: Style("reject", "rose"),
 }
 
 _UNKNOWN = Style("info", "slate")  # a word of a newer library

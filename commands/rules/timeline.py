@@ -5,9 +5,28 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from commands.rules.words import LEASE_EXPIRED, EventType
+
 # The events that end an attempt. MOVED_TO_TSQ ends one only if the attempt itself failed: see `_ends_attempt`.
-_ENDS = frozenset({"COMPLETED", "FAILED", "MOVED_TO_TSQ", "BUSINESS_RULE_FAILED", "LATE_COMPLETED", "LATE_FAILED"})
-_FINAL = frozenset({"COMPLETED", "MOVED_TO_TSQ", "BUSINESS_RULE_FAILED", "OPERATOR_CANCEL", "OPERATOR_COMPLETE"})
+_ENDS = frozenset(
+    {
+        EventType.COMPLETED,
+        EventType.FAILED,
+        EventType.MOVED_TO_TSQ,
+        EventType.BUSINESS_RULE_FAILED,
+        EventType.LATE_COMPLETED,
+        EventType.LATE_FAILED,
+    }
+)
+_FINAL = frozenset(
+    {
+        EventType.COMPLETED,
+        EventType.MOVED_TO_TSQ,
+        EventType.BUSINESS_RULE_FAILED,
+        EventType.OPERATOR_CANCEL,
+        EventType.OPERATOR_COMPLETE,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +59,7 @@ class Attempt:
         """The event whose look it wears."""
         if self.end:
             return self.end.event_type
-        return "LATE_FAILED" if self.overtaken else "RECEIVED"
+        return EventType.LATE_FAILED if self.overtaken else EventType.RECEIVED
 
     @property
     def milliseconds(self) -> float | None:
@@ -73,7 +92,7 @@ class _Story:
 
 def milliseconds_to_end(events: Sequence[Event]) -> float | None:
     """From its sending (or its operator's last retry) to the event that made it final; None where either is missing."""
-    begun = [event.ts for event in events if event.event_type in ("SENT", "OPERATOR_RETRY")]
+    begun = [event.ts for event in events if event.event_type in (EventType.SENT, EventType.OPERATOR_RETRY)]
     ended = [event.ts for event in events if event.event_type in _FINAL]
     return (ended[-1] - begun[-1]) / timedelta(milliseconds=1) if begun and ended else None
 
@@ -82,11 +101,11 @@ def build(events: Iterable[Event]) -> list[Entry]:
     """The story of one command, newest first; ``events`` in the order in which they were written."""
     story = _Story()
     for event in events:
-        if event.event_type == "RECEIVED":
+        if event.event_type == EventType.RECEIVED:
             _begin(story, event)
         elif not _end(story, event):
             story.entries.append(Entry(ts=event.ts, event=event))
-        if event.event_type == "MOVED_TO_TSQ" and story.last and story.last.end is None:
+        if event.event_type == EventType.MOVED_TO_TSQ and story.last and story.last.end is None:
             story.last.overtaken = True
     return story.entries[::-1]
 
@@ -106,7 +125,7 @@ def _begin(story: _Story, event: Event) -> None:
 
 def _end(story: _Story, event: Event) -> bool:
     """Whether the event ended an attempt that is in the story."""
-    if event.event_type not in _ENDS or event.details.get("reason") == "LEASE_EXPIRED":
+    if event.event_type not in _ENDS or event.details.get("reason") == LEASE_EXPIRED:
         return False
     number = event.details.get("attempt")
     msg_id = event.details.get("msg_id")

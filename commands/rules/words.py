@@ -1,17 +1,14 @@
-"""Words of the bus: what a command's status and an audit event may be called.
+"""Words of the bus, each written once: statuses, events, outcomes, replies, engines, the domain and its queues. Pure.
 
 Spelled as the library spells them (a test compares both); ours are marked. Labels are what people read.
 """
 
-from django.db import models
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Self
 
-DOMAIN = "test"
+DOMAIN = "test"  # whose commands the site sends and shows unless another is named; others are rows of commandbus.domain
 COMMAND_TYPE = "TestCommand"
-COMMAND_QUEUE = "test__commands"
-REPLY_QUEUE = "test__replies"
-LOADTEST_DOMAIN = "loadtest"  # what load tests send and empty; left out of the console's counts
-DOMAINS = (DOMAIN, LOADTEST_DOMAIN)
-DOMAIN_LABELS = {DOMAIN: "Test commands", LOADTEST_DOMAIN: "Load tests"}
 
 
 def command_queue(domain: str) -> str:
@@ -24,7 +21,39 @@ def reply_queue(domain: str) -> str:
     return f"{domain}__replies"
 
 
-class Status(models.TextChoices):
+def queue_table(queue: str) -> str:
+    """The table of schema ``pgmq`` with the messages of a queue."""
+    return f"q_{queue}"
+
+
+def archive_table(queue: str) -> str:
+    """The table of schema ``pgmq`` with the archived messages of a queue."""
+    return f"a_{queue}"
+
+
+class Word(StrEnum):
+    """A word with its ``label`` for people."""
+
+    label: str
+
+    def __new__(cls, value: str, label: str = "") -> Self:
+        word = str.__new__(cls, value)
+        word._value_ = value
+        word.label = label
+        return word
+
+    @classmethod
+    def choices(cls) -> list[tuple[str, str]]:
+        """Each with its label, as model and form fields take them."""
+        return [(word.value, word.label) for word in cls]
+
+    @classmethod
+    def label_of(cls, value: str) -> str:
+        """The label of a word; a word of a newer library is its own."""
+        return cls(value).label if value in cls._value2member_map_ else value
+
+
+class Status(Word):
     """Where a command stands (``commandbus.command.status``)."""
 
     PENDING = "PENDING", "Pending"  # sent, no attempt begun on its current message
@@ -40,7 +69,7 @@ class Status(models.TextChoices):
         return self not in (Status.PENDING, Status.IN_PROGRESS)
 
 
-class EventType(models.TextChoices):
+class EventType(Word):
     """What happened to a command (``commandbus.audit.event_type``)."""
 
     SENT = "SENT", "Sent"
@@ -59,3 +88,46 @@ class EventType(models.TextChoices):
     LATE_COMPLETED = "LATE_COMPLETED", "Completed too late"  # ours: a success that no longer counted
     LATE_FAILED = "LATE_FAILED", "Failed too late"  # ours: a failure that no longer counted
     MESSAGE_REJECTED = "MESSAGE_REJECTED", "Message rejected"  # ours: a message that is no command
+
+
+# One letter for each event that a command can have, so that its story is a word: SRFRC. What comes too late is small.
+LETTERS: Mapping[EventType, str] = {
+    EventType.SENT: "S",
+    EventType.RECEIVED: "R",
+    EventType.FAILED: "F",
+    EventType.COMPLETED: "C",
+    EventType.MOVED_TO_TSQ: "T",
+    EventType.BUSINESS_RULE_FAILED: "B",
+    EventType.OPERATOR_RETRY: "O",
+    EventType.OPERATOR_COMPLETE: "K",
+    EventType.OPERATOR_CANCEL: "X",
+    EventType.LATE_COMPLETED: "c",
+    EventType.LATE_FAILED: "f",
+}
+LATE = (EventType.LATE_COMPLETED, EventType.LATE_FAILED)  # ends that no longer counted
+
+LEASE_EXPIRED = "LEASE_EXPIRED"  # code and reason of a command whose last delivery's lease ran out
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended, in the words of ``commandbus.outcome``."""
+
+    SUCCESS = "success"  # the handler returned
+    TRANSIENT = "transient"  # to be tried again, also after any error that says nothing else
+    PERMANENT = "permanent"  # an operator has to see it
+    BUSINESS_RULE = "business_rule"  # the command's own rules say no; no operator is needed
+
+
+class ReplyOutcome(StrEnum):
+    """What a reply says of its command."""
+
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+
+class Engine(StrEnum):
+    """What performs commands in a worker (``public.e2e_worker.engine``)."""
+
+    NATIVE = "native"  # ours
+    LIBRARY = "library"  # the library's Worker as published, to compare

@@ -22,25 +22,21 @@ register.filter("error_text", formatting.error_text)
 register.filter("setting", shown)
 
 
-def _label(words: type[Status] | type[EventType], value: str) -> str:
-    return str(words(value).label) if value in words.values else value
-
-
 @register.inclusion_tag("commands/_badge.html")
 def status_badge(status: str, size: str = "") -> dict[str, Any]:
     """A status: icon, word, colour."""
-    return {"style": formatting.status_style(status), "label": _label(Status, status), "size": size}
+    return {"style": formatting.status_style(status), "label": Status.label_of(status), "size": size}
 
 
 @register.inclusion_tag("commands/_badge.html")
 def event_badge(event_type: str) -> dict[str, Any]:
     """An event: icon, word, colour."""
-    return {"style": formatting.event_style(event_type), "label": _label(EventType, event_type), "size": ""}
+    return {"style": formatting.event_style(event_type), "label": EventType.label_of(event_type), "size": ""}
 
 
 @register.filter
 def status_label(status: str) -> str:
-    return _label(Status, status)
+    return Status.label_of(status)
 
 
 @register.filter
@@ -50,7 +46,7 @@ def status_style(status: str) -> formatting.Style:
 
 @register.filter
 def event_label(event_type: str) -> str:
-    return _label(EventType, event_type)
+    return EventType.label_of(event_type)
 
 
 @register.filter

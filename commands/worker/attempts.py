@@ -11,10 +11,10 @@ import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+import orjson
 from commandbus import (
     BusinessRuleException,
     Command,
@@ -24,7 +24,9 @@ from commandbus import (
 )
 
 from commands.rules.payload import PayloadError, json_text
+from commands.rules.words import OutcomeKind
 from commands.worker.handlers import AttemptContext
+from e2e_site.texts import cut
 from settings_app.backoff import backoff_ms
 
 if TYPE_CHECKING:
@@ -32,14 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-
-class OutcomeKind(StrEnum):
-    """How an attempt ended, in the words of ``commandbus.outcome``."""
-
-    SUCCESS = "success"  # the handler returned
-    TRANSIENT = "transient"  # to be tried again, also after any error that says nothing else
-    PERMANENT = "permanent"  # an operator has to look at it
-    BUSINESS_RULE = "business_rule"  # the command's own rules say no; nobody has to look at it
+LONGEST_MESSAGE = 1000  # of an error that was not written for the record, in characters
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -91,8 +86,8 @@ class Attempt:
 class Outcome:
     """How one attempt ended. ``result`` is JSON text.
 
-    ``again`` is set when it was sent to the server before and no answer came; ``busy`` counts how often someone else
-    held a row of its command.
+    ``again`` is set when it was sent to the server before and no answer came; ``busy`` counts how often another
+    transaction held a row of its command.
     """
 
     attempt: Attempt
@@ -124,7 +119,14 @@ class Outcome:
                 max_delay_ms=settings.max_delay_ms,
                 multiplier=settings.backoff_multiplier,
             )
-        return f"{start}{rest},{json.dumps(error)[1:]}"
+        return f"{start}{rest},{_json(error)[1:]}"
+
+
+def _json(error: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(error).decode()
+    except TypeError:  # a number of more than 64 bits; half a surrogate pair, which the server refuses for all to see
+        return json.dumps(error)
 
 
 async def perform(registry: HandlerRegistry, attempt: Attempt) -> Outcome:
@@ -141,18 +143,23 @@ async def perform(registry: HandlerRegistry, attempt: Attempt) -> Outcome:
     except BusinessRuleException as exc:
         return _failure(attempt, OutcomeKind.BUSINESS_RULE, exc)
     except PayloadError as exc:
-        return Outcome(
-            attempt=attempt, kind=OutcomeKind.TRANSIENT, error_code="INVALID_RESULT", error_msg=str(exc)[:1000]
-        )
+        return _unforeseen(attempt, "INVALID_RESULT", exc)
     except Exception as exc:
         logger.exception(
             "handler raised",
             extra={"action": "handler_raised", "command_id": command.command_id},
         )
-        return Outcome(
-            attempt=attempt, kind=OutcomeKind.TRANSIENT, error_code=type(exc).__name__, error_msg=str(exc)[:1000]
-        )
+        return _unforeseen(attempt, type(exc).__name__, exc)
     return Outcome(attempt=attempt, kind=OutcomeKind.SUCCESS, result=text)
+
+
+def _unforeseen(attempt: Attempt, code: str, exc: Exception) -> Outcome:
+    return Outcome(
+        attempt=attempt,
+        kind=OutcomeKind.TRANSIENT,
+        error_code=code,
+        error_msg=cut(str(exc), LONGEST_MESSAGE),
+    )
 
 
 def _failure(

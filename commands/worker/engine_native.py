@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from commands.worker.attempts import Attempt, perform
+from commands.worker.blame import AT_RECEIVE, blames_the_batch
 from commands.worker.finisher import BUSY_PAUSE_S, Finisher
 from commands.worker.heartbeat import keep_leases
 from commands.worker.lookback import Lookback
@@ -34,8 +35,6 @@ logger = logging.getLogger(__name__)
 RECEIVE = "SELECT commandbus.receive_commands(%s, %s, %s, %s)"
 RECEIVE_ONE_BY_ONE = "SELECT commandbus.receive_one_by_one(%s, %s, %s)"
 STARTED_AT_A_TIME = 50
-# SQLSTATE classes that blame what is in a batch: data, constraint, an error that a trigger raised.
-CULPRIT_CLASSES = ("22", "23", "P0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +126,7 @@ class NativeEngine:
         try:
             answer = await self._receive_link.value(RECEIVE, (*parameters, after))
         except psycopg.Error as exc:
-            if not (exc.sqlstate or "").startswith(CULPRIT_CLASSES):
+            if not blames_the_batch(exc, AT_RECEIVE):
                 raise
             reason = exc.diag.message_primary
             logger.warning("the server refused a batch, taking it one by one: %s", reason, extra={"action": "split"})

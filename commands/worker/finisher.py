@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from commands.rules.words import EventType, Status
-from commands.worker.attempts import Outcome, OutcomeKind
+from commands.rules.words import EventType, OutcomeKind, Status
+from commands.worker.attempts import Outcome
+from commands.worker.blame import AT_FINISH, blames_the_batch
 from e2e_site.database import Backoff, ConnectionLostError, Link
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ MOST_LINES = 20  # in the log, for the outcomes of one call
 BUSY_PAUSE_S = 0.1
 LONGEST_BUSY_PAUSE_S = 1.0
 COUNTED = {"completed": "completed", "retry": "retried", "parked": "parked", "failed": "failed", "late": "late"}
-# SQLSTATE classes that blame what was sent, not the moment: data, constraint, syntax or access, raised by a function.
-CULPRIT_CLASSES = ("22", "23", "42", "P0")
 
 
 class Finisher:
@@ -73,12 +72,12 @@ class Finisher:
                     await self._write(batch)
                     backoff.reset()
                 except ConnectionLostError:
-                    # Nobody knows whether the server committed: the next call has to look.
+                    # The server may have committed: the next call has to look.
                     for outcome in batch:
                         outcome.again = True
                     pause = self._put_back(batch, backoff)
                 except psycopg.Error as exc:
-                    if not (exc.sqlstate or "").startswith(CULPRIT_CLASSES):
+                    if not blames_the_batch(exc, AT_FINISH):
                         logger.error("cannot finish: %s", exc, extra={"action": "finish_failed"})  # noqa: TRY400
                         pause = self._put_back(batch, backoff)
                     else:
@@ -122,7 +121,7 @@ class Finisher:
         self._record(ended)
 
     def _send_later(self, outcome: Outcome) -> None:
-        """Someone else holds a row of this command: try it again in a moment while other batches go on."""
+        """Another transaction holds a row of this command: try it again in a moment while other batches go on."""
         self._held_up += 1
 
         def back() -> None:

@@ -15,14 +15,15 @@ import signal
 import time
 from collections.abc import Sequence
 
-from commands.worker.process import EXIT_ABANDONED, EXIT_MAX_WAIT, EXIT_OK, EXIT_REFUSED, Options
+from commands.worker.process import Options
+from e2e_site.options import Exit
 from e2e_site.programs import LOOK_EVERY_S, Program, StopRequests, manage_command
 
 logger = logging.getLogger(__name__)
 
 MOST_PROCESSES = 64
 MARGIN_S = 10  # for a process to end after its grace, or after the second signal
-_KNOWN = {EXIT_OK, EXIT_ABANDONED, EXIT_MAX_WAIT}
+_KNOWN = {Exit.DONE, Exit.FAILED, Exit.TIME_IS_UP}
 
 
 class WorkerProcesses:
@@ -35,12 +36,12 @@ class WorkerProcesses:
         self._options = options
         self._until = None if options.max_wait is None else time.monotonic() + options.max_wait
         ends = options.once or self._until is not None
-        self._in_order = {EXIT_OK, EXIT_MAX_WAIT} if ends else set()
+        self._in_order = {Exit.DONE, Exit.TIME_IS_UP} if ends else set()
         self._stop_requests = StopRequests(signal.SIGINT, signal.SIGTERM)
-        self._programs = [Program(f"worker process {number + 1}", (), grace=0) for number in range(count)]
+        self._programs = [Program(f"worker process {number + 1}", ()) for number in range(count)]
 
     def run(self) -> int:
-        """Run them all; returns the worst of their exit codes, `EXIT_REFUSED` where one of them cannot start."""
+        """Run them all; returns the worst of their exit codes, `Exit.REFUSED` where one of them cannot start."""
         with self._stop_requests.heard():
             try:
                 for program in self._programs:
@@ -58,7 +59,7 @@ class WorkerProcesses:
     def _go_on(self) -> bool:
         """Start again what died; whether there is anything to wait for."""
         codes = {program.exit_code for program in self._programs}
-        if self._stop_requests.count or EXIT_REFUSED in codes or codes <= self._in_order:
+        if self._stop_requests.count or Exit.REFUSED in codes or codes <= self._in_order:
             return False
         for program in self._programs:
             if program.exit_code not in self._in_order:
@@ -118,11 +119,11 @@ def arguments(options: Options, *, max_wait: float | None) -> list[str]:
 
 def worst(codes: Sequence[int | None], *, stop_requests: int) -> int:
     """One exit code for processes that ended with these, after so many requests to stop."""
-    if EXIT_REFUSED in codes:
-        return EXIT_REFUSED
+    if Exit.REFUSED in codes:
+        return Exit.REFUSED
     # One that was told to stop before it could hear had not begun anything.
     unheard = {-signal.SIGTERM, None} if stop_requests == 1 else {None}
-    return max(EXIT_OK if code in unheard else code if code in _KNOWN else EXIT_ABANDONED for code in codes)
+    return max(Exit.DONE if code in unheard else code if code in _KNOWN else Exit.FAILED for code in codes)
 
 
 def name_lines() -> None:

@@ -1,6 +1,6 @@
 """What performs one attempt: handlers in the library's registry, used by both engines.
 
-A handler only returns its result or raises one of the library's errors; whoever called it writes the outcome.
+A handler only returns its result or raises one of the library's errors; the engine writes the outcome.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from commands.rules.behaviors import (
     SimulatedTransientFailure,
     act,
 )
-from commands.rules.words import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN
-
-registry = HandlerRegistry()
+from commands.rules.words import COMMAND_TYPE
 
 
 @dataclass(kw_only=True)
@@ -55,8 +53,13 @@ def _parsed(stored: bytes) -> Behavior:
     return Behavior.from_json(orjson.loads(stored))
 
 
-@registry.handler(DOMAIN, COMMAND_TYPE)
-@registry.handler(LOADTEST_DOMAIN, COMMAND_TYPE)
+def registry_of(domain: str) -> HandlerRegistry:
+    """What performs the commands of a domain, by their types."""
+    registry = HandlerRegistry()
+    registry.register(domain, COMMAND_TYPE, handle_test_command)
+    return registry
+
+
 async def handle_test_command(command: Command, context: HandlerContext) -> dict[str, Any]:
     """Take the time that the behavior says, then do what it says. Both engines hand it an `AttemptContext`."""
     assert isinstance(context, AttemptContext)

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from commands.models import Worker
+from commands.rules.words import Engine
 from e2e_site.database import Backoff, ConnectionLostError, Link, Outage, through_pooler
+from e2e_site.options import Exit, SiteError
+from e2e_site.texts import one_line
+from settings_app.models import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIG_CHANNEL = "e2e_config"
-ENGINES = ("native", "library")
 LOCK_CLASS = zlib.crc32(b"e2e_worker") & 0x7FFFFFFF
 
 ELSEWHERE = "LISTEN_DATABASE_URL names another database than DATABASE_URL"
@@ -57,12 +59,12 @@ ROOM = """
 """
 
 
-class StartError(Exception):
-    """The worker cannot start; the message says why, in one line. ``again``: later it may, by itself."""
+class StartError(SiteError):
+    """The worker cannot start; the message says why, in one line. ``again``: later it may, with nothing changed."""
 
     def __init__(self, message: str, *, again: bool = False) -> None:
         super().__init__(message)
-        self.again = again
+        self.exit_code = Exit.FAILED if again else Exit.REFUSED
 
 
 def engine_lock(queue_name: str, engine: str) -> int:
@@ -71,7 +73,7 @@ def engine_lock(queue_name: str, engine: str) -> int:
 
 
 class Listener:
-    """Wakes the worker at notifications; comes back by itself. The lock lives as long as the connection.
+    """Wakes the worker at notifications; connects again when it was cut off. The lock lives as long as the connection.
 
     ``polling`` after ``open``: there is no such connection, since a pooler is in the way.
     """
@@ -102,7 +104,7 @@ class Listener:
         try:
             conn = await self._connect()
         except psycopg.OperationalError as exc:
-            raise StartError(f"cannot connect to the database ({needed} needed): {exc}", again=True) from exc
+            raise StartError(f"cannot connect to the database ({needed} needed): {one_line(exc)}", again=True) from exc
         try:
             await self._take(conn, needed, workers)
         except psycopg.errors.UndefinedTable as exc:
@@ -141,7 +143,7 @@ class Listener:
                     self._outage.ends()
                 assert self._conn is not None
                 backoff.reset()
-                state.wake.set()  # what was notified while nobody listened
+                state.wake.set()  # what was notified before this connection listened
                 state.look_at_settings.set()
                 async for notification in self._conn.notifies():
                     event = state.look_at_settings if notification.channel == CONFIG_CHANNEL else state.wake
@@ -208,7 +210,7 @@ class Listener:
 
     @property
     def _other(self) -> str:
-        return next(engine for engine in ENGINES if engine != self._engine)
+        return next(engine for engine in Engine if engine != self._engine)
 
     def _beside(self, alive: int) -> str:
         return (

@@ -15,21 +15,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from commands.rules.words import DOMAIN, command_queue
+from commands.rules.words import DOMAIN, Engine, command_queue
 from commands.worker.engine_library import LibraryEngine
 from commands.worker.engine_native import NativeEngine
-from commands.worker.handlers import registry
+from commands.worker.handlers import registry_of
 from commands.worker.listener import Listener, StartError
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
+from e2e_site.options import Exit
 
 logger = logging.getLogger(__name__)
 
-EXIT_OK = 0
-EXIT_REFUSED = 2  # it cannot start, and trying again is of no use
-EXIT_GAVE_WAY = 1  # a worker of the other engine has the queue now
-EXIT_ABANDONED = 1  # the grace ran out, or a second signal came: attempts were given up
-EXIT_MAX_WAIT = 3  # --max-wait was over and messages were left, or nobody can tell
 GOODBYE_S = 2.0  # for the last statements of a worker that ends
 
 
@@ -37,7 +33,7 @@ GOODBYE_S = 2.0  # for the last statements of a worker that ends
 class Options:
     """What the command line asks. ``max_wait`` and ``grace`` are seconds."""
 
-    engine: str = "native"
+    engine: Engine = Engine.NATIVE
     domain: str = DOMAIN
     once: bool = False
     max_wait: float | None = None
@@ -45,15 +41,15 @@ class Options:
     overrides: Mapping[str, int | float] = field(default_factory=dict)
 
 
-class Engine(Protocol):
+class RunningEngine(Protocol):
     """What performs commands until ``state.stop``; answers how many attempts it gave up."""
 
     async def run(self) -> int: ...
 
 
-def connections_needed(engine: str) -> int:
+def connections_needed(engine: Engine) -> int:
     """Connections of one worker process, whatever its concurrency: listen, receive, and finish or the library's."""
-    return 3 if engine == "native" else 2 + LibraryEngine.POOL_SIZE
+    return 3 if engine == Engine.NATIVE else 2 + LibraryEngine.POOL_SIZE
 
 
 async def check_start(
@@ -78,8 +74,9 @@ async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str,
     try:
         state = await _state(options, links[0], polling=listener.polling)
         await listener.join(state)
-        engine: Engine
-        if options.engine == "native":
+        registry = registry_of(options.domain)
+        engine: RunningEngine
+        if options.engine == Engine.NATIVE:
             engine = NativeEngine(registry, state, *links)
         else:
             engine = LibraryEngine(registry, state, params, use_notify=not await links[0].is_pooled())
@@ -121,7 +118,7 @@ async def _state(options: Options, link: Link, *, polling: bool) -> WorkerState:
     return state
 
 
-async def _run(engine: Engine, state: WorkerState, listener: Listener, options: Options) -> int:
+async def _run(engine: RunningEngine, state: WorkerState, listener: Listener, options: Options) -> int:
     side_tasks = [
         asyncio.create_task(listener.run(state), name="listen"),
         asyncio.create_task(state.keep_beating(), name="beat"),
@@ -178,12 +175,12 @@ async def _exit_code(state: WorkerState, *, abandoned: int, over: bool) -> int:
             left = "unknown"
         if left:
             logger.warning("stopped: max wait is over", extra={**extra, "left": left})
-            return EXIT_MAX_WAIT
+            return Exit.TIME_IS_UP
     if abandoned:
         logger.warning("stopped: attempts given up, they come again", extra={**extra, "abandoned": abandoned})
-        return EXIT_ABANDONED
+        return Exit.FAILED
     logger.info("stopped", extra=extra)
-    return EXIT_GAVE_WAY if state.gave_way else EXIT_OK
+    return Exit.FAILED if state.gave_way else Exit.DONE  # to a worker of the other engine
 
 
 @contextlib.contextmanager

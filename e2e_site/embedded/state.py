@@ -1,7 +1,6 @@
 """What the embedded PostgreSQL's cluster has to remember: one small JSON file, readable by its owner alone."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e_site.embedded.home import EmbeddedError, locked
+from e2e_site.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,5 @@ class StateFile:
 
     def _write(self, state: dict[str, Any]) -> dict[str, Any]:
         if state != self.read():
-            new = self.path.with_suffix(".new")
-            new.unlink(missing_ok=True)
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump(state, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.path)
+            write_atomically(self.path, json.dumps(state, indent=1), mode=0o600)
         return state

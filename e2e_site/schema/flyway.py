@@ -17,7 +17,8 @@ from django.conf import settings
 
 from e2e_site.database import one_at_a_time
 from e2e_site.schema import builtin_runner
-from e2e_site.schema.migration_files import FlywayError, read_config
+from e2e_site.schema.migration_files import FlywayError, Migration, read_config
+from e2e_site.schema.state import State
 
 Runner = Literal["flyway", "builtin"]
 Action = Literal["migrate", "info", "validate"]
@@ -62,7 +63,7 @@ def migrate(params: Mapping[str, Any], *, runner: Runner | None = None) -> Runne
         raise FlywayError("\n".join([*said, str(exc)])) from exc
 
 
-def state(conn: psycopg.Connection) -> builtin_runner.State:
+def state(conn: psycopg.Connection) -> State:
     """Files and history compared, in one or two statements."""
     return builtin_runner.state(conn, read_config(CONFIG_FILE))
 
@@ -78,18 +79,21 @@ def _run_builtin(action: Action, conn: psycopg.Connection, say: Callable[[str], 
         for line in _info(found):
             say(line)
         return
-    pending = [f"{migration.script} is not applied yet." for migration in found.pending]
-    if found.problems or pending:
-        raise FlywayError("\n".join([*found.problems, *pending]))
-    say(f"{len(found.applied)} entries of the history, all as in the files.")
+    if wrong := [*found.problems, *(_not_applied(migration) for migration in found.pending)]:
+        raise FlywayError("\n".join(wrong))
+    say(f"Every file is applied as it is; the history has {len(found.applied)} entries.")
 
 
-def _info(found: builtin_runner.State) -> Iterator[str]:
-    for row in found.applied:
-        word = "applied" if row.success else "FAILED"
-        yield f"{row.version or '-':<8} {word:<8} {row.installed_on:%F %T}  {row.script}"
-    for migration in found.pending:
-        yield f"{migration.version:<8} {'pending':<8} {'':19}  {migration.script}"
+def _not_applied(migration: Migration) -> str:
+    # A repeatable one may have been, with another text.
+    return f"{migration.script} is not applied {'yet' if migration.version else 'as it is now'}."
+
+
+def _info(found: State) -> Iterator[str]:
+    yield f"{'Version':<8} {'State':<10} {'Installed on':<19}  Script"
+    for entry in found.entries:
+        when = f"{entry.installed_on:%F %T}" if entry.installed_on else ""
+        yield f"{entry.version or '':<8} {entry.standing:<10} {when:<19}  {entry.script}"
     yield from found.problems
 
 
@@ -122,7 +126,7 @@ def _run_flyway(
         for line in process.stdout:
             say(line.rstrip("\n"))
     if process.returncode:
-        # Flyway speaks of versions; whoever has to mend it looks for files.
+        # Flyway speaks of versions and descriptions; the person who mends it looks for files.
         problems = builtin_runner.state(conn, read_config(config_file)).problems
         raise FlywayError("\n".join([f"Flyway's {action} failed, exit status {process.returncode}.", *problems]))
 

@@ -8,9 +8,10 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-_MIGRATION = re.compile(r"V(?P<version>\d+(?:[._]\d+)*)__(?P<description>.+)\.sql")
+from e2e_site.options import SiteError
+
+_MIGRATION = re.compile(r"(?:V(?P<version>\d+(?:[._]\d+)*)|R)__(?P<description>.+)\.sql")
 _OTHER_KINDS = {
-    "R__": "a repeatable migration",
     "U": "an undo migration",
     "B": "a baseline migration",
     "before": "a callback",
@@ -36,7 +37,7 @@ _KNOWN_SETTINGS = {
 }
 
 
-class FlywayError(Exception):
+class FlywayError(SiteError):
     """A migration or the set-up of Flyway is wrong; the message names the file and says what to do."""
 
 
@@ -57,9 +58,12 @@ def checksum(text: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Migration:
-    """One versioned SQL file; ``script`` is its name as the history spells it (relative to its location)."""
+    """One SQL file; ``script`` is its name as the history spells it (relative to its location).
 
-    version: str
+    A repeatable one has no ``version``: its ``description`` is what the history knows it by.
+    """
+
+    version: str | None
     description: str
     script: str
     text: str
@@ -118,16 +122,23 @@ def _location(conf: Path, entry: str) -> Path:
 
 
 def read_migrations(config: Config) -> list[Migration]:
-    """All migrations in order. FlywayError for a file that the built-in runner cannot apply as Flyway would."""
-    found: dict[tuple[int, ...], Migration] = {}
+    """All migrations in the order in which they are applied: versions, then repeatable ones by description.
+
+    FlywayError for a file that the built-in runner cannot apply as Flyway would.
+    """
+    versioned: dict[tuple[int, ...], Migration] = {}
+    repeatable: dict[str, Migration] = {}
     for location in config.locations:
         for path in sorted(location.rglob("*")):
             if path.is_file() and path.name.endswith((".sql", ".sql.conf")):
                 migration = _read(path, path.relative_to(location).as_posix())
-                twin = found.setdefault(version_key(migration.version), migration)
+                if migration.version is None:
+                    what, twin = "description", repeatable.setdefault(migration.description, migration)
+                else:
+                    what, twin = "version", versioned.setdefault(version_key(migration.version), migration)
                 if twin is not migration:
-                    raise FlywayError(f"{twin.script} and {migration.script} have the same version.")
-    return [found[key] for key in sorted(found)]
+                    raise FlywayError(f"{twin.script} and {migration.script} have the same {what}.")
+    return [*(versioned[key] for key in sorted(versioned)), *(repeatable[key] for key in sorted(repeatable))]
 
 
 def _read(path: Path, script: str) -> Migration:
@@ -139,12 +150,12 @@ def _read(path: Path, script: str) -> Migration:
         raise FlywayError(
             f"{script} is {kind}: the built-in runner cannot do that; use Flyway itself."
             if kind
-            else f"{script} is not named like a migration (V<version>__<description>.sql)."
+            else f"{script} is not named like a migration (V<version>__<description>.sql or R__<description>.sql)."
         )
     text = path.read_bytes().decode("utf-8")
     _refuse_what_needs_no_transaction(script, text)
     return Migration(
-        version=match["version"].replace("_", "."),
+        version=match["version"] and match["version"].replace("_", "."),
         description=match["description"].replace("_", " "),
         script=script,
         text=text,

@@ -12,6 +12,8 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
+from e2e_site.options import SiteError
+
 OLDEST = "1.5"
 RUN = "manage.py pgmq install"
 
@@ -41,7 +43,7 @@ SELECT to_regprocedure('pgmq.create(text)') IS NOT NULL,
 """
 
 
-class PgmqError(Exception):
+class PgmqError(SiteError):
     """PGMQ could not be installed; the message says why and what to do."""
 
 
@@ -52,10 +54,6 @@ class PgmqStatus:
     present: bool
     version: str | None
     lacks: tuple[str, ...]
-
-    @property
-    def usable(self) -> bool:
-        return self.present and not self.lacks
 
 
 def status(conn: psycopg.Connection) -> PgmqStatus:

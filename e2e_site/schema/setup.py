@@ -10,17 +10,17 @@ from typing import Any
 
 import psycopg
 from django.apps import apps
-from django.contrib.auth import get_permission_codename, get_user_model
+from django.contrib.auth import get_permission_codename
 from django.core.management import call_command
-from django.db import IntegrityError, transaction
 from psycopg import sql
 
 from e2e_site.database import one_at_a_time, session_params
+from e2e_site.options import SiteError
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError
 
 
-class SetupError(Exception):
+class SetupError(SiteError):
     """The database cannot be made ready; the message says why and what to do."""
 
 
@@ -40,11 +40,6 @@ def set_up(say: Callable[[str], object]) -> None:
             say(f"Django's tables and permissions brought up to date ({len(missing)} missing, first {missing[0]}).")
 
 
-def one_line(error: psycopg.Error) -> str:
-    """What PostgreSQL or libpq said, on one line, for people."""
-    return " ".join(str(error).split())
-
-
 def missing_in_django(conn: psycopg.Connection) -> list[str]:
     """Migrations and permissions that Django's ``migrate`` would add, by name; compared without loading migrations."""
     if conn.execute("SELECT to_regclass('django_migrations') IS NULL").fetchone() == (True,):
@@ -56,20 +51,6 @@ def missing_in_django(conn: psycopg.Connection) -> list[str]:
         "SELECT app_label, codename FROM auth_permission JOIN django_content_type t ON t.id = content_type_id"
     )
     return sorted(_permissions_of_models() - {f"{app}.{codename}" for app, codename in granted})
-
-
-def ensure_admin(password: str) -> bool:
-    """Make the superuser ``admin`` unless there is one; returns whether this password lets ``admin`` in.
-
-    An ``admin`` that exists keeps the password it has.
-    """
-    users = get_user_model().objects
-    try:
-        with transaction.atomic():
-            admin = users.filter(username="admin").first() or users.create_superuser("admin", password=password)
-    except IntegrityError:  # another process was faster
-        admin = users.get(username="admin")
-    return admin.check_password(password)
 
 
 def _ensure_database(params: Mapping[str, Any], say: Callable[[str], object]) -> None:

@@ -20,7 +20,7 @@ from pytest_django import DjangoDbBlocker
 
 from e2e_site.embedded.process import free_port
 from tests.conftest import StartManage
-from tests.support.programs import Program, inherited_environment
+from tests.support.programs import StartedProgram, inherited_environment
 from tests.support.visitor import Visitor
 from tests.support.waiting import wait_until
 
@@ -45,14 +45,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def site(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site(database_url: str) -> Iterator[str]:
     """The address of a served site that reads and writes the test database."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "e2e_site.wsgi", "--threads", "4", "--no-control-socket"]
-    server = Program(
+    server = StartedProgram(
+        "gunicorn",
         [*command, "--bind", f"127.0.0.1:{port}"],
-        log=tmp_path_factory.mktemp("site") / "gunicorn.log",
-        env=inherited_environment(DATABASE_URL=database_url, PUBLIC_READ="true", ENVIRONMENT="test"),
+        environment=inherited_environment(DATABASE_URL=database_url, PUBLIC_READ="true", ENVIRONMENT="test"),
     )
     try:
         wait_until(lambda: _answers(port), 30, "the site")
@@ -67,7 +67,7 @@ def _answers(port: int) -> bool:
 
 
 @pytest.fixture
-def worker(start_manage: StartManage, committed: str) -> Program:
+def worker(start_manage: StartManage, committed: str) -> StartedProgram:
     """A running worker."""
     program = start_manage("runworker")
     program.wait_for_output("worker started")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.bus import HandBus
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 from tests.support.visitor import Visitor
 
 # What is typed, how it ends, with how many attempts.
@@ -29,7 +29,7 @@ TAKEN = {
 
 @pytest.mark.parametrize("behavior", BEHAVIORS)
 def test_a_command_of_each_behavior_is_sent_and_followed_to_its_end(
-    behavior: str, bus: HandBus, worker: Program, visit: Callable[..., Visitor]
+    behavior: str, bus: HandBus, worker: StartedProgram, visit: Callable[..., Visitor]
 ) -> None:
     typed, status, attempts = BEHAVIORS[behavior]
     bus.conn.execute("UPDATE e2e_config SET base_delay_ms = 300, poll_interval = 0.2")
@@ -79,7 +79,7 @@ def test_what_is_wrong_is_said_and_the_right_fields_stay_open(visit: Callable[..
 
 
 def test_the_dashboard_shows_the_command_without_a_reload(
-    bus: HandBus, worker: Program, visit: Callable[..., Visitor]
+    bus: HandBus, worker: StartedProgram, visit: Callable[..., Visitor]
 ) -> None:
     visitor = visit()
     page = visitor.open("/")

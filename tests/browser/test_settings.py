@@ -7,13 +7,13 @@ from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
 from tests.support.bus import HandBus
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 from tests.support.visitor import Visitor
 from tests.support.waiting import wait_until
 
 
 def test_a_saved_setting_is_taken_by_the_worker_and_the_page_says_so(
-    bus: HandBus, worker: Program, visit: Callable[..., Visitor]
+    bus: HandBus, worker: StartedProgram, visit: Callable[..., Visitor]
 ) -> None:
     visitor = visit("admin")
     page = visitor.open("/")

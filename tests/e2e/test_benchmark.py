@@ -8,19 +8,21 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bench.benchmark.run import PURPOSE
 from e2e_site.schema.own_database import prefix
 from tests.conftest import StartManage
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 
 TINY = ("--quick", "--runs", "1", "--size", "drain.commands=800", "--size", "drain.library=20")
 
 
-def databases_of(program: Program, url: str) -> list[str]:
+def databases_of(program: StartedProgram, url: str) -> list[str]:
     """The databases that this benchmark has made and not dropped."""
     with psycopg.connect(url) as conn:
-        own = f"{prefix('benchmark')}{program.pid}_"
-        rows = conn.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [own])
+        rows = conn.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{prefix(PURPOSE)}{program.pid}_"]
+        )
         return [name for (name,) in rows]
 
 
@@ -30,36 +32,17 @@ def test_a_drain_is_measured_and_kept_and_its_database_dropped(
     file = tmp_path / "results.json"
     program = start_manage("benchmark", "drain", *TINY, "--json", str(file))
     assert program.wait(90) == 0
-    result = json.loads(file.read_text())["scenarios"]["drain"]
+    result = json.loads(file.read_text())["cases"]["drain"]
     rows = ["native", "ceiling", *(f"{kind}-{n}" for kind in ("library", "bare") for n in (4, 20, 50))]
     for row in rows:
         assert len(result["values"][row]) == 1
         assert result["values"][row][0] > 0
     assert result["quick"] is True
     assert result["sizes"] == {"commands": 800, "library": 20}
-    assert result["environment"]["ceiling_by"] == "pgbench"
     assert result["environment"]["durability"]["synchronous_commit"] == "on"
     assert "engine native, one process" in program.output
     assert "left]" in program.output
     assert databases_of(program, committed) == []
-
-
-def test_where_there_is_no_pgbench_a_client_of_ours_measures_the_ceiling_and_says_so(
-    start_manage: StartManage, tmp_path: Path
-) -> None:
-    file = tmp_path / "results.json"
-    sizes = ("send.commands=400", "send.library=50", "latency.commands=20")
-    words = [word for size in sizes for word in ("--size", size)]
-    program = start_manage(
-        "benchmark", "send", "latency", "--runs", "1", *words, "--pgbench", "none", "--json", str(file)
-    )
-    assert program.wait(60) == 0
-    for result in json.loads(file.read_text())["scenarios"].values():
-        assert result["environment"]["ceiling_by"] == "our minimal client"
-        ceilings = {name: values for name, values in result["values"].items() if name.startswith("ceiling")}
-        measured = [values[0] for name, values in ceilings.items() if not name.endswith(":busy")]
-        assert len(measured) == 2
-        assert min(measured) > 0
 
 
 def test_the_site_s_own_data_is_left_alone(start_manage: StartManage, committed: str) -> None:
@@ -94,17 +77,17 @@ def test_quick_figures_do_not_decide(start_manage: StartManage) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["drein"], "There is no scenario drein; there are drain, defaults,"),
+        (["drein"], "There is no case drein; there are drain, defaults,"),
         (["drain", "--size", "drain.comands=5"], "There is no size drain.comands; there are drain.commands"),
-        (["drain", "--size", "drain.commands=0"], "with a whole number from 1"),
-        (["drain", "--runs", "0"], "--runs must be 1 or more"),
+        (["drain", "--size", "drain.commands=0"], "--size must be CASE.NAME=N with a whole number from 1"),
+        (["drain", "--runs", "0"], "--runs must be a whole number from 1 to 1,000, not '0'"),
         (["drain", "--pgbench", "/no/such/program"], "--pgbench /no/such/program is no program"),
         (["--write-docs", "/no/such/file.json"], "cannot be read as results"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(start_manage: StartManage, words: list[str], said: str) -> None:
     program = start_manage("benchmark", *words)
-    assert program.wait(30) == 1
+    assert program.wait(30) == 2
     assert said in program.output
     assert len(program.output.splitlines()) == 1
 
@@ -122,7 +105,7 @@ def test_a_file_that_holds_no_results_is_refused_before_anything_is_measured(
     file = tmp_path / "results.json"
     file.write_text("[]")
     program = start_manage("benchmark", "drain", "--json", str(file))
-    assert program.wait(30) == 1
+    assert program.wait(30) == 2
     assert "cannot be read as results" in program.output
     assert "works in database" not in program.output
 
@@ -138,12 +121,12 @@ def test_a_benchmark_that_is_stopped_ends_its_programs_and_drops_its_database(
     assert program.wait(60) == 128 + number
     assert databases_of(program, committed) == []
     left = subprocess.run(
-        ["pgrep", "-f", f"{prefix('benchmark')}{program.pid}_"], capture_output=True, text=True, check=False
+        ["pgrep", "-f", f"{prefix(PURPOSE)}{program.pid}_"], capture_output=True, text=True, check=False
     )
     assert left.stdout == ""
 
 
-def test_a_scenario_that_fails_does_not_take_the_others_with_it(
+def test_a_case_that_fails_does_not_take_the_others_with_it(
     start_manage: StartManage, committed: str, tmp_path: Path
 ) -> None:
     # A backlog that is gone before the snapshot is taken cannot be measured.
@@ -153,5 +136,5 @@ def test_a_scenario_that_fails_does_not_take_the_others_with_it(
     program = start_manage("benchmark", "snapshot", "mix", *words, "--runs", "1", "--json", str(file))
     assert program.wait(90) == 1
     assert "snapshot: The backlog was worked off too early" in program.output
-    assert list(json.loads(file.read_text())["scenarios"]) == ["mix"]
+    assert list(json.loads(file.read_text())["cases"]) == ["mix"]
     assert databases_of(program, committed) == []

@@ -4,16 +4,18 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
-from bench.loadtest.workplace import PURPOSE
-from e2e_site.schema.own_database import own_database, prefix, renamed
+from bench.loadtest.databases import PURPOSE
+from e2e_site.schema.own_database import prefix, renamed
 from tests.conftest import StartManage
 from tests.e2e.conftest import StartWorker
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 from tests.support.workers import LiveBus
 
@@ -21,17 +23,17 @@ MIX = "success=70,fail_permanent=10,fail_transient=10,fail_transient_then_succee
 
 
 @pytest.fixture
-def loadtest(start_manage: StartManage, bus: LiveBus) -> Iterator[Callable[..., Program]]:
+def loadtest(start_manage: StartManage, bus: LiveBus) -> Iterator[Callable[..., StartedProgram]]:
     """Starts load tests, with short pauses before retries; after the test none of their workers may be left."""
     bus.settings(base_delay_ms=100, max_delay_ms=200)
     workers: list[psutil.Process] = []
 
-    def start(*arguments: str, until: str = "") -> Program:
+    def start(*arguments: str, until: str = "") -> StartedProgram:
         program = start_manage("loadtest", *arguments)
         if until:
             query = f"SELECT count(*) FROM load_run WHERE state = 'running' AND pid = %s AND {until}"
-            wait_until(lambda: bus.value(query, [program.pid]) or program.returncode is not None, 40, until)
-            assert program.returncode is None, program.output
+            wait_until(lambda: bus.value(query, [program.pid]) or program.exit_code is not None, 40, until)
+            assert program.exit_code is None, program.output
             workers.extend(psutil.Process(program.pid).children())
         return program
 
@@ -39,138 +41,117 @@ def loadtest(start_manage: StartManage, bus: LiveBus) -> Iterator[Callable[..., 
     wait_until(lambda: not any(worker.is_running() for worker in workers), 40, "the end of all workers")
 
 
+@pytest.fixture
+def given(bus: LiveBus) -> Iterator[str]:
+    """The address of an empty database."""
+    name = "e2e_own_given"
+    bus.conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    bus.conn.execute(f"CREATE DATABASE {name}")
+    yield renamed(bus.url, name)
+    bus.conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def own_databases(bus: LiveBus) -> list[str]:
+    """The databases of load tests that are there, on a server that other tests do not use."""
+    rows = bus.rows("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [prefix(PURPOSE)])
+    return [row["datname"] for row in rows]
+
+
+@contextmanager
+def own_database_of(bus: LiveBus) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to the database of the load test that runs."""
+    (name,) = own_databases(bus)
+    with psycopg.connect(renamed(bus.url, name), autocommit=True) as conn:
+        yield conn
+
+
 def run_row(bus: LiveBus) -> dict[str, Any]:
     return bus.rows("SELECT * FROM load_run ORDER BY run_id DESC LIMIT 1")[0]
 
 
-def own_databases(program: Program, bus: LiveBus) -> list[str]:
-    """Those that this load test has made and not dropped."""
-    begins = f"{prefix(PURPOSE)}{program.pid}_"
-    return [row["datname"] for row in bus.rows("SELECT datname FROM pg_database") if row["datname"].startswith(begins)]
+def locks(bus: LiveBus) -> int:
+    """Connections of load tests that are left, with whatever they hold."""
+    return int(bus.value("SELECT count(*) FROM pg_stat_activity WHERE starts_with(application_name, 'loadtest ')"))
 
 
-def workplace_of(program: Program, bus: LiveBus) -> LiveBus:
-    """The bus in the database that a running load test has made."""
-    (name,) = own_databases(program, bus)
-    return LiveBus(renamed(bus.url, name))
-
-
-def nothing_is_left(program: Program, bus: LiveBus) -> bool:
-    """Neither a connection of a load test to the site's database, with whatever it holds, nor a database of its own."""
-    left = bus.value(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND starts_with(application_name, 'loadtest ')"
-    )
-    return not left and not own_databases(program, bus)
-
-
-def test_a_mixed_load_ends_as_its_behaviors_say_and_its_figures_are_those_of_its_database(
-    loadtest: Callable[..., Program], bus: LiveBus
+def test_a_mixed_load_ends_as_its_behaviors_say_and_its_figures_are_those_of_the_database(
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
-    options = ("--commands=300", "--workers=2", f"--mix={MIX}", "--concurrency=50", "--seed=5", "--json")
-    with own_database("test", server=bus.url, template="template0") as empty:
-        program = loadtest(*options, f"--database={empty.url}")
-        assert program.wait(60) == 0, program.output
-        used = LiveBus(empty.url)
-        statuses = used.statuses()
-        attempts = used.value("SELECT count(*) FROM commandbus.audit WHERE event_type = 'RECEIVED'")
-        delays = used.value("SELECT max_delay_ms FROM e2e_config")
-        used.conn.close()
-    assert f"works in database {empty.name}." in program.output
+    program = loadtest("--commands=300", "--workers=2", f"--mix={MIX}", "--concurrency=50", "--seed=5", "--json")
+    assert program.wait(60) == 0, program.output
     printed = json.loads(program.output[program.output.index("{") :])
     row = run_row(bus)
     assert (row["state"], row["as_expected"], row["phase"]) == ("finished", True, "measuring")
-    assert printed == row["summary"]
+    assert {key: value for key, value in printed.items() if key != "workers"} == {
+        key: value for key, value in row["summary"].items() if key != "workers"
+    }
     account = printed["accounting"]
-    assert {"COMPLETED": account["completed"], "IN_TROUBLESHOOTING_QUEUE": account["in_tsq"]} == statuses
     assert (account["sent"], account["left"], account["lost"]) == (300, 0, 0)
     assert sum(behavior["sent"] for behavior in printed["behaviors"]) == 300
     assert all(behavior["sent"] and not behavior["unexpected"] for behavior in printed["behaviors"])
-    assert printed["attempts"]["begun"] == row["received"] == attempts
+    assert printed["attempts"]["begun"] == row["received"]
     assert printed["latency_ms"]["end_to_end"]["n"] == 300
     assert [worker["exit_code"] for worker in printed["workers"]] == [0, 0]
-    assert delays == 200, "the site's setting"
-    assert empty.password not in json.dumps(printed) or not empty.password
     last = bus.rows("SELECT * FROM load_sample ORDER BY number DESC LIMIT 1")[0]
     assert (last["sent"], last["ended"], last["waiting"], last["in_progress"]) == (300, 300, 0, 0)
-    assert bus.statuses() == {}
-    assert nothing_is_left(program, bus)
+    assert bus.value("SELECT count(*) FROM commandbus.command") == 0, "nothing of it is in the site's database"
+    assert (locks(bus), own_databases(bus)) == (0, [])
 
 
-def test_a_busy_site_is_no_obstacle_and_goes_on_as_if_nothing_else_ran(
-    loadtest: Callable[..., Program], bus: LiveBus, start_worker: StartWorker
+def test_in_a_database_that_is_given_its_commands_stay_and_the_settings_are_the_sites(
+    loadtest: Callable[..., StartedProgram], bus: LiveBus, start_worker: StartWorker, given: str
 ) -> None:
-    worker = start_worker()
-    slow = [bus.timeout(3000) for _ in range(2)]
-    bus.wait_for_attempts(1, slow)
-    program = loadtest("--commands=200", "--workers=1", until="sent > 0")
-    quick = bus.send()
-    bus.wait_for_status("COMPLETED", [quick])
-    assert program.wait(60) == 0, program.output
-    bus.wait_for_status("COMPLETED", slow)
-    assert sum(bus.statuses().values()) == 3
-    bus.assert_done_once([*slow, quick], attempts=1)
-    assert [row["pid"] for row in bus.rows("SELECT pid FROM e2e_worker")] == [worker.pid]
-    assert worker.stop() == 0
-    assert nothing_is_left(program, bus)
+    worker = start_worker()  # the site's own goes on meanwhile
+    options = ("--commands=60", "--workers=1", f"--mix={MIX}", "--concurrency=20", "--json", f"--database={given}")
+    for _ in range(2):
+        program = loadtest(*options)
+        assert program.wait(60) == 0, program.output
+    account = run_row(bus)["summary"]["accounting"]
+    with psycopg.connect(given) as conn:
+        rows = conn.execute("SELECT status, count(*) FROM commandbus.command GROUP BY 1").fetchall()
+        assert conn.execute("SELECT base_delay_ms, max_delay_ms FROM e2e_config").fetchone() == (100, 200)
+    assert dict(rows) == {"COMPLETED": account["completed"], "IN_TROUBLESHOOTING_QUEUE": account["in_tsq"]}
+    assert account["sent"] == 60, "those of the run before are gone"
+    assert bus.worker_row(worker)["received"] == 0
 
 
-def test_ctrl_c_keeps_what_was_measured_and_leaves_nothing_behind(
-    loadtest: Callable[..., Program], bus: LiveBus
+def test_ctrl_c_keeps_what_was_measured_and_leaves_nothing_running(
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     program = loadtest("--commands=5000", "--execution-time=200", "--concurrency=5", until="completed > 0")
-    assert bus.value("SELECT count(*) FROM load_sample") > 0, "live"
     second = loadtest("--commands=10")
     assert second.wait() == 1
     assert f"load test {run_row(bus)['run_id']} is running, process {program.pid} on " in second.output
     os.killpg(program.pid, signal.SIGINT)  # as a terminal does: to the whole process group
-    assert program.wait(60) == 3, program.output
+    assert program.wait(60) == 130, program.output
     row = run_row(bus)
     account = row["summary"]["accounting"]
     assert (row["state"], account["lost"]) == ("interrupted", 0)
     assert 0 < account["completed"] < 5000
     assert account["left"] == 5000 - account["completed"]
     assert "Interrupted." in program.output
-    # In order: all that had begun has ended.
-    assert row["summary"]["attempts"]["begun"] == account["completed"]
-    assert [worker["exit_code"] for worker in row["summary"]["workers"]] == [0, 0]
-    assert nothing_is_left(program, bus)
-
-
-def test_ctrl_c_while_its_database_is_made_ends_it_before_anything_was_sent(
-    loadtest: Callable[..., Program], bus: LiveBus
-) -> None:
-    program = loadtest("--commands=10")
-    process = psutil.Process(program.pid)
-    wait_until(lambda: own_databases(program, bus) and process.children(), 20, "the set-up of its database")
-    assert run_row(bus)["phase"] == "preparing"
-    os.killpg(program.pid, signal.SIGINT)
-    assert program.wait(60) == 3, program.output
-    row = run_row(bus)
-    assert (row["state"], row["phase"]) == ("interrupted", "preparing")
-    assert row["verdict"] == "Interrupted before anything was sent."
-    assert nothing_is_left(program, bus)
+    assert [worker["exit_code"] for worker in row["summary"]["workers"]] == [0, 0], "drained"
+    assert (locks(bus), own_databases(bus)) == (0, [])
 
 
 def test_a_load_test_that_is_killed_takes_its_workers_along_and_the_next_one_clears_up(
-    loadtest: Callable[..., Program], bus: LiveBus
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     killed = loadtest("--commands=2000", "--execution-time=200", "--concurrency=5", until="completed > 0")
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     dead = run_row(bus)
-    assert dead["state"] == "running", "no process was left to say otherwise"
-    assert len(own_databases(killed, bus)) == 1
+    assert dead["state"] == "running", "it could not say otherwise"
+    assert len(own_databases(bus)) == 1
     program = loadtest("--commands=20", "--workers=1")
     assert program.wait(60) == 0, program.output
     lost, ended = bus.rows("SELECT * FROM load_run ORDER BY run_id")
     assert (lost["run_id"], lost["state"], lost["ended_at"]) == (dead["run_id"], "lost", lost["beat_at"])
-    assert (ended["state"], ended["completed"]) == ("finished", 20)
-    assert nothing_is_left(killed, bus)
-    assert nothing_is_left(program, bus)
+    assert ended["state"] == "finished"
+    assert own_databases(bus) == []
 
 
-def test_when_the_time_is_over_it_says_what_is_left(loadtest: Callable[..., Program], bus: LiveBus) -> None:
+def test_when_the_time_is_over_it_says_what_is_left(loadtest: Callable[..., StartedProgram], bus: LiveBus) -> None:
     program = loadtest("--commands=500", "--workers=1", "--execution-time=500", "--concurrency=1", "--max-wait=1")
     assert program.wait(60) == 3, program.output
     assert run_row(bus)["verdict"].startswith("--max-wait (1 s) was over. ")
@@ -178,12 +159,12 @@ def test_when_the_time_is_over_it_says_what_is_left(loadtest: Callable[..., Prog
 
 
 def test_a_command_whose_message_vanished_is_lost_and_not_waited_for(
-    loadtest: Callable[..., Program], bus: LiveBus
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     options = ("--commands=40", "--workers=1", "--execution-time=400", "--concurrency=5")
     program = loadtest(*options, until="phase = 'working'")
-    with workplace_of(program, bus).conn as conn:
-        conn.execute("DELETE FROM pgmq.q_test__commands WHERE msg_id = (SELECT max(msg_id) FROM pgmq.q_test__commands)")
+    with own_database_of(bus) as own:
+        own.execute("DELETE FROM pgmq.q_test__commands WHERE msg_id = (SELECT max(msg_id) FROM pgmq.q_test__commands)")
     assert program.wait(60) == 1, program.output
     row = run_row(bus)
     assert (row["state"], row["as_expected"]) == ("finished", False)
@@ -191,7 +172,9 @@ def test_a_command_whose_message_vanished_is_lost_and_not_waited_for(
     assert "1 of 40 commands were lost." in program.output
 
 
-def test_a_schedule_is_followed_while_workers_come_and_go(loadtest: Callable[..., Program], bus: LiveBus) -> None:
+def test_a_schedule_is_followed_while_workers_come_and_go(
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
+) -> None:
     program = loadtest("--commands=100", "--rate=40", "--workers=2", "--concurrency=5", "--lease=2", until="sent > 10")
     psutil.Process(program.pid).children()[0].kill()
     assert program.wait(60) == 0, program.output
@@ -202,31 +185,22 @@ def test_a_schedule_is_followed_while_workers_come_and_go(loadtest: Callable[...
     assert 0 < summary["rates"]["sending_per_s"] < 50, "no faster than its schedule"
 
 
-def _kill_the_worker(program: Program, bus: LiveBus) -> None:
+def _kill_the_worker(program: StartedProgram, bus: LiveBus) -> None:
     psutil.Process(program.pid).children()[0].kill()
 
 
-def _break_its_connection_to_the_site(program: Program, bus: LiveBus) -> None:
-    assert bus.end_connections("loadtest run") == 1
-
-
-def _break_its_connection_to_its_database(program: Program, bus: LiveBus) -> None:
-    place = workplace_of(program, bus)
-    assert place.end_connections("loadtest watch") == 1
-    place.conn.close()
+def _break_its_connection(program: StartedProgram, bus: LiveBus) -> None:
+    with own_database_of(bus) as own:
+        own.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'loadtest run'")
 
 
 @pytest.mark.parametrize(
     ("harm", "verdict"),
-    [
-        (_kill_the_worker, "All workers have ended."),
-        (_break_its_connection_to_the_site, "The database connection was lost: "),
-        (_break_its_connection_to_its_database, "The database connection was lost: "),
-    ],
-    ids=["no worker left", "site lost", "its database lost"],
+    [(_kill_the_worker, "All workers have ended."), (_break_its_connection, "The database connection was lost: ")],
+    ids=["no worker left", "connection lost"],
 )
 def test_when_it_cannot_go_on_it_stops_counts_and_says_why(
-    harm: Callable[[Program, LiveBus], None], verdict: str, loadtest: Callable[..., Program], bus: LiveBus
+    harm: Callable[[StartedProgram, LiveBus], None], verdict: str, loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     options = ("--commands=500", "--workers=1", "--execution-time=500", "--concurrency=1")
     program = loadtest(*options, until="phase = 'working'")
@@ -236,7 +210,7 @@ def test_when_it_cannot_go_on_it_stops_counts_and_says_why(
     assert (row["state"], row["summary"]["accounting"]["lost"]) == ("failed", 0)
     assert row["verdict"].startswith(verdict)
     assert verdict in program.output
-    assert nothing_is_left(program, bus)
+    assert locks(bus) == 0
 
 
 @pytest.mark.parametrize(
@@ -247,13 +221,30 @@ def test_when_it_cannot_go_on_it_stops_counts_and_says_why(
             "--mix: 'faill' is no behavior; there are success, fail_permanent, fail_transient, ",
         ),
         ("--commands=0", "--commands must be a whole number from 1 to 10,000,000 (commands), not '0'."),
-        ("--database=mysql://u:p@h/n", "--database must name a PostgreSQL database: postgres://user:password@host:"),
     ],
 )
 def test_a_wrong_option_is_refused_before_anything_begins(
-    argument: str, problem: str, loadtest: Callable[..., Program], bus: LiveBus
+    argument: str, problem: str, loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     program = loadtest(argument)
-    assert program.wait() == 1
+    assert program.wait() == 2
     assert program.output.startswith(f"CommandError: {problem}")
     assert not bus.rows("SELECT run_id FROM load_run")
+
+
+def test_the_sites_database_and_one_with_commands_of_others_are_refused(
+    loadtest: Callable[..., StartedProgram], bus: LiveBus, given: str, start_manage: StartManage
+) -> None:
+    program = loadtest("--commands=5", f"--database={bus.url}")
+    assert program.wait() == 2, program.output
+    assert "--database names the database of this site" in program.output
+    assert start_manage("setup", DATABASE_URL=given).wait(60) == 0
+    with psycopg.connect(given) as conn:
+        conn.execute(
+            "INSERT INTO commandbus.command (domain, queue_name, command_id, command_type, status, max_attempts)"
+            " VALUES ('test', 'test__commands', gen_random_uuid(), 'TestCommand', 'PENDING', 3)"
+        )
+    program = loadtest("--commands=5", f"--database={given}")
+    assert program.wait() == 2, program.output
+    assert "which has commands that no load test sent" in program.output
+    assert [row["state"] for row in bus.rows("SELECT state FROM load_run")] == ["failed", "failed"]

@@ -4,9 +4,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from commands.rules.behaviors import Behavior
+from commands.rules.expectation import expectation
 from tests.support.bus import HandBus, outcome
-from tests.support.verdict import EXACT, RULES, Expected, expected, judge
+from tests.support.circumstances import circumstances
+from tests.support.verdict import EXACT, RULES, Sent, judge
 from tests.support.workers import LiveBus
 
 FAILS = {"type": "fail_permanent"}
@@ -57,9 +58,13 @@ def ids(bus: LiveBus) -> dict[str, UUID]:
     return ids
 
 
-def ledger(ids: dict[str, UUID]) -> dict[UUID, Expected]:
-    behaviors = {"done": {"type": "success"}, "parked": FAILS, "recovered": RECOVERS}
-    return {ids[name]: expected(Behavior.from_json(behavior), 3) for name, behavior in behaviors.items()}
+def ledger(ids: dict[str, UUID]) -> dict[UUID, Sent]:
+    behaviors = {
+        "done": circumstances("success"),
+        "parked": circumstances("fail_permanent"),
+        "recovered": circumstances("fail_transient_then_succeed"),
+    }
+    return {ids[name]: Sent(expected=expectation(behavior)) for name, behavior in behaviors.items()}
 
 
 def broken(bus: HandBus, ids: dict[str, UUID]) -> list[str]:
@@ -67,7 +72,7 @@ def broken(bus: HandBus, ids: dict[str, UUID]) -> list[str]:
 
 
 def test_the_judge_has_nothing_to_say_where_all_is_well(bus: LiveBus, ids: dict[str, UUID]) -> None:
-    unknown = expected(Behavior.from_json(FAILS), 3, acknowledged=False)
+    unknown = Sent(expected=expectation(circumstances("fail_permanent")), acknowledged=False)
     verdict = judge(bus.conn, {**ledger(ids), uuid4(): unknown}, apart=(), exact=True)
     assert (verdict.broken, verdict.redelivered, verdict.late, verdict.rejected) == ([], 0, 0, 0)
 

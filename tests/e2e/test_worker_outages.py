@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from commands.rules.words import COMMAND_QUEUE
+from commands.rules.words import DOMAIN, command_queue
 from commands.worker.listener import LOCK, LOCK_CLASS, engine_lock
 from e2e_site.embedded.cluster import Cluster
 from tests.conftest import StartManage
@@ -100,7 +100,7 @@ def test_it_gives_way_with_an_error_where_the_other_engine_came_meanwhile(
 ) -> None:
     worker = start_worker()
     # What a worker of the other engine holds as long as it lives.
-    bus.conn.execute(LOCK, (LOCK_CLASS, engine_lock(COMMAND_QUEUE, "library")))
+    bus.conn.execute(LOCK, (LOCK_CLASS, engine_lock(command_queue(DOMAIN), "library")))
     bus.end_connections("runworker listen")
     worker.wait_for("other_engine")
     assert worker.wait() == 1

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import psutil
 
-from commands.rules.words import COMMAND_QUEUE
+from commands.rules.words import DOMAIN, command_queue
 from commands.worker.listener import LOCK, LOCK_CLASS, engine_lock
 from tests.e2e.conftest import StartWorker
 from tests.support.waiting import wait_until
@@ -120,16 +120,18 @@ def test_it_does_not_start_beside_the_other_engine_and_ends_with_it_when_one_can
     worker = start_worker("--processes", "1")
     (only,) = children(worker)
     # What a worker of the other engine holds as long as it lives.
-    bus.conn.execute(LOCK, (LOCK_CLASS, engine_lock(COMMAND_QUEUE, "library")))
+    bus.conn.execute(LOCK, (LOCK_CLASS, engine_lock(command_queue(DOMAIN), "library")))
     os.kill(only, signal.SIGKILL)
     assert worker.wait() == 2
     assert "1 worker(s) with engine library work on queue test__commands" in worker.program.output
     assert len(children(worker)) == 2
 
 
-def test_what_it_sends_to_its_processes_is_their_whole_command_line(bus: LiveBus, start_worker: StartWorker) -> None:
-    worker = start_worker("--processes", "1", "--domain", "loadtest", "--poll-interval", "0.5", "--concurrency", "7")
+def test_what_it_sends_to_its_processes_is_their_whole_command_line(
+    bus: LiveBus, start_worker: StartWorker, orders: str
+) -> None:
+    worker = start_worker("--processes", "1", "--domain", orders, "--poll-interval", "0.5", "--concurrency", "7")
     row = bus.rows("SELECT queue_name, concurrency, overrides FROM e2e_worker")[0]
-    assert (row["queue_name"], row["concurrency"]) == ("loadtest__commands", 7)
+    assert (row["queue_name"], row["concurrency"]) == ("orders__commands", 7)
     assert row["overrides"] == {"concurrency": 7, "poll_interval": 0.5}
     assert worker.stop() == 0

@@ -26,8 +26,8 @@ BAD_VALUES = [
     ("--visibility-timeout", "1.5", "a whole number from 1 to 43,200 (seconds), not '1.5'"),
     ("--poll-interval", "nan", "from 0.05 to 60 (seconds), not 'nan'"),
     ("--processes", "65", "must be a whole number from 1 to 64, not '65'"),
-    ("--grace", "-1", "a number of seconds from 0 to 86400, not '-1'"),
-    ("--max-wait", "soon", "a number of seconds from 0 to 86400, not 'soon'"),
+    ("--grace", "-1", "a number from 0 to 86,400 (seconds), not '-1'"),
+    ("--max-wait", "soon", "a number from 0 to 86,400 (seconds), not 'soon'"),
 ]
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import environ
@@ -17,8 +18,12 @@ from django.db import connection
 from django.test import Client
 from psycopg import sql
 
+from bench.testbed import Testbed
+from e2e_site.programs import manage_command
 from tests.support.clusters import CHECKOUT, server_url
-from tests.support.programs import inherited_environment, manage_command
+from tests.support.migration_folder import MigrationFolder
+from tests.support.programs import inherited_environment
+from tests.support.testbeds import opened_testbed
 
 _numbers = itertools.count()
 
@@ -54,6 +59,12 @@ def empty_database(missing_database: Callable[[], str], database_url: str) -> Ca
         return url
 
     return make
+
+
+@pytest.fixture
+def migrations(tmp_path: Path, empty_database: Callable[[], str]) -> MigrationFolder:
+    """A folder of small migrations, none yet, and an empty database."""
+    return MigrationFolder(tmp_path, empty_database())
 
 
 @pytest.fixture
@@ -102,6 +113,13 @@ def manage() -> Manage:
         return _run(manage_command(*arguments), inherited_environment(DATABASE_URL=url, **environment))
 
     return run
+
+
+@pytest.fixture
+def testbed(committed: str) -> Iterator[Testbed]:
+    """The bench's testbed, on the test database."""
+    with opened_testbed(committed) as opened:
+        yield opened
 
 
 @pytest.fixture

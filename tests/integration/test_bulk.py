@@ -62,10 +62,10 @@ def test_a_command_of_a_chunk_is_what_a_command_sent_alone_is(
     assert bus.events(new.command_id)[0]["details_json"]["msg_id"] == bus.command(new.command_id)["msg_id"]
 
 
-def test_a_chunk_is_notified_once(conn: psycopg.Connection[tuple[object, ...]], committed: str) -> None:
+def test_a_chunk_is_notified_once(conn: psycopg.Connection[tuple[object, ...]], committed: str, orders: str) -> None:
     with psycopg.connect(committed, autocommit=True) as listener:
-        listener.execute("LISTEN pgmq_notify_loadtest__commands")
-        send_chunk(conn, "loadtest", [NewCommand(behavior=SUCCESS) for _ in range(100)], max_attempts=3)
+        listener.execute("LISTEN pgmq_notify_orders__commands")
+        send_chunk(conn, orders, [NewCommand(behavior=SUCCESS) for _ in range(100)], max_attempts=3)
         listener.execute("SELECT 1")
         assert len(list(listener.notifies(timeout=0))) == 1
 

@@ -35,15 +35,15 @@ def costs(throwaway_cluster: Callable[[], Cluster], manage: Manage, tmp_path: Pa
 def test_a_command_costs_few_statements_transactions_and_bytes(costs: Result) -> None:
     per_command = {name: values[0] for name, values in costs.values.items()}
 
-    statements, transactions = (per_command[f"set-{what}"] * COMMANDS for what in ("statements", "transactions"))
+    statements, transactions = (per_command[f"native-{what}"] * COMMANDS for what in ("statements", "transactions"))
     assert statements >= 2 * COMMANDS / 200, "a batch has at most 200: so many statements there were at least"
     # Each statement is a transaction. What a finish notifies wakes the listening session, for a transaction of its own.
     assert 0 <= transactions - statements <= statements / 2 + BESIDES
 
-    assert per_command["set-statements"] <= STATEMENTS
-    assert per_command["set-transactions"] <= TRANSACTIONS
-    assert per_command["set-round-trips"] <= STATEMENTS
-    assert 0.5 < per_command["set-wal"] < WAL_KB, "every event is written, and not much more"
+    assert per_command["native-statements"] <= STATEMENTS
+    assert per_command["native-transactions"] <= TRANSACTIONS
+    assert per_command["native-round-trips"] <= STATEMENTS
+    assert 0.5 < per_command["native-wal"] < WAL_KB, "every event is written, and not much more"
     # The same counting sees what the library spends: it counts.
     assert per_command["library-statements"] > 3
     assert per_command["library-transactions"] > 3

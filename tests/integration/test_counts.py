@@ -5,9 +5,9 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from commands.pages.queries import status_counts
 from commands.rules.formatting import Count
 from commands.rules.words import Status
+from commands.stats.counts import status_counts
 
 pytestmark = pytest.mark.django_db
 

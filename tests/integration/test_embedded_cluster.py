@@ -67,7 +67,7 @@ def kill(cluster: Cluster) -> None:
 class TestBeforeTheFirstStart:
     def test_asking_writes_nothing_and_starts_nothing(self, cluster: Cluster) -> None:
         settings = cluster.database_settings()
-        assert settings["ENGINE"] == "django.db.backends.postgresql"
+        assert settings["ENGINE"] == "e2e_site.embedded.backend"
         assert settings["NAME"] == "commandbus_e2e"
         assert cluster.secret_key()
         assert not cluster.is_running()
@@ -90,7 +90,7 @@ class TestStarting:
 
     def test_of_several_processes_at_once_exactly_one_starts_it(self, cluster: Cluster) -> None:
         script = (
-            "import sys; from pathlib import Path; from e2e_site.embedded import Cluster;"
+            "import sys; from pathlib import Path; from e2e_site.embedded.cluster import Cluster;"
             "cluster = Cluster(name=sys.argv[1], state_dir=Path(sys.argv[2]), major=int(sys.argv[3]));"
             "print(cluster.ensure_running(lambda line: None), cluster.port)"
         )
@@ -180,7 +180,7 @@ class TestSurviving:
 
     def test_a_starter_that_is_killed_leaves_the_lock_free(self, cluster: Cluster) -> None:
         script = (
-            "import sys, time; from pathlib import Path; from e2e_site.state_file import StateFile\n"
+            "import sys, time; from pathlib import Path; from e2e_site.embedded.state import StateFile\n"
             "with StateFile(Path(sys.argv[1])).lock(): print('locked', flush=True); time.sleep(600)"
         )
         command = [sys.executable, "-c", script, str(cluster.state_dir)]

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 from bench.loadtest.page import PAGE_SIZE
 from bench.loadtest.pictures import POINTS
 from bench.models import LoadRun, LoadSample
-from commands.models import ReadOnlyError
+from e2e_site.read_only import ReadOnlyError
 from tests.support.load_runs import LATENCY, add_run, document, plan
 
 pytestmark = pytest.mark.django_db

@@ -1,6 +1,6 @@
 """The parts of a load test on a real database: one at a time, counting, and the exact figures at the end."""
 
-import re
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -9,17 +9,16 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from bench.loadtest.errors import BrokenError, BusyError, WorkplaceError
+from bench.loadtest.errors import BrokenError, BusyError
 from bench.loadtest.run_lock import KEPT_RUNS, RunLock
 from bench.loadtest.sampler import Sampler
 from bench.loadtest.sender import Sender
 from bench.loadtest.statements import Database
-from bench.loadtest.styles import PHASES
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.words import DOMAIN
 from e2e_site.database import connection_params
-from tests.support.bus import HandBus, outcome
+from tests.support.bus import HandBus, Json, outcome
 from tests.support.load_runs import add_run, plan
 from tests.support.waiting import wait_until
 
@@ -34,12 +33,32 @@ def database(committed: str, django_db_blocker: Any) -> Iterator[Database]:
         opened.close()
 
 
-def send(bus: HandBus, *behaviors: Behavior, **payload: Any) -> list[UUID]:
-    """Send commands as a load test does; their ids."""
-    commands = [NewCommand(behavior=behavior, payload=payload) for behavior in behaviors]
-    with psycopg.connect(bus.url, autocommit=True) as conn:
-        send_chunk(conn, DOMAIN, commands, max_attempts=3)
-    return [command.command_id for command in commands]
+class LoadBus:
+    """The bus as a load test meets it, driven by hand."""
+
+    def __init__(self, bus: HandBus) -> None:
+        self.url, self.conn = bus.url, bus.conn
+        self.rows, self.value = bus.rows, bus.value
+
+    def send(self, *behaviors: Behavior, **payload: Any) -> list[UUID]:
+        commands = [NewCommand(behavior=behavior, payload=payload) for behavior in behaviors]
+        with psycopg.connect(self.url, autocommit=True) as conn:
+            send_chunk(conn, DOMAIN, commands, max_attempts=3)
+        return [command.command_id for command in commands]
+
+    def receive(self, *, lease: int = 30) -> dict[UUID, Json]:
+        answer = self.value("SELECT commandbus.receive_commands('test', 1000, %s)", [lease])
+        return {UUID(c[1]): {"msg_id": c[0], "attempt": c[7]} for c in answer["commands"]}
+
+    def finish(self, *outcomes: Json, conn: psycopg.Connection[Any] | None = None) -> None:
+        (conn or self.conn).execute(
+            "SELECT commandbus.finish_commands('test', %s::jsonb)", [json.dumps(outcomes, default=str)]
+        )
+
+
+@pytest.fixture
+def load(bus: HandBus) -> LoadBus:
+    return LoadBus(bus)
 
 
 # -- one at a time ---------------------------------------------------------------------------------------------------
@@ -63,14 +82,6 @@ def test_a_run_whose_process_died_is_lost_as_soon_as_the_next_one_begins(databas
     assert "died" in row["verdict"]
 
 
-def test_a_run_that_an_error_ends_early_has_failed_by_that_error(database: Database, bus: HandBus) -> None:
-    with pytest.raises(WorkplaceError), RunLock(database, plan=plan()):
-        raise WorkplaceError("No room.\nNone at all.")
-    assert bus.rows("SELECT state, phase, verdict FROM load_run") == [
-        {"state": "failed", "phase": "preparing", "verdict": "No room."}
-    ]
-
-
 def test_the_newest_runs_are_kept_and_older_ones_go_with_their_samples(database: Database, bus: HandBus) -> None:
     oldest = add_run(bus.conn, samples=2)
     for _ in range(KEPT_RUNS):
@@ -83,16 +94,10 @@ def test_the_newest_runs_are_kept_and_older_ones_go_with_their_samples(database:
     assert bus.value("SELECT count(*) FROM load_sample") == 0
 
 
-def test_each_phase_that_the_database_knows_has_words(bus: HandBus) -> None:
-    phases = bus.value("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'load_run_phase_known'")
-    assert set(re.findall(r"'(\w+)'", phases)) == set(PHASES)
-
-
 def test_a_run_gives_signs_of_life_and_notices_that_its_lock_is_gone(database: Database, bus: HandBus) -> None:
     beat = "SELECT beat_at FROM load_run WHERE run_id = %s"
     with RunLock(database, plan=plan()) as run_lock:
         first = bus.value(beat, [run_lock.run_id])
-        run_lock.keep_beating()
         wait_until(lambda: bus.value(beat, [run_lock.run_id]) > first, 20, "another beat")
         bus.end_connections("loadtest lock")
         wait_until(lambda: run_lock.lost, 20, "the loss of the lock")
@@ -119,19 +124,20 @@ def counted(sampler: Sampler, name: str, number: int) -> None:
     assert getattr(sampler.counts, name) == number
 
 
-def test_events_are_counted_once_each_and_those_of_before_never(database: Database, bus: HandBus) -> None:
-    send(bus, SUCCESS)
+def test_events_are_counted_once_each_and_earlier_ones_never(database: Database, load: LoadBus) -> None:
+    load.send(SUCCESS)
     sampler = Sampler(database)
-    ids = send(bus, SUCCESS, SUCCESS, FAILURE)
-    attempts = bus.receive(3)["commands"]  # the one of before, and two of these
-    bus.finish(outcome(ids[0], attempts[ids[0]]))
-    attempts = bus.receive(1)["commands"]
-    bus.finish(outcome(ids[2], attempts[ids[2]], "permanent"))
+    ids = load.send(SUCCESS, SUCCESS, FAILURE)
+    attempts = load.receive()
+    load.finish(outcome(ids[0], attempts[ids[0]]), outcome(ids[2], attempts[ids[2]], "permanent"))
     counted(sampler, "ended", 2)
-    counts = sampler.counts
-    assert (counts.sent, counts.received, counts.completed, counts.parked) == (3, 4, 1, 1)
-    assert counts.waiting == 0
-    assert sampler.elapsed > 0
+    assert (sampler.counts.sent, sampler.counts.received, sampler.counts.completed, sampler.counts.parked) == (
+        3,
+        4,
+        1,
+        1,
+    )
+    assert sampler.counts.waiting == 0
     latency = sampler.take_latency()
     assert latency is not None
     assert 0 < latency.p50 <= latency.p99
@@ -139,35 +145,39 @@ def test_events_are_counted_once_each_and_those_of_before_never(database: Databa
 
 
 def test_an_event_of_a_transaction_that_was_open_when_later_ones_were_read_is_not_missed(
-    database: Database, bus: HandBus
+    database: Database, load: LoadBus, bus: HandBus
 ) -> None:
-    first, second = send(bus, SUCCESS, SUCCESS)
-    attempts = bus.receive()["commands"]
+    first, second = load.send(SUCCESS, SUCCESS)
+    attempts = load.receive()
     sampler = Sampler(database)
     with bus.connect() as slow:
-        bus.finish(outcome(first, attempts[first]), conn=slow)  # its event has the lower id
-        bus.finish(outcome(second, attempts[second]))
+        load.finish(outcome(first, attempts[first]), conn=slow)  # its event has the lower id
+        load.finish(outcome(second, attempts[second]))
         for _ in range(4):
             sampler.step()
         assert sampler.counts.completed == 0
     counted(sampler, "completed", 2)
 
 
-def test_a_transaction_that_stays_open_does_not_stop_the_counting(database: Database, bus: HandBus) -> None:
+def test_a_transaction_that_stays_open_does_not_stop_the_counting(
+    database: Database, load: LoadBus, bus: HandBus
+) -> None:
     sampler = Sampler(database)
     with bus.connect() as held:
         held.execute("SELECT pg_current_xact_id()")
-        send(bus, SUCCESS)
+        load.send(SUCCESS)
         counted(sampler, "sent", 1)
 
 
-def test_a_schedule_is_kept_and_each_command_says_when_it_was_due(database: Database, bus: HandBus) -> None:
+def test_a_schedule_is_kept_and_each_command_says_when_it_was_due(
+    database: Database, load: LoadBus, django_db_blocker: Any
+) -> None:
     sender = Sender(connection_params(), plan(commands="30", rate="100"))
     sender.start()
     wait_until(lambda: sender.is_done, 20, "the end of sending")
     assert (sender.error, sender.sent) == (None, 30)
     assert sum(sender.taken.values()) == 30
-    rows = bus.rows(
+    rows = load.rows(
         """
         SELECT (t.payload ->> 'intended_at')::float8 AS due, extract(epoch FROM a.ts)::float8 AS sent
         FROM test_command t JOIN commandbus.audit a USING (command_id) ORDER BY 1
@@ -178,17 +188,17 @@ def test_a_schedule_is_kept_and_each_command_says_when_it_was_due(database: Data
     assert all(row["sent"] > row["due"] - 0.05 for row in rows)  # nothing leaves before it is due
 
 
-def test_a_sender_that_is_stopped_sends_nothing_more(database: Database, bus: HandBus) -> None:
+def test_a_sender_that_is_stopped_sends_nothing_more(database: Database, load: LoadBus) -> None:
     sender = Sender(connection_params(), plan(commands="100000", rate="50"))
     sender.start()
     wait_until(lambda: sender.sent, 20, "the first command")
     sender.stop()
     sent = sender.sent
     assert 0 < sent < 1000
-    assert bus.value("SELECT count(*) FROM commandbus.command") == sent
+    assert load.value("SELECT count(*) FROM commandbus.command") == sent
 
 
-def test_an_error_while_sending_is_kept_for_the_one_that_asks(database: Database) -> None:
+def test_an_error_while_sending_is_kept(database: Database) -> None:
     sender = Sender({**connection_params(), "dbname": f"no_{uuid4().hex}"}, plan())
     sender.start()
     wait_until(lambda: sender.is_done, 20, "the end of sending")
@@ -199,14 +209,14 @@ def test_an_error_while_sending_is_kept_for_the_one_that_asks(database: Database
 
 
 def test_the_summary_counts_each_command_once_with_the_times_of_its_own_events(
-    database: Database, bus: HandBus
+    database: Database, load: LoadBus, bus: HandBus
 ) -> None:
     sampler = Sampler(database)
-    ids = send(bus, SUCCESS, SUCCESS, SUCCESS, FAILURE)
-    attempts = bus.receive()["commands"]
-    bus.finish(outcome(ids[0], attempts[ids[0]]), outcome(ids[3], attempts[ids[3]], "permanent"))
-    bus.finish(outcome(ids[1], attempts[ids[1]], "transient", delay_ms=60_000))
-    bus.finish(outcome(ids[0], attempts[ids[0]]), outcome(ids[3], attempts[ids[3]]))  # late
+    ids = load.send(SUCCESS, SUCCESS, SUCCESS, FAILURE)
+    attempts = load.receive()
+    load.finish(outcome(ids[0], attempts[ids[0]]), outcome(ids[3], attempts[ids[3]], "permanent"))
+    load.finish(outcome(ids[1], attempts[ids[1]], "transient", delay_ms=60_000))
+    load.finish(outcome(ids[0], attempts[ids[0]]), outcome(ids[3], attempts[ids[3]]))  # late
     bus.conn.execute("UPDATE commandbus.audit SET ts = '2030-01-01' WHERE event_type = 'SENT'")
     bus.conn.execute("UPDATE commandbus.audit SET ts = '2030-01-01 00:00:01' WHERE event_type = 'RECEIVED'")
     bus.conn.execute(
@@ -228,11 +238,11 @@ def test_the_summary_counts_each_command_once_with_the_times_of_its_own_events(
     assert row["times"] == {"ended": 2, "late": 2, "processing_s": 2, "middle_s": 0}
 
 
-def test_latency_counts_from_the_moment_a_command_was_due(database: Database, bus: HandBus) -> None:
+def test_latency_counts_from_the_moment_a_command_was_due(database: Database, load: LoadBus, bus: HandBus) -> None:
     sampler = Sampler(database)
     due = bus.value("SELECT extract(epoch FROM '2030-01-01 00:00:00+0'::timestamptz)::float8")
-    (command_id,) = send(bus, SUCCESS, intended_at=due)
-    bus.finish(outcome(command_id, bus.receive()["commands"][command_id]))
+    (command_id,) = load.send(SUCCESS, intended_at=due)
+    load.finish(outcome(command_id, load.receive()[command_id]))
     for event, second in (("SENT", 2), ("RECEIVED", 3), ("COMPLETED", 5)):
         bus.conn.execute(
             "UPDATE commandbus.audit SET ts = '2030-01-01 00:00:00+0'::timestamptz + make_interval(secs => %s) "

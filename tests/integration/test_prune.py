@@ -1,27 +1,28 @@
-"""``manage.py prune``: what goes and what stays, that nobody waits for it, and that it can be stopped at any time."""
+"""``manage.py prune``: what goes and what stays, that nothing waits for it, and that it can be stopped at any time."""
 
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from commands.bus.prune import Chunk, Options, before_age, parse_age, prune
+from commands.bus.prune import Options, prune, time_before
 from tests.conftest import StartManage
 from tests.support.bus import HandBus, Json, outcome
-from tests.support.history import batches, complete, pass_time, send, tables_with
-from tests.support.programs import Program
+from tests.support.history import complete, pass_time, send, tables_with
+from tests.support.programs import StartedProgram
 
 WHOLE = {"command", "audit", "test_command"}
+PRUNE = "SELECT commandbus.prune_commands('test', now() - interval '30 days', '(0,0)', %s, FALSE)"
 
 
-class Prune(Protocol):
-    def __call__(self, **options: Any) -> Iterator[Chunk]: ...
+Prune = Callable[..., Iterator[Counter[str]]]
+Pruned = Callable[..., Counter[str]]
 
 
 @pytest.fixture
@@ -29,32 +30,23 @@ def chunks(bus: HandBus) -> Iterator[Prune]:
     """Begins to prune domain `test` of what is older than 30 days; each chunk that is taken is one transaction."""
     with psycopg.connect(bus.url, autocommit=True) as conn:
 
-        def begin(**options: Any) -> Iterator[Chunk]:
-            parsed = Options(**{"older_than": timedelta(days=30), "domains": ("test",), **options})
-            return prune(conn, parsed, before_age(conn, parsed.older_than))
+        def begin(**options: Any) -> Iterator[Counter[str]]:
+            before = time_before(conn, timedelta(days=30))
+            return prune(conn, Options(before=before, domains=("test",), **options))
 
         yield begin
 
 
 @pytest.fixture
-def pruned(chunks: Prune) -> Callable[..., Json]:
+def pruned(chunks: Prune) -> Pruned:
     """Prunes to the end and answers what was removed, without the zeros."""
-
-    def run(**options: Any) -> Json:
-        return dict(sum((chunk.removed for chunk in chunks(**options)), Counter[str]()))
-
-    return run
+    return lambda **options: sum(chunks(**options), Counter())
 
 
-def parked(bus: HandBus) -> UUID:
+def ended(bus: HandBus, kind: str) -> UUID:
+    """A command that was tried once: ``permanent`` parks it, ``business_rule`` fails it."""
     command_id = bus.send()
-    bus.finish(outcome(command_id, bus.begin(command_id), "permanent"))
-    return command_id
-
-
-def failed(bus: HandBus) -> UUID:
-    command_id = bus.send()
-    bus.finish(outcome(command_id, bus.begin(command_id), "business_rule"))
+    bus.finish(outcome(command_id, bus.begin(command_id), kind))
     return command_id
 
 
@@ -62,235 +54,147 @@ def cancel(bus: HandBus, command_id: UUID) -> None:
     bus.value("SELECT commandbus.operator_cancel('test', %s, 'why', 'ada')::text", [command_id])
 
 
-def retried_and_completed(bus: HandBus) -> UUID:
-    """Parked, sent again by an operator, parked again, completed by an operator: two messages in the archive."""
-    command_id = parked(bus)
+def parked_twice(bus: HandBus) -> UUID:
+    """An operator sent it again in between: two messages in the archive."""
+    command_id = ended(bus, "permanent")
     bus.value("SELECT commandbus.operator_retry('test', %s, 'ada')", [command_id])
     bus.finish(outcome(command_id, bus.begin(command_id), "permanent"))
-    bus.value("SELECT commandbus.operator_complete('test', %s, '{}', 'ada')::text", [command_id])
     return command_id
 
 
 def ended_late(bus: HandBus) -> UUID:
     command_id = bus.send()
-    first = bus.begin(command_id, lease=0)
-    second = bus.begin(command_id)
-    bus.finish(outcome(command_id, first))
-    bus.finish(outcome(command_id, second))
+    attempts = [bus.begin(command_id, lease=0), bus.begin(command_id)]
+    for attempt in attempts:
+        bus.finish(outcome(command_id, attempt))
     assert bus.word(command_id) == "SRRCc"
     return command_id
 
 
-# -- what goes -------------------------------------------------------------------------------------------------------
+def everything(bus: HandBus) -> list[list[Json]]:
+    tables = ("commandbus.command", "commandbus.audit", "commandbus.batch", "commandbus.parked", "public.test_command")
+    queues = ("q_test__commands", "a_test__commands", "q_test__replies", "a_test__replies")
+    return [bus.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in (*tables, *(f"pgmq.{q}" for q in queues))]
 
 
-def test_a_finished_command_vanishes_whole_however_it_ended(bus: HandBus, pruned: Callable[..., Json]) -> None:
-    completed, canceled = complete(bus.conn, 1)[0], parked(bus)
+# -- what goes and what stays ----------------------------------------------------------------------------------------
+
+
+def test_a_finished_command_vanishes_whole_however_it_ended(bus: HandBus, pruned: Pruned) -> None:
+    (completed,), canceled = complete(bus.conn, 1), parked_twice(bus)
     cancel(bus, canceled)
-    ids = [completed, canceled, failed(bus), retried_and_completed(bus), ended_late(bus)]
-    bus.conn.execute(
-        "INSERT INTO commandbus.payload_archive (domain, command_id, payload_json) VALUES ('test', %s, '{}')",
-        [completed],
-    )
+    ids = [completed, canceled, ended(bus, "business_rule"), ended_late(bus)]
+    bus.conn.execute("INSERT INTO commandbus.payload_archive VALUES ('test', %s, '{}')", [completed])
     assert tables_with(bus.conn, ids) == {*WHOLE, "archive", "payload_archive"}
-    assert len(bus.archived()) == 4  # canceled, failed, and of the retried one two
     pass_time(bus.conn, 31)
-    counted = pruned()
-    assert (counted["commands"], counted["messages"]) == (5, 4)
+    # In one transaction: nothing is left for the walk through the archive.
+    assert bus.value(PRUNE, [100]) == {"to": None, "commands": 4, "events": 18, "messages": 3, "held": 0}
     assert tables_with(bus.conn, ids) == set()
-    assert bus.rows("SELECT FROM commandbus.audit") == []
-    assert bus.archived() == []
+    assert (bus.rows("SELECT FROM commandbus.audit"), bus.archived()) == ([], [])
     assert pruned() == {}
 
 
-def test_what_is_young_live_or_parked_stays_as_it_is(bus: HandBus, pruned: Callable[..., Json]) -> None:
-    waiting, sent_long_ago, in_trouble = bus.send(), bus.send(), parked(bus)
-    running = bus.send()
+def test_what_is_young_live_or_parked_stays_as_it_is(bus: HandBus, pruned: Pruned) -> None:
+    sent_long_ago, again, parked = bus.send(), ended(bus, "permanent"), parked_twice(bus)
+    bus.value("SELECT commandbus.operator_retry('test', %s, 'ada')", [again])
     bus.receive(1000, lease=30)
+    bus.send()
     pass_time(bus.conn, 31)
     bus.expire_lease(sent_long_ago)
     bus.finish(outcome(sent_long_ago, bus.begin(sent_long_ago)))
-    young = [*complete(bus.conn, 3), failed(bus), retried_and_completed(bus)]
+    complete(bus.conn, 3)
+    ended(bus, "business_rule")
+    cancel(bus, parked_twice(bus))
+    for batch in (("x", "COMMAND", 2), ("test", "PROCESS", 2), ("test", "COMMAND", 0)):
+        bus.conn.execute(
+            "INSERT INTO commandbus.batch (domain, batch_id, batch_type, completed_at)"
+            " VALUES (%s, gen_random_uuid(), %s, now() - %s * interval '1 day')",
+            batch,
+        )
     pass_time(bus.conn, 29)
-    kept = [waiting, sent_long_ago, in_trouble, running, *young]
-    before = {query: bus.rows(query) for query in EVERYTHING}
-    assert pruned(unread_replies=False) == {}
-    assert {query: bus.rows(query) for query in EVERYTHING} == before
-    assert {row["command_id"] for row in bus.rows("SELECT command_id FROM commandbus.command")} == set(kept)
+    before = everything(bus)
+    assert pruned() == {}
+    assert everything(bus) == before
+    cancel(bus, parked)
+    pass_time(bus.conn, 2)
+    assert (pruned()["commands"], len(bus.rows("SELECT FROM commandbus.batch"))) == (6, 2)  # the parked one ended now
+    pass_time(bus.conn, 29)
+    assert pruned() == {"commands": 1, "events": 7, "messages": 2}
 
 
-EVERYTHING = [
-    "SELECT * FROM commandbus.command ORDER BY command_id",
-    "SELECT * FROM commandbus.audit ORDER BY audit_id",
-    "SELECT * FROM commandbus.parked ORDER BY command_id",
-    "SELECT * FROM public.test_command ORDER BY id",
-    "SELECT * FROM pgmq.q_test__commands ORDER BY msg_id",
-    "SELECT * FROM pgmq.a_test__commands ORDER BY msg_id",
-    "SELECT * FROM pgmq.q_test__replies ORDER BY msg_id",
-]
-
-
-def test_a_parked_command_goes_once_an_operator_ended_it_and_time_has_passed(
-    bus: HandBus, pruned: Callable[..., Json]
-) -> None:
-    in_trouble, done = parked(bus), complete(bus.conn, 5)
-    pass_time(bus.conn, 31)
-    assert pruned()["commands"] == 5
-    assert tables_with(bus.conn, [in_trouble]) == {*WHOLE, "archive", "parked"}
-    cancel(bus, in_trouble)
-    assert pruned() == {}  # it ended just now
-    pass_time(bus.conn, 31)
-    assert pruned()["commands"] == 1
-    assert tables_with(bus.conn, [in_trouble, *done]) == set()
-
-
-def test_a_command_whose_message_is_still_in_the_queue_waits_for_it_to_go(
-    bus: HandBus, pruned: Callable[..., Json]
-) -> None:
+def test_a_command_whose_message_is_still_in_the_queue_waits_for_it_to_go(bus: HandBus, pruned: Pruned) -> None:
     (done,) = complete(bus.conn, 1)
     bus.value("UPDATE commandbus.command SET msg_id = %s RETURNING 1", [bus.send_message({"command_id": str(done)})])
     pass_time(bus.conn, 31)
-    assert pruned() == {"kept": 1}
+    assert pruned() == {}
     bus.receive()
     assert pruned()["commands"] == 1
-    assert tables_with(bus.conn, [done]) == set()
 
 
-def test_rejected_messages_and_copies_go_from_events_and_archive(bus: HandBus, pruned: Callable[..., Json]) -> None:
-    in_trouble = parked(bus)
-    for message in ({}, {"command_id": "x"}, {"command_id": str(uuid4())}, {"command_id": str(in_trouble)}):
+def test_rejected_messages_and_copies_go_from_events_and_archive(bus: HandBus, pruned: Pruned) -> None:
+    parked = parked_twice(bus)
+    kept = bus.archived()
+    for message in ({}, {"command_id": "x"}, {"command_id": str(uuid4())}, {"command_id": str(parked)}):
         bus.send_message(message)
     assert bus.receive()["rejected"] == 3
-    kept = bus.command(in_trouble)["msg_id"]
-    assert len(bus.archived()) == 5
     pass_time(bus.conn, 29)
     assert pruned() == {}
     pass_time(bus.conn, 2)
-    assert pruned() == {"rejected": 3, "messages": 4}
-    assert bus.archived() == [kept]
-    assert bus.word(in_trouble) == "SRT"
-    bus.value("SELECT commandbus.operator_retry('test', %s, 'ada')", [in_trouble])
+    assert pruned(dry_run=True) == pruned(chunk_size=1) == {"rejected": 3, "messages": 4}
+    assert (bus.archived(), bus.word(parked)) == (kept, "SRTORT")
 
 
-def test_a_message_archived_lately_goes_when_its_own_time_has_come(bus: HandBus, pruned: Callable[..., Json]) -> None:
-    bus.send_message({"command_id": "x"})
-    pass_time(bus.conn, 31)
-    bus.receive()
-    complete(bus.conn, 1)
-    assert pruned() == {}
-    pass_time(bus.conn, 31)
-    assert pruned() == {"rejected": 1, "messages": 1, "commands": 1, "events": 3}
-    assert bus.archived() == []
-
-
-# -- replies ---------------------------------------------------------------------------------------------------------
-
-
-def reply_ids(bus: HandBus, table: str) -> list[int]:
-    return [row["msg_id"] for row in bus.rows(f"SELECT msg_id FROM pgmq.{table}_test__replies ORDER BY msg_id")]
-
-
-def test_replies_that_a_reader_archived_go_and_those_that_nobody_took_stay(
-    bus: HandBus, pruned: Callable[..., Json]
+def test_replies_that_a_reader_archived_go_and_others_only_where_that_is_asked_for(
+    bus: HandBus, pruned: Pruned
 ) -> None:
-    complete(bus.conn, 5)
+    complete(bus.conn, 6)
     bus.value("SELECT pgmq.archive('test__replies', 2::bigint)")
     pass_time(bus.conn, 31)
     bus.value("SELECT pgmq.archive('test__replies', 3::bigint)")
-    assert pruned()["replies"] == 1
-    assert (reply_ids(bus, "a"), reply_ids(bus, "q")) == ([3], [1, 4, 5])
-
-
-def test_replies_that_nobody_took_go_where_that_is_asked_for(bus: HandBus, pruned: Callable[..., Json]) -> None:
-    complete(bus.conn, 5)
-    pass_time(bus.conn, 31)
+    bus.value("SELECT pgmq.set_vt('test__replies', 4, 60)::text")  # a reader has it
     complete(bus.conn, 1)
-    bus.value("SELECT pgmq.set_vt('test__replies', 2, 60)::text")  # a reader has it
+    assert pruned()["replies"] == 1
     with bus.connect() as other:
-        other.execute("SELECT FROM pgmq.q_test__replies WHERE msg_id = 3 FOR UPDATE")
-        assert pruned(unread_replies=True, chunk_size=2)["replies"] == 3
-        assert reply_ids(bus, "q") == [2, 3, 6]
-    assert pruned(unread_replies=True)["replies"] == 1
-    assert reply_ids(bus, "q") == [2, 6]
+        other.execute("SELECT FROM pgmq.q_test__replies WHERE msg_id = 5 FOR UPDATE")
+        assert pruned(unread_replies=True, chunk_size=1) == {"replies": 2}
+    left = [{row["msg_id"] for row in bus.rows(f"SELECT msg_id FROM pgmq.{table}_test__replies")} for table in "aq"]
+    assert left == [{3}, {4, 5, 7}]
 
 
-# -- batches ---------------------------------------------------------------------------------------------------------
-
-
-def batch_of(bus: HandBus, ids: list[UUID]) -> UUID:
-    """Make a batch of commands that were sent and not begun."""
-    batch_id = uuid4()
-    bus.value(
-        "INSERT INTO commandbus.batch (domain, batch_id, total_count) VALUES ('test', %s, %s) RETURNING 1",
-        [batch_id, len(ids)],
-    )
-    bus.conn.execute("UPDATE commandbus.command SET batch_id = %s WHERE command_id = ANY (%s)", [batch_id, ids])
-    return batch_id
-
-
-def test_a_batch_goes_as_a_whole_when_it_is_complete(bus: HandBus, pruned: Callable[..., Json]) -> None:
-    last = bus.send()
-    attempt = bus.begin(last)
-    done = send(bus.conn, 7)
-    batch_id = batch_of(bus, [last, *done])
-    list(batches(bus.conn))
-    alone = complete(bus.conn, 2)
+def test_a_batch_goes_as_a_whole_when_it_is_complete(bus: HandBus, pruned: Pruned) -> None:
+    last, batch_id = bus.send(), uuid4()
+    attempt, members = bus.begin(last), [last, *send(bus.conn, 7)]
+    bus.conn.execute("INSERT INTO commandbus.batch (domain, batch_id, total_count) VALUES ('test', %s, 8)", [batch_id])
+    bus.conn.execute("UPDATE commandbus.command SET batch_id = %s", [batch_id])
+    complete(bus.conn, 2)
     pass_time(bus.conn, 31)
-    assert pruned(chunk_size=3)["commands"] == len(alone)
+    assert pruned(chunk_size=3)["commands"] == 2
     bus.finish(outcome(last, attempt))
-    assert bus.value("SELECT status FROM commandbus.batch") == "COMPLETED"
     assert pruned(chunk_size=3) == {}
     pass_time(bus.conn, 31)
     assert pruned(dry_run=True) == {"commands": 8, "batches": 1}
-    counted = pruned(chunk_size=3)
-    assert (counted["commands"], counted["batches"]) == (8, 1)
-    assert tables_with(bus.conn, [last, *done, batch_id]) == set()
-    assert bus.rows("SELECT FROM commandbus.batch") == []
-
-
-def test_a_batch_of_which_somebody_holds_a_member_stays_until_it_can_go(
-    bus: HandBus, pruned: Callable[..., Json]
-) -> None:
-    done = send(bus.conn, 3)
-    batch_of(bus, done)
-    list(batches(bus.conn))
-    pass_time(bus.conn, 31)
     with bus.connect() as other:
-        other.execute("SELECT FROM commandbus.command WHERE command_id = %s FOR UPDATE", [done[1]])
-        assert pruned()["kept"] == 1
-        assert bus.value("SELECT count(*) FROM commandbus.batch") == 1
-    counted = pruned()
-    assert (counted["commands"], counted["batches"]) == (1, 1)
+        other.execute("SELECT FROM commandbus.command WHERE command_id = %s FOR UPDATE", [members[1]])
+        assert pruned(chunk_size=3) == {"commands": 7, "events": 21, "held": 1}
+    assert pruned() == {"commands": 1, "events": 5, "batches": 1}
+    assert tables_with(bus.conn, [*members, batch_id]) == set()
 
 
 # -- beside others ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("table", ["commandbus.command", "public.test_command"])
-def test_a_row_that_somebody_holds_is_skipped_and_met_again(
-    table: str, bus: HandBus, pruned: Callable[..., Json]
+def test_a_row_that_another_transaction_holds_is_skipped_and_met_again(
+    table: str, bus: HandBus, pruned: Pruned
 ) -> None:
     ids = complete(bus.conn, 50)
     pass_time(bus.conn, 31)
     with bus.connect() as other:
         other.execute(f"SELECT FROM {table} WHERE command_id = %s FOR UPDATE", [ids[20]])
-        counted = pruned(chunk_size=10)  # waiting would be an error after two seconds
-        assert (counted["commands"], counted["kept"]) == (49, 1)
-        assert tables_with(bus.conn, [ids[20]]) == WHOLE
-        assert len(bus.events(ids[20])) == 3
-        assert pruned() == {"kept": 1}
+        # Waiting would be an error after two seconds.
+        assert pruned(chunk_size=10) == {"commands": 49, "events": 147, "held": 1}
+        assert (tables_with(bus.conn, [ids[20]]), bus.word(ids[20])) == (WHOLE, "SRC")
     assert pruned() == {"commands": 1, "events": 3}
-    assert bus.rows("SELECT FROM commandbus.audit") == []
-
-
-def test_a_table_that_somebody_locks_is_an_error_and_no_endless_wait(bus: HandBus, chunks: Prune) -> None:
-    complete(bus.conn, 1)
-    pass_time(bus.conn, 31)
-    with bus.connect() as other:
-        other.execute("LOCK TABLE commandbus.payload_archive")
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            list(chunks())
-    assert bus.value("SELECT count(*) FROM commandbus.command") == 1
 
 
 def test_a_worker_drains_while_old_commands_go(bus: HandBus, chunks: Prune, start_manage: StartManage) -> None:
@@ -300,9 +204,9 @@ def test_a_worker_drains_while_old_commands_go(bus: HandBus, chunks: Prune, star
     worker = start_manage("runworker", "--once", "--concurrency", "20", "--batch-size", "20", LOG_FORMAT="json")
     worker.wait_for_output('"completed"')
     pruning = chunks(chunk_size=250)
-    removed = next(chunk.removed for chunk in pruning if chunk.removed["commands"])
-    assert worker.returncode is None
-    removed += sum((chunk.removed for chunk in pruning), Counter[str]())
+    removed = next(pruning)
+    assert worker.exit_code is None
+    removed += sum(pruning, Counter())
     assert worker.wait(60) == 0
     assert '"ERROR"' not in worker.output
     assert removed == {"commands": 10_000, "events": 30_000}
@@ -312,196 +216,152 @@ def test_a_worker_drains_while_old_commands_go(bus: HandBus, chunks: Prune, star
     ]
 
 
-def test_two_at_once_share_the_work_and_neither_waits(bus: HandBus, chunks: Prune) -> None:
-    complete(bus.conn, 2_000)
+def test_two_at_once_share_the_work_and_neither_waits(bus: HandBus, pruned: Pruned) -> None:
+    complete(bus.conn, 100)
+    bus.send_message({})
+    bus.receive()
     pass_time(bus.conn, 31)
-    with psycopg.connect(bus.url, autocommit=True) as conn:
-        parsed = Options(older_than=timedelta(days=30), domains=("test",), chunk_size=100)
-        other = prune(conn, parsed, before_age(conn, parsed.older_than))
-        removed: Counter[str] = Counter()
-        for mine, theirs in zip(chunks(chunk_size=100), other, strict=False):
-            removed += mine.removed + theirs.removed
-        removed += sum((chunk.removed for chunk in other), Counter[str]())
-    assert removed == {"commands": 2_000, "events": 6_000}
+    with bus.connect() as other:
+        other.execute(PRUNE, [60])
+        other.execute("SELECT commandbus.prune_rejected('test', now(), 5, FALSE)")
+        other.execute("SELECT commandbus.prune_messages('test', now(), '(0,0)', 5, FALSE, 'archived')")
+        assert pruned() == {"commands": 40, "events": 120, "held": 60}
+        other.commit()
     assert bus.rows("SELECT FROM commandbus.command") == bus.rows("SELECT FROM commandbus.audit") == []
-
-
-def test_what_an_open_transaction_may_have_written_is_not_passed_by(bus: HandBus) -> None:
-    with psycopg.connect(bus.url, autocommit=True) as conn:
-        with bus.connect() as other:
-            row = other.execute("SELECT now() AS began").fetchone()
-            assert row is not None
-            assert before_age(conn, timedelta(0)) <= row["began"]
-        assert before_age(conn, timedelta(0)) > row["began"]
-        assert before_age(conn, timedelta(hours=1)) < row["began"]
+    assert (pruned(), bus.archived()) == ({}, [])
 
 
 # -- in pieces -------------------------------------------------------------------------------------------------------
 
 
 def test_a_chunk_is_a_bounded_transaction_and_a_stopped_run_goes_on_later(
-    bus: HandBus, chunks: Prune, pruned: Callable[..., Json]
+    bus: HandBus, chunks: Prune, pruned: Pruned
 ) -> None:
-    ids = complete(bus.conn, 10_500)
+    bus.conn.execute(
+        """
+        INSERT INTO commandbus.command
+            (domain, command_id, queue_name, command_type, status, max_attempts, last_error_msg)
+        SELECT 'test', gen_random_uuid(), '', '', 'COMPLETED', 1, repeat('x', 1700) FROM generate_series(1, 2500)
+        """
+    )
+    assert bus.value("SELECT pg_relation_size('commandbus.command') / 8192") > 1024  # the pages that a call reads
     pass_time(bus.conn, 31)
-    first = list(islice(chunks(chunk_size=500), 6))
-    done = sum((chunk.removed for chunk in first), Counter[str]())["commands"]
-    assert all(chunk.removed["commands"] <= 500 for chunk in first)
-    assert bus.value("SELECT count(*) FROM commandbus.command") == 10_500 - done < 10_500
-    assert pruned(chunk_size=5_000)["commands"] == 10_500 - done
-    assert tables_with(bus.conn, ids) == set()
+    begun = [removed["commands"] for removed in islice(chunks(chunk_size=100), 12)]
+    assert begun == 12 * [100]
+    assert bus.value("SELECT count(*) FROM commandbus.command") == 1_300
+    assert pruned() == {"commands": 1_300}
+
+
+def test_it_leaves_workers_a_pause_after_each_statement(
+    bus: HandBus, chunks: Prune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(bus.conn, 100)
+    pass_time(bus.conn, 31)
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    assert [removed["commands"] for removed in islice(chunks(chunk_size=50), 3)] == [50, 50, 0]
+    assert len(pauses) == 2
+    assert min(pauses) > 0.0001
 
 
 def pages_read(bus: HandBus) -> int:
-    """Pages that one call reads when nothing has become old since the last run."""
-    start = bus.value("SELECT commandbus.prune_start('test', 'audit')")
-    for _ in range(2):  # the first call of a session reads the catalogue too
-        (row,) = bus.rows(
-            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
-            " SELECT commandbus.prune_commands('test', clock_timestamp() - interval '30 days', %s, 100)",
-            [start],
-        )
+    """Pages that one statement reads to remove 20 commands."""
+    with bus.connect() as conn:
+        for _ in range(2):  # the first call of a session reads the catalogue too
+            row = conn.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {PRUNE}", [20]).fetchone()
+            conn.rollback()
+    assert row is not None
     plan = row["QUERY PLAN"][0]["Plan"]
     return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
 
 
-@pytest.mark.parametrize("analysed", ["never", "while small", "lately"])
-def test_a_run_costs_the_same_whatever_is_young_live_or_parked(
-    analysed: str, bus: HandBus, pruned: Callable[..., Json]
-) -> None:
+@pytest.mark.parametrize("analyzed", ["never", "while small", "lately"])
+def test_a_statement_reads_the_same_whatever_else_is_there_and_the_planner_knows(analyzed: str, bus: HandBus) -> None:
+    analyze = "ANALYZE commandbus.audit, commandbus.command, public.test_command"
     complete(bus.conn, 100)
     pass_time(bus.conn, 31)
-    if analysed == "while small":
-        bus.conn.execute("ANALYZE commandbus.audit, commandbus.command, public.test_command")
-    assert pruned()["commands"] == 100
+    if analyzed == "while small":
+        bus.conn.execute(analyze)
     few = pages_read(bus)
-    for _ in range(200):
-        parked(bus)
-    send(bus.conn, 1_000)
-    bus.receive(1_000)
-    pass_time(bus.conn, 31)
-    assert pruned() == {}
-    complete(bus.conn, 5_000)
-    send(bus.conn, 10_000)
-    if analysed == "lately":
-        bus.conn.execute("ANALYZE commandbus.audit, commandbus.command, public.test_command")
-    assert pages_read(bus) < few + 60  # 1,000 events by their index, about 60 a page
+    complete(bus.conn, 10_000)
+    if analyzed == "lately":
+        bus.conn.execute(analyze)
+    assert pages_read(bus) < 2 * few  # indexes are deeper
 
 
-def test_numbers_that_begin_anew_are_walked_from_their_beginning(bus: HandBus, pruned: Callable[..., Json]) -> None:
-    complete(bus.conn, 20)
-    pass_time(bus.conn, 31)
-    complete(bus.conn, 1)
-    assert pruned()["commands"] == 20
-    bus.conn.execute("TRUNCATE commandbus.audit, commandbus.command, public.test_command RESTART IDENTITY")
-    complete(bus.conn, 3)
-    pass_time(bus.conn, 31)
-    assert pruned()["commands"] == 3
-
-
-# -- counting only ---------------------------------------------------------------------------------------------------
-
-
-def test_a_dry_run_counts_and_changes_nothing(bus: HandBus, pruned: Callable[..., Json]) -> None:
+def test_a_dry_run_counts_what_a_run_would_remove_and_changes_nothing(
+    bus: HandBus, pruned: Pruned, monkeypatch: pytest.MonkeyPatch
+) -> None:
     complete(bus.conn, 30)
-    canceled = parked(bus)
-    cancel(bus, canceled)
+    cancel(bus, ended(bus, "permanent"))
     bus.send_message({"command_id": "x"})
     bus.receive()
     bus.value("SELECT pgmq.archive('test__replies', 2::bigint)")
-    twice = bus.send()
-    for _ in range(2):  # as the library's worker does it
-        bus.value("SELECT commandbus.sp_finish_command('test', %s, 'COMPLETED', 'COMPLETED')", [twice])
-    bus.value("DELETE FROM pgmq.q_test__commands RETURNING 1")
     pass_time(bus.conn, 31)
-    before = {query: bus.rows(query) for query in EVERYTHING}
-    asked = {"unread_replies": True, "chunk_size": 4}
-    expected = {"commands": 32, "rejected": 1, "messages": 1, "replies": 31}
-    assert pruned(dry_run=True, **asked) == expected
-    assert {query: bus.rows(query) for query in EVERYTHING} == before
-    counted = pruned(**asked)
-    assert {key: counted[key] for key in ("commands", "rejected", "replies")} == {
-        key: expected[key] for key in ("commands", "rejected", "replies")
-    }
-
-
-def test_a_dry_run_counts_to_a_limit(bus: HandBus, chunks: Prune, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("commands.bus.prune.COUNT_LIMIT", 100)
-    complete(bus.conn, 300, reply=False)
-    pass_time(bus.conn, 31)
-    seen = list(chunks(dry_run=True, chunk_size=50))
-    assert any(chunk.cut for chunk in seen)
-    assert 100 <= sum((chunk.removed for chunk in seen), Counter[str]())["commands"] < 300
+    before = everything(bus)
+    counted = pruned(dry_run=True, unread_replies=True)
+    assert counted == {"commands": 31, "rejected": 1, "messages": 1, "replies": 31}
+    monkeypatch.setattr("commands.bus.prune.COUNT_LIMIT", 20)
+    assert pruned(dry_run=True, unread_replies=True) == {**counted, "commands": 20, "replies": 21}
+    assert everything(bus) == before
+    removed = pruned(unread_replies=True, chunk_size=4)
+    assert removed == {**counted, "events": 94, "messages": 2}  # a dry run counts no message that goes with a command
 
 
 # -- the command -----------------------------------------------------------------------------------------------------
 
 
-def run(start_manage: StartManage, *arguments: str) -> Program:
+def run(start_manage: StartManage, *arguments: str) -> StartedProgram:
     program = start_manage("prune", *arguments)
     program.wait(60)
     return program
 
 
-def test_the_command_says_what_it_removed_and_leaves_the_other_domain_alone(
-    bus: HandBus, start_manage: StartManage
+def test_the_command_says_what_it_removed_and_leaves_another_domain_alone(
+    bus: HandBus, orders: str, start_manage: StartManage
 ) -> None:
     complete(bus.conn, 1_500)
-    complete(bus.conn, 2, domain="loadtest")
+    complete(bus.conn, 2, domain=orders)
     pass_time(bus.conn, 31)
     arguments = ("--older-than", "30d", "--domain", "test", "--replies")
     dry = run(start_manage, *arguments, "--dry-run")
-    assert dry.returncode == 0
-    assert "Would remove 1,500 commands, 1,500 replies." in dry.output
+    assert (dry.exit_code, "Would remove 1,500 commands, 1,500 replies." in dry.output) == (0, True)
     real = run(start_manage, *arguments)
-    assert real.returncode == 0
-    assert "Removed 1,500 commands, 4,500 events, 1,500 replies." in real.output
-    assert "Removed nothing." in run(start_manage, *arguments).output
-    assert bus.rows("SELECT DISTINCT domain FROM commandbus.command") == [{"domain": "loadtest"}]
-    assert "Removed 2 commands, 6 events." in run(start_manage, "--older-than", "4w").output
+    assert (real.exit_code, "Removed 1,500 commands, 4,500 events, 1,500 replies." in real.output) == (0, True)
+    assert bus.rows("SELECT DISTINCT domain FROM commandbus.command") == [{"domain": orders}]
+    both = run(start_manage, "--older-than", "4w")
+    assert ", in test and orders:\n" in both.output
+    assert "Removed 2 commands, 6 events." in both.output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ((), "--older-than"),
-        (("--older-than", "30"), "'30' is no age: write a whole number and h, d or w"),
-        (("--older-than", "-1d"), "expected one argument"),
-        (("--older-than", "0h"), "0h is out of range: from 1h to 3650d"),
-        (("--older-than", "9999w"), "9999w is out of range"),
-        (("--older-than", "1d", "--chunk-size", "0"), "a whole number from 1 to 50,000, not '0'"),
-        (("--older-than", "1d", "--domain", "live"), "invalid choice: 'live'"),
-    ],
-)
-def test_what_cannot_be_asked_for_is_refused_with_what_can(
-    arguments: tuple[str, ...], words: str, start_manage: StartManage
-) -> None:
-    refused = run(start_manage, *arguments)
-    assert refused.returncode == 2
-    assert words in refused.output
-    assert "Traceback" not in refused.output
+def test_what_cannot_be_asked_for_is_refused_with_what_can(bus: HandBus, start_manage: StartManage) -> None:
+    for arguments, words in [
+        (("--older-than", "0h"), "--older-than must be an age from 1h to 3650d, such as 12h, 30d or 4w, not '0h'"),
+        (("--older-than", "1d", "--chunk-size", "0"), "--chunk-size must be a whole number from 1 to 50,000, not '0'"),
+        (("--older-than", "1d", "--domain", "live"), "--domain must be one of test, not 'live'"),
+    ]:
+        refused = run(start_manage, *arguments)
+        assert (refused.exit_code, words in refused.output) == (2, True)
 
 
-@pytest.mark.parametrize(("text", "hours"), [("1h", 1), ("12h", 12), ("30d", 720), ("4w", 672), (" 3650d ", 87_600)])
-def test_an_age_is_a_number_of_hours_days_or_weeks(text: str, hours: int) -> None:
-    assert parse_age(text) == timedelta(hours=hours)
-
-
-def test_a_lock_that_cannot_be_stepped_over_ends_it_with_exit_code_1(bus: HandBus, start_manage: StartManage) -> None:
+def test_it_says_that_a_row_was_held_and_ends_with_1_where_a_table_is(bus: HandBus, start_manage: StartManage) -> None:
     complete(bus.conn, 1)
     pass_time(bus.conn, 31)
     with bus.connect() as other:
-        other.execute("LOCK TABLE commandbus.payload_archive")
-        ended = run(start_manage, "--older-than", "30d")
-    assert ended.returncode == 1
-    assert "Somebody holds a lock that cannot be stepped over. Run it again later." in ended.output
+        other.execute("SELECT FROM commandbus.command FOR UPDATE")
+        held = run(start_manage, "--older-than", "30d")
+        other.execute("LOCK TABLE commandbus.command")
+        failed = run(start_manage, "--older-than", "30d")
+    assert (held.exit_code, failed.exit_code) == (0, 1)
+    assert "Removed nothing.\nNot removed: 1 command that another transaction held. The next run" in held.output
+    assert "A lock that prune cannot step over is held. Run it again later." in failed.output
 
 
 def test_ctrl_c_keeps_what_was_committed_and_the_next_run_goes_on(bus: HandBus, start_manage: StartManage) -> None:
     ids = complete(bus.conn, 10_000, reply=False)
     pass_time(bus.conn, 31)
     program = start_manage("prune", "--older-than", "30d", "--chunk-size", "1")
-    program.wait_for_output("  test: ")
+    program.wait_for_output(" events so far\n")
     program.send_signal(signal.SIGINT)
     assert program.wait() == 130
     assert "Interrupted. Removed " in program.output

@@ -1,5 +1,6 @@
 """The real Flyway and the built-in runner on each other's databases. Each call of Flyway takes seconds: few tests."""
 
+import itertools
 import stat
 import subprocess
 from collections.abc import Callable
@@ -7,16 +8,21 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pytest_django.fixtures import Settings
 
 from e2e_site.schema import pgmq
+from e2e_site.schema.flyway import Runner
+from e2e_site.schema.migration_files import FlywayError
 from tests.integration.conftest import Manage
+from tests.support.migration_folder import MigrationFolder
 
 MakeDatabase = Callable[[], str]
 PlainFlyway = Callable[[str, str], "subprocess.CompletedProcess[str]"]
+MakeFolder = Callable[[], MigrationFolder]
 
 pytestmark = pytest.mark.timeout(300)
 
-BOTH = [["flyway", "builtin"], ["builtin", "flyway"]]
+BOTH: list[tuple[Runner, Runner]] = [("flyway", "builtin"), ("builtin", "flyway")]
 
 
 @pytest.fixture
@@ -25,6 +31,14 @@ def database_with_pgmq(empty_database: MakeDatabase) -> str:
     with psycopg.connect(url) as conn:
         pgmq.install(conn)
     return url
+
+
+@pytest.fixture
+def small_files(real_flyway: str, settings: Settings, tmp_path: Path, empty_database: MakeDatabase) -> MakeFolder:
+    """Makes folders of small migrations, each with a database of its own, for either runner."""
+    settings.FLYWAY_BIN = real_flyway
+    numbers = itertools.count()
+    return lambda: MigrationFolder(tmp_path / str(next(numbers)), empty_database())
 
 
 def history(url: str) -> list[tuple[object, ...]]:
@@ -43,7 +57,7 @@ def test_what_one_runner_migrates_the_other_finds_valid_and_complete(
         done = manage(database_with_pgmq, "flyway", "--runner", runner, action, FLYWAY_BIN=real_flyway)
         assert done.returncode == 0, done.stdout
         if action == "migrate" and runner == second:
-            assert "Applied V" not in done.stdout
+            assert "Applied " not in done.stdout
             assert "Migrating schema" not in done.stdout
 
 
@@ -73,7 +87,7 @@ def test_plain_flyway_stops_where_pgmq_is_missing_and_goes_on_once_it_is_there(
     done = plain_flyway(url, "migrate")
     assert done.returncode == 0, done.stdout
     info = manage(url, "flyway", "--runner", "builtin", "info").stdout
-    assert "pending" not in info
+    assert "Pending" not in info
     assert "V001__commandbus_schema.sql" in info
 
 
@@ -88,6 +102,91 @@ def test_a_wrong_checksum_is_found_by_both_and_the_file_is_named(
         found = manage(database_with_pgmq, "flyway", "--runner", runner, "validate", FLYWAY_BIN=real_flyway)
         assert found.returncode == 1
         assert "V003__test_command_table.sql was changed after it was applied" in found.stdout
+        assert found.stdout.count("This database was made by an unreleased state of the schema") == 1
+
+
+def test_repeatable_files_are_applied_alike_and_again_by_either(small_files: MakeFolder) -> None:
+    histories = []
+    for first, second in BOTH:
+        files = small_files()
+        files.write(V1__t="CREATE TABLE t (x int);", R__10_b="CREATE OR REPLACE VIEW b AS SELECT x FROM a;")
+        files.write(R__02_a="CREATE OR REPLACE VIEW a AS SELECT x FROM t;", R__1="SELECT 1;")
+        files.write(R__1_z="SELECT 1;", R__C="SELECT 1;", R__c2="SELECT 1;", R__b="SELECT 1;")
+        files.run("migrate", first)
+        files.run("validate", second)
+
+        files.write(R__10_b="CREATE OR REPLACE VIEW b AS SELECT x, x AS y FROM a;", V2__u="CREATE TABLE u ();")
+        with pytest.raises(FlywayError):
+            files.run("validate", second)
+        files.run("migrate", second)
+        files.run("validate", first)
+        assert files.query("SELECT y FROM b") == []
+        histories.append(files.history())
+
+    assert histories[0] == histories[1]
+    assert [row[4] for row in histories[0]] == [
+        "V1__t.sql",
+        "R__02_a.sql",
+        "R__1.sql",
+        "R__1_z.sql",
+        "R__10_b.sql",
+        "R__C.sql",
+        "R__b.sql",
+        "R__c2.sql",
+        "V2__u.sql",
+        "R__10_b.sql",
+    ]
+
+
+def test_both_say_the_same_of_each_entry(small_files: MakeFolder) -> None:
+    files = small_files()
+    files.query("CREATE TABLE before ()")
+    files.write(**dict.fromkeys(["V1__a", "V2__b", "V3__c", "V4__d", "R__a", "R__b", "R__c"], "SELECT 1;"))
+    files.run()
+    files.write(R__a="SELECT 2;")
+    files.run()
+    for name in ("V2__b", "V4__d", "R__b"):
+        files.remove(name)
+    files.write(V1_5__late="SELECT 1;", R__c="SELECT 2;", R__d="SELECT 1;")
+
+    # Category, Version, Description, Type, Installed On, State, Undoable
+    heading, *table = [line.split("|")[1:-1] for line in files.run("info", "flyway") if line.startswith("|")]
+    version, state = (next(n for n, cell in enumerate(heading) if word in cell) for word in ("Version", "State"))
+    entries = [(cells[version].strip(), cells[state].strip()) for cells in table]
+
+    assert "V2__b.sql was applied, but the file is missing (the first of 2 such files)" in files.run("info")[-1]
+    assert [line[:2] for line in files.info()[:-1]] == entries
+    assert {state for _, state in entries} == {
+        "Baseline", "Success", "Missing", "Future", "Superseded", "Outdated", "Ignored", "Pending",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("applied", "then", "ours", "theirs"),
+    [
+        (["V1__a", "V2__b"], ["V2__b"], "V1__a.sql was applied, but", "applied migration not resolved locally: 1"),
+        (["V1__a", "R__a"], ["V1__a"], "R__a.sql was applied, but", "applied migration not resolved locally: a"),
+        (["V1__a"], ["V1__a", "V01__b"], "have the same version", "more than one migration with version"),
+        ([], ["R__a_b", "R__a b"], "have the same description", "repeatable migration with description a b"),
+    ],
+    ids=["a missing file", "a missing repeatable file", "one version twice", "one description twice"],
+)
+def test_both_refuse_and_change_nothing(
+    small_files: MakeFolder, applied: list[str], then: list[str], ours: str, theirs: str
+) -> None:
+    files = small_files()
+    files.write(**dict.fromkeys(applied, "SELECT 1;"))
+    files.run()
+    before = files.history()
+    for name in applied:
+        files.remove(name)
+    files.write(**dict.fromkeys(then, "SELECT 1;"))
+
+    with pytest.raises(FlywayError, match=ours):
+        files.run("migrate", "builtin")
+    with pytest.raises(FlywayError, match=theirs):
+        files.run("migrate", "flyway")
+    assert files.history() == before
 
 
 def test_flyway_gets_address_user_and_password_by_environment_alone(

@@ -1,6 +1,5 @@
 """``receive_commands``: what begins an attempt, what is parked, refused or left alone."""
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Protocol
@@ -277,12 +276,6 @@ def test_an_error_of_the_moment_parks_nobody(bus: HandBus) -> None:
 # -- leases that are extended
 
 
-def _extend(bus: HandBus, command_id: UUID, attempt: dict[str, Any], *, lease: int) -> list[str]:
-    body = [{"command_id": str(command_id), "msg_id": attempt["msg_id"], "attempt": attempt["attempt"]}]
-    extended: list[str] = bus.value("SELECT commandbus.extend_leases('test', %s::jsonb, %s)", [json.dumps(body), lease])
-    return extended
-
-
 def _lease(bus: HandBus) -> float:
     return float(bus.value("SELECT extract(epoch FROM vt - clock_timestamp())::float FROM pgmq.q_test__commands"))
 
@@ -290,7 +283,7 @@ def _lease(bus: HandBus) -> float:
 def test_a_lease_is_extended_from_now_and_counts_no_attempt(bus: HandBus) -> None:
     command_id = bus.send()
     attempt = bus.begin(command_id, lease=5)
-    assert _extend(bus, command_id, attempt, lease=60) == [str(command_id)]
+    assert bus.extend_lease(command_id, attempt, lease=60) == [str(command_id)]
     assert 50 < _lease(bus) <= 60
     assert (bus.word(command_id), bus.command(command_id)["attempts"]) == ("SR", 1)
 
@@ -300,11 +293,11 @@ def test_only_the_current_attempt_of_a_command_that_is_not_final_extends_its_lea
     first = bus.begin(command_id)
     bus.expire_lease(command_id)
     second = bus.begin(command_id, lease=5)
-    assert _extend(bus, command_id, first, lease=60) == []
+    assert bus.extend_lease(command_id, first, lease=60) == []
     assert _lease(bus) <= 5
-    assert _extend(bus, command_id, second, lease=60) == [str(command_id)]
+    assert bus.extend_lease(command_id, second, lease=60) == [str(command_id)]
     bus.finish(outcome(command_id, second))
-    assert _extend(bus, command_id, second, lease=60) == []
+    assert bus.extend_lease(command_id, second, lease=60) == []
 
 
 def test_a_held_row_has_its_lease_extended_later_and_nobody_waits(bus: HandBus) -> None:
@@ -312,5 +305,5 @@ def test_a_held_row_has_its_lease_extended_later_and_nobody_waits(bus: HandBus) 
     attempt = bus.begin(command_id, lease=5)
     with bus.connect() as other:
         other.execute("SELECT FROM commandbus.command WHERE command_id = %s FOR UPDATE", [command_id])
-        assert _extend(bus, command_id, attempt, lease=60) == []
-    assert _extend(bus, command_id, attempt, lease=60) == [str(command_id)]
+        assert bus.extend_lease(command_id, attempt, lease=60) == []
+    assert bus.extend_lease(command_id, attempt, lease=60) == [str(command_id)]

@@ -7,7 +7,6 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from commands.rules.words import DOMAINS
 from e2e_site.database import connection_params
 from e2e_site.embedded.cluster import Cluster
 from tests.conftest import StartManage
@@ -69,12 +68,11 @@ def alone(throwaway_cluster: Callable[[], Cluster], manage: Manage) -> Iterator[
 
 
 def test_nine_of_ten_updates_in_a_drain_by_hand_are_hot(alone: HandBus) -> None:
-    for domain in DOMAINS:
-        before = {table: updates(alone, table) for table in HOT_TABLES}
-        send(alone.conn, 6_000, domain=domain)
-        assert sum(batches(alone.conn, domain=domain)) == 6_000
-        alone.value("SELECT pg_stat_force_next_flush()::text")
-        assert_hot(alone, before, 6_000)
+    before = {table: updates(alone, table) for table in HOT_TABLES}
+    send(alone.conn, 6_000)
+    assert sum(batches(alone.conn)) == 6_000
+    alone.value("SELECT pg_stat_force_next_flush()::text")
+    assert_hot(alone, before, 6_000)
 
 
 def test_nine_of_ten_updates_of_a_worker_are_hot(alone: HandBus, start_manage: StartManage) -> None:
@@ -147,14 +145,13 @@ def test_every_index_of_ours_says_who_uses_it(conn: psycopg.Connection[Json]) ->
 # -- settings --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-@pytest.mark.parametrize("function", ["receive", "finish"])
+@pytest.mark.parametrize("function", ["receive_test", "finish_test"])
 def test_receive_and_finish_keep_the_planner_from_reading_whole_tables(
-    function: str, domain: str, conn: psycopg.Connection[Json]
+    function: str, conn: psycopg.Connection[Json]
 ) -> None:
     row = conn.execute(
         "SELECT proconfig FROM pg_proc WHERE pronamespace = 'commandbus'::regnamespace AND proname = %s",
-        [f"{function}_{domain}"],
+        [function],
     ).fetchone()
     assert row is not None
     assert set(row["proconfig"]) >= {
@@ -218,12 +215,8 @@ def test_vacuum_comes_to_large_tables_before_a_fifth_of_them_has_changed(
     assert known["autovacuum_vacuum_threshold"] >= 1_000  # not after each batch
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_queues_are_vacuumed_after_a_number_of_changes_and_at_full_speed(
-    domain: str, conn: psycopg.Connection[Json]
-) -> None:
-    known = options(conn, f"pgmq.q_{domain}__commands")
-    assert known == options(conn, "pgmq.q_test__commands")
+def test_queues_are_vacuumed_after_a_number_of_changes_and_at_full_speed(conn: psycopg.Connection[Json]) -> None:
+    known = options(conn, "pgmq.q_test__commands")
     assert known["fillfactor"] <= 60
     assert (known["autovacuum_vacuum_scale_factor"], known["autovacuum_vacuum_cost_delay"]) == (0, 0)
     assert known["autovacuum_vacuum_threshold"] <= 10_000

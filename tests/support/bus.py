@@ -7,22 +7,9 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import dict_row
 
-Json = dict[str, Any]
+from commands.rules.words import LETTERS
 
-# One letter per event, so that a command's story is a word.
-LETTERS = {
-    "SENT": "S",
-    "RECEIVED": "R",
-    "FAILED": "F",
-    "COMPLETED": "C",
-    "MOVED_TO_TSQ": "T",
-    "BUSINESS_RULE_FAILED": "B",
-    "OPERATOR_RETRY": "O",
-    "OPERATOR_COMPLETE": "K",
-    "OPERATOR_CANCEL": "X",
-    "LATE_COMPLETED": "c",
-    "LATE_FAILED": "f",
-}
+Json = dict[str, Any]
 
 
 class HandBus:
@@ -103,6 +90,14 @@ class HandBus:
             """,
             [str(command_id)],
         )
+
+    def extend_lease(self, command_id: UUID, attempt: Json, *, lease: int) -> list[str]:
+        """The commands whose lease was extended: this one, or none."""
+        body = [{"command_id": str(command_id), "msg_id": attempt["msg_id"], "attempt": attempt["attempt"]}]
+        extended: list[str] = self.value(
+            "SELECT commandbus.extend_leases('test', %s::jsonb, %s)", [json.dumps(body), lease]
+        )
+        return extended
 
     def end_connections(self, name: str) -> int:
         """End the connections to this database whose name begins so; how many. Other test processes keep theirs."""

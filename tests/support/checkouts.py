@@ -13,11 +13,11 @@ import psycopg
 from e2e_site.embedded import home
 from e2e_site.embedded.cluster import Cluster, demo_cluster
 from tests.support.clusters import CHECKOUT
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 
 _LEFT_OUT = (".git", ".venv", ".data", ".*_cache", "__pycache__", "node_modules", "docs", "tests")
 _NODE_MODULES = "e2e_site/theme/static_src/node_modules"
-# Whoever asks a package registry is refused at once.
+# A program that asks a package registry is refused at once.
 NO_NETWORK = {
     "PIP_CONFIG_FILE": "/dev/null",
     "PIP_INDEX_URL": "http://127.0.0.1:1/simple",
@@ -32,7 +32,7 @@ class Checkout:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._programs: list[Program] = []
+        self._programs: list[StartedProgram] = []
         shutil.copytree(CHECKOUT, directory, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         (directory / _NODE_MODULES).symlink_to(CHECKOUT / _NODE_MODULES)
         venv = directory / ".venv"
@@ -51,13 +51,14 @@ class Checkout:
         """Little more than what any shell has."""
         return {"HOME": os.environ["HOME"], "PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **changes}
 
-    def start(self, *command: str, **environment: str) -> Program:
-        log = self.directory.parent / f"{Path(command[0]).name}-{len(self._programs)}.log"
-        program = Program(command, log=log, env=self.environment(**environment), cwd=self.directory)
+    def start(self, *command: str, **environment: str) -> StartedProgram:
+        name = f"{Path(command[0]).name}-{len(self._programs)}"
+        settings = self.environment(**environment)
+        program = StartedProgram(name, command, environment=settings, directory=self.directory)
         self._programs.append(program)
         return program
 
-    def run(self, *command: str, **environment: str) -> Program:
+    def run(self, *command: str, **environment: str) -> StartedProgram:
         """Start it and wait for its end."""
         program = self.start(*command, **environment)
         program.wait(60)
@@ -66,7 +67,7 @@ class Checkout:
     def manage(self, *arguments: str) -> str:
         """What ``manage.py <arguments>`` prints; it has to succeed."""
         program = self.run(".venv/bin/python", "manage.py", *arguments)
-        assert program.returncode == 0, program.output
+        assert program.exit_code == 0, program.output
         return program.output
 
     def send(self, count: int = 1, **behavior: object) -> None:
@@ -74,7 +75,7 @@ class Checkout:
         self.manage(
             "shell",
             "--command",
-            "from commands.behaviors import Behavior\n"
+            "from commands.rules.behaviors import Behavior\n"
             "from commands.bus.send import send_test_command\n"
             f"for number in range({count}): send_test_command(Behavior.from_json({behavior!r}))",
         )

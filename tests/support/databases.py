@@ -1,9 +1,12 @@
-"""Databases of a test run: one template per state of the schema, copied for each test process."""
+"""Databases of a test run: one template per state of the schema, cloned for each test process.
+
+A database that is in use has a connection, so whatever of ours has none is a dead run's, and is dropped.
+"""
 
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import environ
@@ -13,22 +16,27 @@ from django.db import connection
 from psycopg import sql
 
 from e2e_site.schema import flyway, pgmq
-from e2e_site.schema.own_database import own_database
 from tests.support.clusters import CHECKOUT, server_url
 
+_PREFIX = "e2e_run_"
 _TEMPLATE_PREFIX = "e2e_template_"
 
 
 @contextmanager
 def test_database() -> Iterator[str]:
     """A database of this process with the whole schema in it; Django and the environment use it meanwhile."""
-    with _server_connection() as server, ExitStack() as until_the_end:
+    name = f"{_PREFIX}{os.getpid()}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    with _server_connection() as server:
         with _one_at_a_time(server):
             template = _template(server)
-            own = until_the_end.enter_context(own_database("test", server=server_url(), template=template))
-            _drop_old_templates(server, template)
-        with _django_uses(own.name):
-            yield own.url
+            server.execute(_ddl("DROP DATABASE IF EXISTS {}", name))
+            server.execute(_ddl("CREATE DATABASE {} TEMPLATE {}", name, template))
+            in_use = psycopg.connect(server_url(name), application_name="test run", autocommit=True)
+            _drop_leftovers(server, template)
+        with in_use, _django_uses(name):
+            yield server_url(name)
+        # Another run may have seen it unused just now.
+        server.execute(_ddl("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
 
 
 def clean(url: str) -> None:
@@ -41,7 +49,8 @@ def clean(url: str) -> None:
             """
             SELECT schemaname, tablename FROM pg_tables
             WHERE pg_relation_size(format('%I.%I', schemaname, tablename)) > 0
-              AND (schemaname = 'commandbus' OR (schemaname = 'pgmq' AND tablename ~ '^[qa]_')
+              AND ((schemaname = 'commandbus' AND tablename <> 'domain')
+                   OR (schemaname = 'pgmq' AND tablename ~ '^[qa]_')
                    OR (schemaname = 'public' AND tablename IN (
                        'test_command', 'e2e_config', 'e2e_worker', 'load_run', 'load_sample')))
             """
@@ -81,23 +90,23 @@ def _schema_hash() -> str:
     return digest.hexdigest()[:12]
 
 
-def _drop_old_templates(server: psycopg.Connection, template: str) -> None:
+def _drop_leftovers(server: psycopg.Connection, template: str) -> None:
     rows = server.execute(
         """
         SELECT datname FROM pg_database
-        WHERE starts_with(datname, %s) AND datname <> %s
+        WHERE (starts_with(datname, %s) OR starts_with(datname, %s)) AND datname <> %s
           AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datid = pg_database.oid)
         """,
-        [_TEMPLATE_PREFIX, template],
+        [_PREFIX, _TEMPLATE_PREFIX, template],
     ).fetchall()
     for (name,) in rows:
-        with suppress(psycopg.errors.ObjectInUse):  # another run connected just now
+        with suppress(psycopg.errors.ObjectInUse):  # a process came just now
             server.execute(_ddl("DROP DATABASE IF EXISTS {}", name))
 
 
 @contextmanager
 def _server_connection() -> Iterator[psycopg.Connection]:
-    """A connection to a database that no run drops: ``postgres``, which servers have unless somebody took it away."""
+    """A connection to a database that no run drops: ``postgres``, which nearly every server has."""
     try:
         conn = psycopg.connect(server_url("postgres"), autocommit=True)
     except psycopg.OperationalError:

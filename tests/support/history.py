@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import tuple_row
 
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.behaviors import Behavior
@@ -65,7 +66,7 @@ def pass_time(conn: psycopg.Connection[Json], days: int) -> None:
         conn.execute(f"UPDATE commandbus.audit SET ts = ts - {age}")
         conn.execute(f"UPDATE commandbus.command SET created_at = created_at - {age}, updated_at = updated_at - {age}")
         conn.execute(f"UPDATE commandbus.batch SET completed_at = completed_at - {age}")
-        for queue in ("test__commands", "test__replies", "loadtest__commands", "loadtest__replies"):
+        for (queue,) in conn.cursor(row_factory=tuple_row).execute("SELECT queue_name FROM pgmq.meta").fetchall():
             conn.execute(f"UPDATE pgmq.q_{queue} SET enqueued_at = enqueued_at - {age}, vt = vt - {age}")
             conn.execute(
                 f"UPDATE pgmq.a_{queue} SET enqueued_at = enqueued_at - {age}, archived_at = archived_at - {age}"

@@ -21,8 +21,11 @@ import psutil
 import psycopg
 
 from commands.bus.bulk import NewCommand, send_chunk
+from commands.rules.behaviors import Behavior
+from commands.rules.courses import Circumstances
+from commands.rules.expectation import Expectation, expectation
 from tests.support.stream import SEED, Stream, command
-from tests.support.verdict import Expected, Verdict, expected, judge, resumed_after
+from tests.support.verdict import Sent, Verdict, judge, resumed_after
 from tests.support.waiting import wait_until
 from tests.support.workers import LiveBus, Worker
 
@@ -30,7 +33,8 @@ LEAST_RATE = 2000  # commands/s acknowledged while a fault is on
 LEAST_IN_FLIGHT = 20
 RESUMES_S, DRAINS_S = 10, 60
 MAX_ATTEMPTS = 10
-LONGEST_BACKOFF_S = 0.2
+BASE_DELAY_MS, MAX_DELAY_MS, MULTIPLIER = 50, 200, 2
+LONGEST_BACKOFF_S = MAX_DELAY_MS / 1000
 
 # Attempts that began since then and whose lease runs; what waits for its backoff does not count.
 _IN_FLIGHT = """
@@ -84,17 +88,17 @@ class Load:
     def __init__(self, bus: LiveBus, start_worker: Start, *, lease: int) -> None:
         print(f"--- under load with TEST_SEED={SEED}")  # noqa: T201 — pytest shows it on failure
         self.bus = bus
-        self.random = Random(SEED)  # noqa: S311  # nobody is to be kept from guessing it
+        self.random = Random(SEED)  # noqa: S311  # it need not be secret
         self.stream = Stream(bus.url, max_attempts=MAX_ATTEMPTS)
         self.lease = lease
         self._start_worker = start_worker
         self._workers: list[Worker] = []
         self._since = self.now()
-        self._extra: dict[UUID, Expected] = {}
+        self._extra: dict[UUID, Sent] = {}
         self._fault: Fault | None = None
         bus.settings(
             visibility_timeout=lease, concurrency=200, batch_size=200, poll_interval=1, max_attempts=MAX_ATTEMPTS,
-            base_delay_ms=50, max_delay_ms=1000 * LONGEST_BACKOFF_S, backoff_multiplier=2,
+            base_delay_ms=BASE_DELAY_MS, max_delay_ms=MAX_DELAY_MS, backoff_multiplier=MULTIPLIER,
         )  # fmt: skip
 
     # -- workers -----------------------------------------------------------------------------------------------------
@@ -107,7 +111,7 @@ class Load:
         self._workers.append(worker)
 
         def is_there() -> bool:
-            assert worker.program.returncode is None, f"It ended at once:\n{worker.program.output}"
+            assert worker.program.exit_code is None, f"It ended at once:\n{worker.program.output}"
             return bool(self.bus.value(_HAS_ROW, [worker.pid]))
 
         wait_until(is_there, 30, "Its row")
@@ -159,7 +163,7 @@ class Load:
         """Send one more command, beside the stream."""
         with psycopg.connect(self.bus.url, autocommit=True) as conn:
             send_chunk(conn, "test", [new], max_attempts=max_attempts)
-        self._extra[new.command_id] = expected(new.behavior, max_attempts)
+        self._extra[new.command_id] = Sent(expected=self._expected(new.behavior, max_attempts=max_attempts))
         return new.command_id
 
     @contextmanager
@@ -183,12 +187,12 @@ class Load:
     def assert_kept(self, *, exact: bool = False, apart: Collection[UUID] = (), rejected: int = 0) -> Verdict:
         """When the stream has ended: drain, stop the workers in order, and compare all with the ledger.
 
-        ``exact``: no attempt may have been lost. ``apart``: commands that the test judges by itself. ``rejected``: so
+        ``exact``: no attempt may have been lost. ``apart``: commands that the test judges itself. ``rejected``: so
         many messages are no command.
         """
         self.drain()
         for worker in self._workers:
-            if worker.program.returncode is None:
+            if worker.program.exit_code is None:
                 assert worker.stop() == 0
         verdict = judge(self.bus.conn, self._ledger(), apart=apart, exact=exact)
         assert verdict.rejected == rejected, f"{verdict.rejected} messages were rejected (seed {SEED})"
@@ -205,12 +209,19 @@ class Load:
         row = self.bus.rows(_ENDS, {"since": since, "until": until})[0]
         return row["ends"] / (until - since).total_seconds(), row["pause"]
 
-    def _ledger(self) -> dict[UUID, Expected]:
+    def _ledger(self) -> dict[UUID, Sent]:
         ledger = dict(self._extra)
         for chunk in self.stream.ledger:
             for number in range(chunk.first, chunk.first + chunk.count):
                 new = command(number)
-                ledger[new.command_id] = expected(
-                    new.behavior, MAX_ATTEMPTS, reply=chunk.reply, acknowledged=chunk.acknowledged
+                ledger[new.command_id] = Sent(
+                    expected=self._expected(new.behavior, reply=chunk.reply), acknowledged=chunk.acknowledged
                 )
         return ledger
+
+    def _expected(self, behavior: Behavior, *, max_attempts: int = MAX_ATTEMPTS, reply: bool = True) -> Expectation:
+        circumstances = Circumstances(
+            behavior=behavior, max_attempts=max_attempts, lease_s=self.lease, base_delay_ms=BASE_DELAY_MS,
+            max_delay_ms=MAX_DELAY_MS, backoff_multiplier=MULTIPLIER, reply=reply,
+        )  # fmt: skip
+        return expectation(circumstances)

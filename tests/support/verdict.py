@@ -7,53 +7,32 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
 
-from commands.rules.behaviors import Behavior, BehaviorType
-from tests.support.bus import LETTERS, Json
-from tests.support.workers import COMPLETED, PARKED
+from commands.rules.expectation import Expectation
+from commands.rules.words import LETTERS
+from tests.support.bus import Json
 
 SHOWN = 5  # examples of each broken rule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expected:
-    """The end of one command. ``word``: its story where no attempt was lost; ``failures``: at most so many retries.
+class Sent:
+    """One command of the ledger. Not ``acknowledged``: it may be unknown to the bus, and then nothing else holds."""
 
-    Not ``acknowledged``: it may be unknown to the bus, and then nothing else holds.
-    """
-
-    status: str
-    failures: int
-    word: str
-    reply: bool
+    expected: Expectation
     acknowledged: bool = True
-
-
-def expected(behavior: Behavior, max_attempts: int, *, reply: bool = True, acknowledged: bool = True) -> Expected:
-    """What has to become of a command with this behavior, as docs/promises.md has it."""
-    failures = {
-        BehaviorType.FAIL_TRANSIENT: max_attempts - 1,
-        BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED: behavior.transient_failures,
-    }.get(behavior.type, 0)
-    parked = behavior.type in (BehaviorType.FAIL_TRANSIENT, BehaviorType.FAIL_PERMANENT)
-    return Expected(
-        status=PARKED if parked else COMPLETED,
-        failures=failures,
-        word="S" + "RF" * failures + ("RT" if parked else "RC"),
-        reply=reply and not parked,
-        acknowledged=acknowledged,
-    )
 
 
 # What there is, in the tables' words: events, each command's word without late events, commands, replies.
 _STORIES = """
 DROP TABLE IF EXISTS ledger, event, story, known, reply;
 CREATE TEMP TABLE ledger (
-    command_id UUID PRIMARY KEY, status TEXT, failures INTEGER, word TEXT, reply BOOLEAN, acknowledged BOOLEAN);
+    command_id UUID PRIMARY KEY, statuses TEXT[], retries INTEGER, pattern TEXT, replies INT4RANGE, reply TEXT,
+    acknowledged BOOLEAN);
 CREATE TEMP TABLE event AS
 SELECT command_id, audit_id, %(letters)s::jsonb ->> event_type AS letter, event_type,
        (details_json ->> 'msg_id')::bigint AS msg_id, (details_json ->> 'attempt')::int AS attempt,
@@ -74,7 +53,7 @@ CREATE TEMP TABLE reply AS
 SELECT (message ->> 'command_id')::uuid AS command_id, count(*) AS n, max(message ->> 'outcome') AS outcome
 FROM pgmq.q_test__replies WHERE (message ->> 'command_id')::uuid <> ALL (%(apart)s) GROUP BY 1
 """
-_LEDGER = "COPY ledger (command_id, status, failures, word, reply, acknowledged) FROM STDIN"
+_LEDGER = "COPY ledger FROM STDIN"
 
 # First attempts begun after that moment and completed, by the server's clock.
 _RESUMED = """
@@ -88,10 +67,11 @@ RULES: dict[str, LiteralString] = {
         SELECT command_id, 'lost' FROM ledger LEFT JOIN known USING (command_id)
         WHERE acknowledged AND known.status IS NULL""",
     "what is there was sent": """
-        SELECT command_id, known.status FROM known LEFT JOIN ledger USING (command_id) WHERE ledger.status IS NULL""",
+        SELECT command_id, known.status FROM known LEFT JOIN ledger USING (command_id) WHERE ledger.statuses IS NULL""",
     "each command ends as its behavior says": """
-        SELECT command_id, known.status || ' instead of ' || ledger.status FROM known JOIN ledger USING (command_id)
-        WHERE known.status <> ledger.status""",
+        SELECT command_id, concat(known.status, ' instead of ', ledger.statuses)
+        FROM known JOIN ledger USING (command_id)
+        WHERE known.status <> ALL (ledger.statuses)""",
     "the events of a command make a word that is allowed": """
         SELECT command_id, s.word FROM story s WHERE s.word !~ '^S[RF]*R[RF]*[CT]$'""",
     "one final event, which agrees with the status": """
@@ -99,9 +79,9 @@ RULES: dict[str, LiteralString] = {
         WHERE (known.status = 'COMPLETED') <> (s.word LIKE '%C') OR (known.status LIKE 'IN_TR%') <> (s.word LIKE '%T')
            OR length(translate(s.word, 'SRF', '')) <> 1""",
     "no failure but those of its behavior": """
-        SELECT command_id, s.word || ' with ' || ledger.failures || ' failures expected'
+        SELECT command_id, s.word || ' with ' || ledger.retries || ' failures expected'
         FROM story s JOIN ledger USING (command_id)
-        WHERE length(s.word) - length(replace(s.word, 'F', '')) > ledger.failures""",
+        WHERE length(s.word) - length(replace(s.word, 'F', '')) > ledger.retries""",
     "attempts are those received, 1 to n, at most max_attempts": """
         SELECT command_id, concat_ws(' ', s.word, known.attempts, known.life, s.distinct_attempts, s.last_attempt)
         FROM known JOIN story s USING (command_id)
@@ -114,9 +94,9 @@ RULES: dict[str, LiteralString] = {
         HAVING string_agg(letter, '' ORDER BY audit_id) !~ '^R[FCTcf]?$'""",
     "one reply for each that completed and asked for one": """
         SELECT command_id, coalesce(n, 0) || ' replies ' || coalesce(outcome, '')
-        FROM (SELECT command_id, ledger.reply FROM ledger JOIN known USING (command_id)) l
+        FROM (SELECT command_id, replies, ledger.reply FROM ledger JOIN known USING (command_id)) l
         FULL JOIN reply USING (command_id)
-        WHERE coalesce(n, 0) <> coalesce(l.reply, FALSE)::int OR outcome <> 'SUCCESS'""",
+        WHERE NOT coalesce(replies, '[0,0]') @> coalesce(n, 0)::int OR outcome <> l.reply""",
     "a result for each that completed": """
         SELECT command_id, concat_ws(' ', status, result) FROM known
         WHERE (status = 'COMPLETED') <> (result IS NOT NULL) OR (status = 'COMPLETED') <> (processed_at IS NOT NULL)""",
@@ -133,8 +113,8 @@ RULES: dict[str, LiteralString] = {
 # Where no attempt was lost, each word is known before.
 EXACT: dict[str, LiteralString] = {
     "every attempt ended, and counted": """
-        SELECT command_id, s.word || ' instead of ' || ledger.word FROM story s JOIN ledger USING (command_id)
-        WHERE s.word <> ledger.word""",
+        SELECT command_id, s.word || ' instead of ' || ledger.pattern FROM story s JOIN ledger USING (command_id)
+        WHERE s.word !~ ('^(' || ledger.pattern || ')$')""",
     "nothing ended late": """
         SELECT command_id, event_type FROM event WHERE letter IN ('c', 'f')""",
 }
@@ -153,7 +133,7 @@ class Verdict:
 
 def judge(
     conn: psycopg.Connection[Json],
-    ledger: Mapping[UUID, Expected],
+    ledger: Mapping[UUID, Sent],
     *,
     apart: Collection[UUID] = (),
     exact: bool = False,
@@ -166,8 +146,7 @@ def judge(
         conn.execute(statement, {"letters": json.dumps(LETTERS), "apart": list(apart)})
     with conn.cursor().copy(_LEDGER) as copy:
         for command_id in ledger.keys() - set(apart):
-            end = ledger[command_id]
-            copy.write_row((command_id, end.status, end.failures, end.word, end.reply, end.acknowledged))
+            copy.write_row(_ledger_row(command_id, ledger[command_id]))
     conn.execute("ANALYZE ledger, event, story, known, reply")
     broken = []
     for rule, query in (RULES | (EXACT if exact else {})).items():
@@ -187,6 +166,16 @@ def resumed_after(conn: psycopg.Connection[Json], ended_at: datetime) -> float |
     """Seconds from that moment to the first completion of an attempt that began after it, by the server's clock."""
     row = conn.execute(_RESUMED, {"ended_at": ended_at}).fetchone()
     return None if row is None else row["seconds"]
+
+
+def _ledger_row(command_id: UUID, sent: Sent) -> tuple[Any, ...]:
+    """Its row of the table ``ledger``."""
+    expected = sent.expected
+    replies = f"[{expected.replies.least},{expected.replies.most}]"
+    statuses = [status.value for status in expected.statuses]
+    return (
+        command_id, statuses, expected.retries.most, expected.pattern, replies, expected.reply, sent.acknowledged,
+    )  # fmt: skip
 
 
 def _count(conn: psycopg.Connection[Json], query: LiteralString) -> int:

@@ -10,7 +10,7 @@ import psutil
 from psycopg import sql
 
 from tests.support.bus import HandBus, Json
-from tests.support.programs import Program
+from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 
 COMPLETED, PARKED = "COMPLETED", "IN_TROUBLESHOOTING_QUEUE"
@@ -20,7 +20,7 @@ FINAL = {COMPLETED, PARKED, "FAILED", "CANCELED"}
 class Worker:
     """A ``manage.py runworker`` with ``LOG_FORMAT=json``, by its process and its log lines."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: StartedProgram) -> None:
         self.program = program
         self.pid = program.pid
 
@@ -34,7 +34,7 @@ class Worker:
 
         def seen() -> bool:
             found = len(self.lines(action)) >= count
-            assert found or self.program.returncode is None, f"Ended without {action}:\n{self.program.output}"
+            assert found or self.program.exit_code is None, f"Ended without {action}:\n{self.program.output}"
             return found
 
         wait_until(seen, timeout, f"{action}, {count} times, in the log")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from commands.management.commands.runworker import Command
+from commands.rules.words import Engine
 from commands.worker.fleet import arguments, worst
 from commands.worker.process import Options
 
@@ -17,11 +18,11 @@ def understood(words: list[str]) -> dict[str, Any]:
 
 def test_every_option_is_passed_on_as_it_was_given() -> None:
     overrides = {"concurrency": 7, "poll_interval": 0.25, "heartbeat": False}
-    options = Options(engine="library", domain="loadtest", once=True, grace=12.5, overrides=overrides)
+    options = Options(engine=Engine.LIBRARY, domain="orders", once=True, grace=12.5, overrides=overrides)
     read = understood(arguments(options, max_wait=1.5))
-    assert (read["engine"], read["domain"], read["once"], read["one_of_many"]) == ("library", "loadtest", True, True)
-    assert (float(read["grace"]), float(read["max_wait"])) == (12.5, 1.5)
-    assert (read["concurrency"], read["poll_interval"], read["heartbeat"]) == ("7", "0.25", False)
+    assert (read["engine"], read["domain"], read["once"], read["one_of_many"]) == ("library", "orders", True, True)
+    assert (read["grace"], read["max_wait"]) == (12.5, 1.5)
+    assert (read["concurrency"], read["poll_interval"], read["heartbeat"]) == (7, 0.25, False)
     assert (read["batch_size"], read["visibility_timeout"], read["processes"]) == (None, None, None)
 
 

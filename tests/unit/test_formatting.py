@@ -8,8 +8,8 @@ from commands.rules.words import EventType, Status
 
 
 def test_every_status_and_every_event_has_a_look_of_its_own() -> None:
-    assert set(formatting.STATUS_STYLES) == set(Status.values)
-    assert set(formatting.EVENT_STYLES) == set(EventType.values)
+    assert set(formatting.STATUS_STYLES) == set(Status)
+    assert set(formatting.EVENT_STYLES) == set(EventType)
 
 
 def test_no_two_statuses_share_icon_or_colour() -> None:

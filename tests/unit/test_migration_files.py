@@ -68,10 +68,25 @@ def test_migrations_come_in_order_with_the_names_that_the_history_gets(config_of
     ]
 
 
+def test_repeatable_migrations_come_last_in_the_order_of_their_descriptions(config_of: MakeConfig) -> None:
+    migrations = read_migrations(config_of({"R__10_b.sql": "", "V9__x.sql": "", "R__02_a.sql": "", "V10__x.sql": ""}))
+
+    assert [(m.version, m.description) for m in migrations] == [
+        ("9", "x"),
+        ("10", "x"),
+        (None, "02 a"),
+        (None, "10 b"),
+    ]
+
+
+def test_two_repeatable_files_of_one_description_are_refused_by_name(config_of: MakeConfig) -> None:
+    with pytest.raises(FlywayError, match=r"R__a\.sql and more/R__a\.sql have the same description"):
+        read_migrations(config_of({"R__a.sql": "", "more/R__a.sql": ""}))
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("R__views.sql", "a repeatable migration"),
         ("U1__undo.sql", "an undo migration"),
         ("B1__base.sql", "a baseline migration"),
         ("beforeMigrate.sql", "a callback"),

@@ -1,5 +1,6 @@
 """settings_app/values.py: what each setting may be."""
 
+from argparse import ArgumentTypeError
 from decimal import Decimal
 
 import pytest
@@ -10,8 +11,8 @@ from settings_app.values import SETTINGS, Setting, WorkerSettings, delay_conflic
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
 def test_a_setting_takes_its_default_and_both_ends_of_its_range(setting: Setting) -> None:
     for value in (setting.default, setting.minimum, setting.maximum):
-        assert setting.parse(str(value)) == float(value)
-        assert isinstance(setting.parse(str(value)), float if setting.places else int)
+        assert setting.option(str(value)) == float(value)
+        assert isinstance(setting.option(str(value)), float if setting.places else int)
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
@@ -20,9 +21,9 @@ def test_a_setting_refuses_what_is_out_of_range_or_no_number_and_says_what_is_al
     finer = setting.minimum + step / 10
     for text in (str(setting.minimum - step), str(setting.maximum + step), str(finer), "", "ten", "nan", "inf", "1e99"):
         with pytest.raises(
-            ValueError, match=rf"^{setting.name} must be .* from {setting.range_text} \({setting.unit}\)"
+            ArgumentTypeError, match=rf"^must be .* from {setting.range_text} \({setting.unit}\), not '{text}'\.$"
         ):
-            setting.parse(text)
+            setting.option(text)
 
 
 def test_the_help_of_a_setting_holds_unit_range_default_and_what_it_does() -> None:

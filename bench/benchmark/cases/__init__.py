@@ -1,11 +1,12 @@
-"""The scenarios, one module a subject, and the table of all of them in the order in which they run."""
+"""The cases, one module a subject, and the table of all of them in the order in which they run."""
 
 from collections.abc import Sequence
 
-from bench.benchmark.case import BenchmarkError, Scenario
+from bench.benchmark.case import Case
 from bench.benchmark.cases import costs, drain, growth, latency, rate, send, shapes, snapshot
+from bench.errors import WrongCallError
 
-SCENARIOS = {
+CASES = {
     one.name: one
     for one in (
         drain.drain,
@@ -26,8 +27,8 @@ SCENARIOS = {
 }
 
 
-def chosen(names: Sequence[str]) -> list[Scenario]:
-    """The scenarios of these names, in the order of the table; all without a name. Raises BenchmarkError."""
-    if unknown := [name for name in names if name not in SCENARIOS]:
-        raise BenchmarkError(f"There is no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}.")
-    return [one for name, one in SCENARIOS.items() if not names or name in names]
+def chosen(names: Sequence[str]) -> list[Case]:
+    """The cases of these names, in the order of the table; all without a name. Raises WrongCallError."""
+    if unknown := [name for name in names if name not in CASES]:
+        raise WrongCallError(f"There is no case {', '.join(unknown)}; there are {', '.join(CASES)}.")
+    return [one for name, one in CASES.items() if not names or name in names]

@@ -4,12 +4,13 @@ import time
 from dataclasses import dataclass
 from typing import LiteralString
 
-from bench.benchmark.case import Metric, Run, scenario
-from bench.benchmark.processes import run_module
-from bench.testbed import LOOK_S, Stage
+from bench.benchmark.case import Metric, Run, case
+from bench.benchmark.program import answer_of
+from bench.testbed import LOOK_S, Testbed
+from commands.rules.words import Engine
 
 PAGE_KB = 8
-ENGINES = {"native": 200, "library": 20}  # and the concurrency of each
+ENGINES = {Engine.NATIVE: 200, Engine.LIBRARY: 20}  # and the concurrency of each
 _WHAT = {
     "statements": ("statements, counted in the client", 4, ""),
     "transactions": ("transactions, counted by the server", 4, ""),
@@ -32,6 +33,8 @@ _WORKERS: LiteralString = """
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
+    """What the server has counted; ``images``: of whole pages. ``wal`` and ``images`` are of all its databases."""
+
     transactions: int
     buffers: int
     wal: int
@@ -46,7 +49,7 @@ class Counters:
         )
 
 
-@scenario(
+@case(
     "costs",
     "What a command costs",
     sizes={"native": 20_000, "library": 1_000},
@@ -63,13 +66,13 @@ def costs(run: Run) -> None:
     for _ in range(run.rounds):
         for engine, concurrency in ENGINES.items():
             count = run.sizes[engine]
-            run.stage.fresh(count)
-            before = _counters(run.stage)
+            run.testbed.fresh(count)
+            before = counters(run.testbed)
             words = ("--engine", engine, "--concurrency", str(concurrency))
-            statements = run_module(run.stage.database, "counted_worker", *words)["statements"]
-            spent = _counters(run.stage).since(before)
+            statements = answer_of(run.testbed.database, "counted_worker", *words)["statements"]
+            spent = counters(run.testbed).since(before)
             # The library opens transactions by hand: BEGIN and COMMIT are round trips of their own.
-            trips = statements + (2 * spent.transactions if engine == "library" else 0)
+            trips = statements + (2 * spent.transactions if engine is Engine.LIBRARY else 0)
             run.record(f"{engine}-statements", statements / count)
             run.record(f"{engine}-transactions", spent.transactions / count)
             run.record(f"{engine}-round-trips", trips / count)
@@ -78,11 +81,11 @@ def costs(run: Run) -> None:
             run.record(f"{engine}-buffers", spent.buffers / count)
 
 
-def _counters(stage: Stage) -> Counters:
+def counters(testbed: Testbed) -> Counters:
     """As they are once every worker's session has ended: it reports its last counts then."""
-    while stage.value(_WORKERS):
+    while testbed.value(_WORKERS):
         time.sleep(LOOK_S)
-    stage.value("SELECT pg_stat_force_next_flush()")
-    row = stage.conn.execute(_COUNTERS).fetchone()
+    testbed.value("SELECT pg_stat_force_next_flush()")
+    row = testbed.conn.execute(_COUNTERS).fetchone()
     assert row is not None
     return Counters(transactions=row[0], buffers=row[1], wal=int(row[2]), images=row[3])

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from bench.benchmark.case import Metric, Run, scenario
+from bench.benchmark.case import Metric, Run, case
 from bench.benchmark.pgbench import Step
-from bench.benchmark.processes import run_module
+from bench.benchmark.program import answer_of
 from bench.testbed import Drained
-from commands.rules.words import DOMAIN
+from commands.rules.words import DOMAIN, Engine
 
 BATCH = 200
 CONNECTIONS = 2
@@ -42,7 +42,7 @@ def _library_metrics() -> dict[str, Metric]:
     }
 
 
-@scenario(
+@case(
     "drain",
     "Working off a backlog",
     sizes={"commands": 80_000, "library": 2_000},
@@ -56,7 +56,6 @@ def _library_metrics() -> dict[str, Metric]:
 )
 def drain(run: Run) -> None:
     """One process, `success` without execution time, reply asked for. Every second round goes backwards."""
-    run.note("ceiling", f"The ceiling was measured by {run.stage.ceiling.name}")
     contestants: dict[str, Callable[[], Drained]] = {
         "native": partial(_native, run),
         "ceiling": partial(_ceiling, run),
@@ -68,7 +67,7 @@ def drain(run: Run) -> None:
             run.record(name, contestants[name]().rate)
 
 
-@scenario(
+@case(
     "defaults",
     "With the default settings",
     sizes={"commands": 10_000, "library": 2_000},
@@ -88,29 +87,29 @@ def defaults(run: Run) -> None:
 
 def _native(run: Run, **options: Any) -> Drained:
     count = run.sizes["commands"]
-    since = run.stage.fresh(count)
+    since = run.testbed.fresh(count)
     with run.processors("native"):
-        return run.stage.drain(count, since=since, **options)
+        return run.testbed.drain(count, since=since, **options)
 
 
 def _library(run: Run, concurrency: int) -> Drained:
     count = run.sizes["library"]
-    return run.stage.drain(count, since=run.stage.fresh(count), engine="library", concurrency=concurrency)
+    return run.testbed.drain(count, since=run.testbed.fresh(count), engine=Engine.LIBRARY, concurrency=concurrency)
 
 
 def _bare(run: Run, concurrency: int) -> Drained:
     count = run.sizes["library"]
-    since = run.stage.fresh(count)
-    run_module(run.stage.database, "library_programs", "work", "--concurrency", str(concurrency))
-    return run.stage.drained(since, expected=count)
+    since = run.testbed.fresh(count)
+    answer_of(run.testbed.database, "library_programs", "work", "--concurrency", str(concurrency))
+    return run.testbed.drained(since, expected=count)
 
 
 def _ceiling(run: Run) -> Drained:
     """Drain a backlog by the engine's own functions, batch and number of connections."""
     times = run.sizes["commands"] // (BATCH * CONNECTIONS)
     count = times * BATCH * CONNECTIONS
-    since = run.stage.fresh(count)
+    since = run.testbed.fresh(count)
     variables = {"domain": DOMAIN, "batch": str(BATCH)}
     with run.processors("ceiling"):
-        run.stage.ceiling.run(run.stage.database, CEILING, variables, clients=CONNECTIONS, times=times)
-    return run.stage.drained(since, expected=count)
+        run.ceiling.run(run.testbed.database, CEILING, variables, clients=CONNECTIONS, times=times)
+    return run.testbed.drained(since, expected=count)

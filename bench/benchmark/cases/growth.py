@@ -1,15 +1,19 @@
 """What a backlog costs: a million commands, worked off in parts, with fresh drains of 10,000 between the parts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import LiteralString
 
-from bench.benchmark.case import Metric, Run, scenario
-from bench.benchmark.processes import worker
-from bench.benchmark.results import Point
-from commands.rules.words import DOMAIN, LOADTEST_DOMAIN
+from psycopg import sql
 
+from bench.benchmark.case import Metric, Run, case
+from bench.benchmark.results import Point
+from bench.programs import worker
+from bench.testbed import waiting_table
+
+BACKLOG = "backlog"  # a domain beside the site's: what waits there stays while fresh commands are drained
 _RATE = "commands/s"
 _PART: LiteralString = """
     SELECT extract(epoch FROM max(ts) - min(ts) FILTER (WHERE event_type = 'RECEIVED'))::float8,
@@ -35,7 +39,7 @@ class Part:
     slices: list[float]
 
 
-@scenario(
+@case(
     "growth",
     "A backlog that has grown",
     sizes={"large": 1_000_000, "part": 100_000, "middle": 100_000, "slice": 10_000},
@@ -52,56 +56,57 @@ class Part:
 )
 def growth(run: Run) -> None:
     """One worker process at a time, 200 slots, stopped after each part; nothing is vacuumed by hand between. Once."""
-    stage, sizes = run.stage, run.sizes
-    stage.empty()
-    stage.fill(sizes["large"], domain=LOADTEST_DOMAIN)
-    stage.tidy()
+    testbed, sizes = run.testbed, run.sizes
+    testbed.add_domain(BACKLOG)
+    testbed.empty()
+    testbed.fill(sizes["large"], domain=BACKLOG)
+    testbed.tidy()
     run.say(f"{sizes['large']:,} commands wait")
     parts: list[Part] = []
     left = sizes["large"]
     while left > 0:
         parts.append(_part(run, last=left <= sizes["part"]))
         left -= parts[-1].commands
-        run.record("fresh", stage.drain(sizes["slice"], since=stage.fill(sizes["slice"])).rate)
+        run.record("fresh", testbed.drain(sizes["slice"], since=testbed.fill(sizes["slice"])).rate)
     for part in parts:
         for seconds in part.slices:
             run.result.add("slices", sizes["slice"] / seconds)
     run.record("whole", sizes["large"] / sum(part.seconds for part in parts))
-    _draw(run, parts)
-    run.record("middle", stage.drain(sizes["middle"], since=stage.fill(sizes["middle"])).rate)
+    run.result.series |= course(parts, run.result.values["fresh"], sizes["slice"])
+    run.say(f"slices: median {median(run.result.values['slices']):,.0f} {_RATE}")
+    run.record("middle", testbed.drain(sizes["middle"], since=testbed.fill(sizes["middle"])).rate)
 
 
 def _part(run: Run, *, last: bool) -> Part:
     """Let a worker work off a part of the backlog, the last one to its end."""
-    stage, mark = run.stage, run.stage.mark()
-    with worker(stage.database, domain=LOADTEST_DOMAIN, once=last) as program:
+    testbed, mark = run.testbed, run.testbed.mark()
+    with worker(testbed.database, domain=BACKLOG, once=last) as program:
         if last:
             program.wait()
         else:
-            stage.wait_for_events(mark + 2 * run.sizes["part"], program)
+            testbed.wait_for_events(mark + 2 * run.sizes["part"], program)
             program.stop()
         run.record("memory", program.peak_mb)
-    row = stage.conn.execute(_PART, [LOADTEST_DOMAIN, mark]).fetchone()
+    row = testbed.conn.execute(_PART, [BACKLOG, mark]).fetchone()
     assert row is not None
     seconds, began, commands = row
-    ends = [began, *(ts for (ts,) in stage.conn.execute(_SLICES, [LOADTEST_DOMAIN, mark, run.sizes["slice"]]))]
+    ends = [began, *(ts for (ts,) in testbed.conn.execute(_SLICES, [BACKLOG, mark, run.sizes["slice"]]))]
     return Part(commands=commands, seconds=seconds, slices=[b - a for a, b in pairwise(ends)])
 
 
-def _draw(run: Run, parts: list[Part]) -> None:
+def course(parts: Sequence[Part], fresh_rates: Sequence[float], size: int) -> dict[str, list[Point]]:
     """Rate over what has been worked off: a point for each slice, and one after each part for the fresh drain."""
-    done, size = 0, run.sizes["slice"]
+    done = 0
     slices: list[Point] = []
     fresh: list[Point] = []
-    for part, rate in zip(parts, run.result.values["fresh"], strict=True):
+    for part, rate in zip(parts, fresh_rates, strict=True):
         slices += [(done + size * (place + 1), size / seconds) for place, seconds in enumerate(part.slices)]
         done += part.commands
         fresh.append((done, rate))
-    run.result.series |= {"slices": slices, "fresh": fresh}
-    run.say(f"slices: median {median(run.result.values['slices']):,.0f} {_RATE}")
+    return {"slices": slices, "fresh": fresh}
 
 
-@scenario(
+@case(
     "delayed",
     "Delayed messages at the head of the queue",
     sizes={"delayed": 100_000, "commands": 10_000},
@@ -115,12 +120,14 @@ def _draw(run: Run, parts: list[Part]) -> None:
 )
 def delayed(run: Run) -> None:
     """Retries that wait are older than what waits behind them: a worker has to step over them at each look."""
-    stage, count = run.stage, run.sizes["commands"]
-    stage.empty()
-    stage.fill(run.sizes["delayed"], domain=LOADTEST_DOMAIN)
-    stage.conn.execute("UPDATE pgmq.q_loadtest__commands SET vt = vt + interval '1 hour'")
-    stage.tidy()
+    testbed, count = run.testbed, run.sizes["commands"]
+    testbed.add_domain(BACKLOG)
+    testbed.empty()
+    testbed.fill(run.sizes["delayed"], domain=BACKLOG)
+    later = sql.SQL("UPDATE {} SET vt = vt + interval '1 hour'").format(waiting_table(BACKLOG))
+    testbed.conn.execute(later)
+    testbed.tidy()
     for _ in range(run.rounds):
-        since = stage.fill(count, domain=LOADTEST_DOMAIN)
-        run.record("delayed", stage.drain_beside_others(count, since=since, domain=LOADTEST_DOMAIN).rate)
-        run.record("fresh", stage.drain(count, since=stage.fill(count, domain=DOMAIN)).rate)
+        since = testbed.fill(count, domain=BACKLOG)
+        run.record("delayed", testbed.drain_beside_others(count, since=since, domain=BACKLOG).rate)
+        run.record("fresh", testbed.drain(count, since=testbed.fill(count)).rate)

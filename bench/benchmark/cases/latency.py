@@ -6,12 +6,13 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from bench.benchmark.case import BenchmarkError, Metric, Run, scenario
+from bench.benchmark.case import Metric, Run, case
 from bench.benchmark.cases.drain import BATCH, CEILING
-from bench.benchmark.figures import percentile
 from bench.benchmark.pgbench import Step
-from bench.benchmark.processes import Program, worker
+from bench.errors import BenchError
+from bench.figures import percentile
 from bench.machine import fdatasync_ms, select_1_ms
+from bench.programs import MeasuredProgram, worker
 from bench.testbed import MAX_ATTEMPTS, SUCCESS
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.words import COMMAND_TYPE, DOMAIN, reply_queue
@@ -38,7 +39,7 @@ def _percentiles(key: str, label: str) -> dict[str, Metric]:
     return {f"{key}-{p}": Metric(label=f"{label}, {p}", unit="ms", digits=2) for p in ("p50", "p99")}
 
 
-@scenario(
+@case(
     "latency",
     "One command on an idle system",
     sizes={"commands": 400},
@@ -57,21 +58,21 @@ def latency(run: Run) -> None:
     """Default settings (4 slots); each command is sent 10 ms after the one before has been answered."""
     count = run.sizes["commands"]
     for _ in range(run.rounds):
-        run.stage.empty()
-        with worker(run.stage.database, domain=DOMAIN, concurrency=4, batch_size=10, once=False) as program:
-            _send_one_by_one(run, WARM_UP, program)
-            mark = run.stage.mark()
-            _record(run, "seen", _send_one_by_one(run, count, program))
+        run.testbed.empty()
+        with worker(run.testbed.database, domain=DOMAIN, concurrency=4, batch_size=10, once=False) as program:
+            send_one_by_one(run, WARM_UP, program)
+            mark = run.testbed.mark()
+            _record(run, "seen", send_one_by_one(run, count, program))
             program.stop()
-        rows = run.stage.conn.execute(_TIMES, [mark]).fetchall()
+        rows = run.testbed.conn.execute(_TIMES, [mark]).fetchall()
         _record(run, "pickup", [row[0] for row in rows])
         _record(run, "done", [row[1] for row in rows])
         with run.processors("ceiling"):
-            ceiling = run.stage.ceiling.timings(
-                run.stage.database, [SEND, *CEILING], variables(1), clients=1, rate=50, times=count
+            ceiling = run.ceiling.timings(
+                run.testbed.database, [SEND, *CEILING], variables(1), clients=1, rate=50, times=count
             )
         _record(run, "ceiling", ceiling)
-        for key, anchor in (("fdatasync", fdatasync_ms(run.stage)), ("select", select_1_ms(run.stage))):
+        for key, anchor in (("fdatasync", fdatasync_ms(run.testbed)), ("select", select_1_ms(run.testbed))):
             if anchor is not None:
                 run.record(f"{key}-p50", anchor[0])
                 run.record(f"{key}-p99", anchor[1])
@@ -89,21 +90,21 @@ def variables(commands: int) -> dict[str, str]:
 
 
 def _record(run: Run, key: str, milliseconds: list[float]) -> None:
-    run.record(f"{key}-p50", percentile(milliseconds, 0.50))
-    run.record(f"{key}-p99", percentile(milliseconds, 0.99))
+    run.record(f"{key}-p50", percentile(milliseconds, 50))
+    run.record(f"{key}-p99", percentile(milliseconds, 99))
 
 
-def _send_one_by_one(run: Run, count: int, program: Program) -> list[float]:
+def send_one_by_one(run: Run, count: int, program: MeasuredProgram) -> list[float]:
     """Milliseconds from the call of send to the notification of the reply, for each command."""
     found: list[float] = []
-    with psycopg.connect(**run.stage.database.params, autocommit=True) as replies:
+    with psycopg.connect(**run.testbed.database.params, autocommit=True) as replies:
         replies.execute(sql.SQL("LISTEN {}").format(sql.Identifier(f"pgmq_notify_{reply_queue(DOMAIN)}")))
         for _ in range(count):
             time.sleep(PAUSE_S)
             began = time.perf_counter()
-            send_chunk(run.stage.conn, DOMAIN, [NewCommand(behavior=SUCCESS)], max_attempts=MAX_ATTEMPTS)
+            send_chunk(run.testbed.conn, DOMAIN, [NewCommand(behavior=SUCCESS)], max_attempts=MAX_ATTEMPTS)
             if not list(replies.notifies(timeout=ANSWER_S, stop_after=1)):
                 program.check_running()
-                raise BenchmarkError(f"A command was not answered within {ANSWER_S} s.")
+                raise BenchError(f"A command was not answered within {ANSWER_S} s.")
             found.append((time.perf_counter() - began) * 1000)
     return found

@@ -1,13 +1,15 @@
 """What rate can be kept up, by an open loop: commands come when they are due, not when there is room."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import LiteralString
 
-from bench.benchmark.case import BenchmarkError, Metric, Run, scenario
+from bench.benchmark.case import Metric, Run, case
 from bench.benchmark.cases.drain import CEILING, CONNECTIONS
 from bench.benchmark.cases.latency import SEND, variables
-from bench.benchmark.figures import percentile
-from bench.benchmark.openloop import Offered, offer
+from bench.benchmark.offer import Offered, offer
+from bench.errors import BenchError
+from bench.figures import percentile
 
 MOST_MS = 100  # p99 from the moment a command was due
 LOWEST = 50  # commands/s: below that nothing is searched for
@@ -20,7 +22,7 @@ _TOOK: LiteralString = """
 """
 
 
-@scenario(
+@case(
     "rate",
     "A given rate, open loop",
     sizes={"rate": 3_000, "seconds": 25},
@@ -38,24 +40,22 @@ def rate(run: Run) -> None:
     """One worker with 200 slots; sizes say the rate. The first 3 s are not counted."""
     wanted, seconds = run.sizes["rate"], run.sizes["seconds"]
     for _ in range(run.rounds):
-        offered = offer(run.stage, wanted, seconds)
+        offered = offer(run.testbed, wanted, seconds)
         if not offered.valid:
-            raise BenchmarkError(
-                f"The sender was {offered.behind_s:.1f} s late at {wanted:,}/s: not the bus was measured."
-            )
-        run.record("p50", percentile(offered.latencies, 0.50))
+            raise BenchError(f"The sender was {offered.behind_s:.1f} s late at {wanted:,}/s: not the bus was measured.")
+        run.record("p50", percentile(offered.latencies, 50))
         run.record("p99", offered.p99)
-        run.record("delay-p99", percentile(offered.send_delays, 0.99))
+        run.record("delay-p99", percentile(offered.send_delays, 99))
         run.record("growth", offered.growth)
         with run.processors("ceiling-p99"):
-            run.record("ceiling-p99", percentile(_ceiling(run, wanted, seconds), 0.99))
+            run.record("ceiling-p99", percentile(_ceiling(run, wanted, seconds), 99))
 
 
 def _ceiling(run: Run, rate: int, seconds: int) -> list[float]:
     """Milliseconds from SENT to COMPLETED where one script sends at that rate and another drains, without a worker."""
-    stage, chunk = run.stage, max(1, rate // CHUNKS_PER_S)
-    stage.empty()
-    stage.tidy()
+    testbed, chunk = run.testbed, max(1, rate // CHUNKS_PER_S)
+    testbed.empty()
+    testbed.tidy()
     todo = (  # who drains goes on a little longer
         ([SEND], 1, rate / chunk, seconds),
         (CEILING, CONNECTIONS, DRAINS_PER_S, seconds + 2),
@@ -63,8 +63,8 @@ def _ceiling(run: Run, rate: int, seconds: int) -> list[float]:
     with ThreadPoolExecutor(len(todo)) as pool:
         doing = [
             pool.submit(
-                stage.ceiling.timings,
-                stage.database,
+                run.ceiling.timings,
+                testbed.database,
                 steps,
                 variables(chunk),
                 clients=clients,
@@ -75,10 +75,10 @@ def _ceiling(run: Run, rate: int, seconds: int) -> list[float]:
         ]
     for done in doing:
         done.result()
-    return [took for (took,) in stage.conn.execute(_TOOK)]
+    return [took for (took,) in testbed.conn.execute(_TOOK)]
 
 
-@scenario(
+@case(
     "sustainable",
     "The highest rate that can be kept up",
     sizes={"first": 4_000, "seconds": 12, "halvings": 3},
@@ -92,25 +92,39 @@ def _ceiling(run: Run, rate: int, seconds: int) -> list[float]:
     once_s=130,
 )
 def sustainable(run: Run) -> None:
-    """Rates half as high again each until one is not kept up, then between the last two. Searched for once."""
-    kept, failed, rate = None, None, float(run.sizes["first"])
-    halvings = run.sizes["halvings"]
+    """Searched for once."""
+
+    def offered_at(rate: int) -> Offered:
+        offered = offer(run.testbed, rate, run.sizes["seconds"])
+        run.say(_sentence(offered))
+        return offered
+
+    kept, failed = search(offered_at, first=run.sizes["first"], halvings=run.sizes["halvings"])
+    if not failed.valid:
+        run.note("rate", "The sender could not offer more")
+    run.record("rate", kept.rate)
+    run.record("p50", percentile(kept.latencies, 50))
+    run.record("p99", kept.p99)
+
+
+def search(offered_at: Callable[[int], Offered], *, first: int, halvings: int) -> tuple[Offered, Offered]:
+    """The highest rate that was kept up, and the lowest that was not.
+
+    Rates half as high again each until one is not kept up (or half as high until one is), then so often the rate in
+    the middle between the last two. Raises BenchError where nothing is kept up.
+    """
+    kept, failed, rate = None, None, float(first)
     while kept is None or failed is None or halvings > 0:
         halvings -= kept is not None and failed is not None
-        offered = offer(run.stage, int(rate), run.sizes["seconds"])
-        run.say(_sentence(offered))
+        offered = offered_at(int(rate))
         if offered.sustained(MOST_MS):
             kept = offered
         else:
             failed = offered
         rate = 1.5 * rate if failed is None else (failed.rate + (kept.rate if kept else 0.0)) / 2
         if rate < LOWEST:
-            raise BenchmarkError(f"Not even {2 * rate:,.0f} commands/s can be kept up.")
-    if not failed.valid:
-        run.note("rate", "The sender could not offer more")
-    run.record("rate", kept.rate)
-    run.record("p50", percentile(kept.latencies, 0.50))
-    run.record("p99", kept.p99)
+            raise BenchError(f"Not even {2 * rate:,.0f} commands/s can be kept up.")
+    return kept, failed
 
 
 def _sentence(offered: Offered) -> str:

@@ -1,11 +1,12 @@
 """How fast commands are sent: in bulk by this site, by the library's send_batch, and what PostgreSQL allows."""
 
-from bench.benchmark.case import BenchmarkError, Metric, Run, scenario
+from bench.benchmark.case import Metric, Run, case
 from bench.benchmark.pgbench import Step
-from bench.benchmark.processes import run_module
+from bench.benchmark.program import answer_of
+from bench.errors import BenchError
 from commands.bus.bulk import CHUNK_SIZE, NewCommand
 from commands.rules.behaviors import Behavior, BehaviorType
-from commands.rules.words import COMMAND_TYPE, DOMAIN, LOADTEST_DOMAIN, reply_queue
+from commands.rules.words import COMMAND_TYPE, DOMAIN, reply_queue
 
 _RATE = "commands/s"
 _PREFIX = "@@@@@@@@-@@@@"  # in place of the time that an id begins with
@@ -30,7 +31,7 @@ def send_script(commands: int) -> list[Step]:
     return [Step(sql=sql % (body, _PREFIX, _NEW_PREFIX))]
 
 
-@scenario(
+@case(
     "send",
     "Sending",
     sizes={"commands": 100_000, "library": 10_000},
@@ -46,19 +47,16 @@ def send_script(commands: int) -> list[Step]:
 )
 def send(run: Run) -> None:
     """Chunks of 5,000 (library: its own 1,000); the library writes no test_command rows, so it has less to do."""
-    run.note("ceiling", f"The ceiling was measured by {run.stage.ceiling.name}")
     for _ in range(run.rounds):
         for metric, connections in (("one", 1), ("two", 2)):
-            run.record(
-                metric, run.sizes["commands"] / _send(run, DOMAIN, run.sizes["commands"], connections)["seconds"]
-            )
+            run.record(metric, run.sizes["commands"] / _send(run, connections)["seconds"])
             run.record(f"ceiling-{metric}", _ceiling(run, f"ceiling-{metric}", connections))
-        run.stage.empty()
-        answer = run_module(run.stage.database, "library_programs", "send", "--count", str(run.sizes["library"]))
+        run.testbed.empty()
+        answer = answer_of(run.testbed.database, "library_programs", "send", "--count", str(run.sizes["library"]))
         run.record("library", run.sizes["library"] / answer["seconds"])
 
 
-@scenario(
+@case(
     "million",
     "Sending a million",
     sizes={"commands": 1_000_000},
@@ -72,26 +70,26 @@ def send(run: Run) -> None:
 )
 def million(run: Run) -> None:
     """One process, two connections, as a stream."""
-    answer = _send(run, LOADTEST_DOMAIN, run.sizes["commands"], 2)
+    answer = _send(run, 2)
     run.record("seconds", answer["seconds"])
     run.record("memory", answer["peak_mb"])
 
 
-def _send(run: Run, domain: str, count: int, connections: int) -> dict[str, float]:
-    run.stage.empty()
-    words = ("--domain", domain, "--count", str(count), "--connections", str(connections))
-    return run_module(run.stage.database, "sender", *words)
+def _send(run: Run, connections: int) -> dict[str, float]:
+    run.testbed.empty()
+    words = ("--count", str(run.sizes["commands"]), "--connections", str(connections))
+    return answer_of(run.testbed.database, "sender", *words)
 
 
 def _ceiling(run: Run, metric: str, connections: int) -> float:
-    run.stage.empty()
+    run.testbed.empty()
     chunk = min(CHUNK_SIZE, run.sizes["commands"] // connections)
     times = run.sizes["commands"] // (chunk * connections)
     variables = {"domain": DOMAIN, "type": COMMAND_TYPE, "replies": reply_queue(DOMAIN)}
     script = send_script(chunk)
     with run.processors(metric):
-        transactions = run.stage.ceiling.run(run.stage.database, script, variables, clients=connections, times=times)
-    sent = run.stage.value("SELECT count(*) FROM commandbus.command")
+        transactions = run.ceiling.run(run.testbed.database, script, variables, clients=connections, times=times)
+    sent = run.testbed.value("SELECT count(*) FROM commandbus.command")
     if sent != chunk * times * connections:
-        raise BenchmarkError(f"{run.stage.ceiling.name} sent {sent:,} of {chunk * times * connections:,} commands.")
+        raise BenchError(f"pgbench sent {sent:,} of {chunk * times * connections:,} commands.")
     return transactions * chunk

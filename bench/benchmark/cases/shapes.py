@@ -7,10 +7,11 @@ from itertools import cycle, islice
 from typing import LiteralString
 
 import psycopg
+from psycopg import sql
 
-from bench.benchmark.case import Metric, Run, scenario
-from bench.benchmark.processes import worker
-from bench.testbed import LOOK_S, Stage
+from bench.benchmark.case import Metric, Run, case
+from bench.programs import worker
+from bench.testbed import LOOK_S, Testbed, waiting_table
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.words import DOMAIN
 
@@ -25,12 +26,10 @@ MIX = (
     Behavior(type=BehaviorType.FAIL_PERMANENT),
     Behavior(type=BehaviorType.FAIL_TRANSIENT),
 )
-_WAITING: LiteralString = """
-    SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'pgmq.q_test__commands'::regclass
-"""
+_ASKING: LiteralString = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
 
 
-@scenario(
+@case(
     "processes",
     "Several processes",
     sizes={"commands": 60_000},
@@ -43,17 +42,18 @@ def processes(run: Run) -> None:
     count = run.sizes["commands"]
     for _ in range(run.rounds):
         for number in PROCESSES:
-            since = run.stage.fresh(count)
-            _drain_together(run.stage, number)
-            run.record(f"{number}", run.stage.drained(since, expected=count).rate)
+            since = run.testbed.fresh(count)
+            _drain_together(run.testbed, number)
+            run.record(f"{number}", run.testbed.drained(since, expected=count).rate)
 
 
-def _drain_together(stage: Stage, number: int) -> None:
+def _drain_together(testbed: Testbed, number: int) -> None:
+    queue = waiting_table(DOMAIN)
     with ExitStack() as stack:
-        with psycopg.connect(**stage.database.params) as holder:
-            holder.execute("LOCK TABLE pgmq.q_test__commands")
-            programs = [stack.enter_context(worker(stage.database, domain=DOMAIN)) for _ in range(number)]
-            while stage.value(_WAITING) < number:
+        with psycopg.connect(**testbed.database.params) as holder:
+            holder.execute(sql.SQL("LOCK TABLE {}").format(queue))
+            programs = [stack.enter_context(worker(testbed.database, domain=DOMAIN)) for _ in range(number)]
+            while testbed.value(_ASKING, [queue.as_string(None)]) < number:
                 for program in programs:
                     program.check_running()
                 time.sleep(LOOK_S)
@@ -61,7 +61,7 @@ def _drain_together(stage: Stage, number: int) -> None:
             program.wait()
 
 
-@scenario(
+@case(
     "times",
     "Commands that take time",
     sizes={"ms-0": 40_000, "ms-10": 40_000, "ms-200": 16_000},
@@ -78,13 +78,13 @@ def times(run: Run) -> None:
         for ms in TIMES_MS:
             count = run.sizes[f"ms-{ms}"]
             behavior = Behavior(type=BehaviorType.SUCCESS, execution_time_ms=ms)
-            since = run.stage.fresh(count, behaviors=[behavior] * count)
-            rate = run.record(f"ms-{ms}", run.stage.drain(count, since=since).rate)
+            since = run.testbed.fresh(count, behaviors=[behavior] * count)
+            rate = run.record(f"ms-{ms}", run.testbed.drain(count, since=since).rate)
             if ms == TIMES_MS[-1]:
                 run.record(f"share-{ms}", rate / (SLOTS * 1000 / ms))
 
 
-@scenario(
+@case(
     "mix",
     "Failures and retries",
     sizes={"commands": 20_000},
@@ -99,20 +99,21 @@ def mix(run: Run) -> None:
     """Of ten commands eight succeed, two of these after retries, and two are parked; first retry after 20 ms."""
     count = run.sizes["commands"]
     for _ in range(run.rounds):
-        since = run.stage.fresh(count, behaviors=islice(cycle(MIX), count))
-        with _short_backoff(run.stage):
-            drained = run.stage.drain(count, since=since)
-        attempts = run.stage.value("SELECT sum(attempts) FROM public.test_command")
+        since = run.testbed.fresh(count, behaviors=islice(cycle(MIX), count))
+        with short_backoff(run.testbed):
+            drained = run.testbed.drain(count, since=since)
+        attempts = run.testbed.value("SELECT sum(attempts) FROM public.test_command")
         run.record("commands", drained.rate)
         run.record("attempts", attempts / drained.seconds)
 
 
 @contextmanager
-def _short_backoff(stage: Stage) -> Iterator[None]:
-    row = stage.conn.execute("SELECT base_delay_ms, max_delay_ms FROM public.e2e_config").fetchone()
+def short_backoff(testbed: Testbed) -> Iterator[None]:
+    """Meanwhile a first retry comes after 20 ms, and none after more than 100."""
+    row = testbed.conn.execute("SELECT base_delay_ms, max_delay_ms FROM public.e2e_config").fetchone()
     change: LiteralString = "UPDATE public.e2e_config SET base_delay_ms = %s, max_delay_ms = %s"
-    stage.conn.execute(change, [20, 100])
+    testbed.conn.execute(change, [20, 100])
     try:
         yield
     finally:
-        stage.conn.execute(change, row)
+        testbed.conn.execute(change, row)

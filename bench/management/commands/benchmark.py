@@ -6,44 +6,48 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connections
 
-from bench.benchmark.case import BenchmarkError
-from bench.benchmark.cases import SCENARIOS, chosen
+from bench.benchmark.cases import CASES, chosen
 from bench.benchmark.pgbench import find_ceiling
 from bench.benchmark.report import LATEST, write_docs
-from bench.benchmark.results import Result, Results, ResultsError, load, save
+from bench.benchmark.results import Result, Results, load, save
 from bench.benchmark.run import Plan, perform
 from bench.benchmark.tables import as_text, metric_table, verdict_table
 from bench.benchmark.targets import decidable, needed
 from bench.benchmark.verdicts import Word, judge_all
-from e2e_site.schema.own_database import OwnDatabaseError
-from e2e_site.schema.setup import one_line
+from e2e_site.command import SiteCommand
+from e2e_site.options import Exit, NamedNumber, Number
 
+RUNS = Number(1, 1000)
+SIZE = NamedNumber("CASE.NAME=N", Number(1, 1_000_000_000))
 QUICK = "A quick run: figures to look at, not to decide by."
 
 
-class Command(BaseCommand):
+class Command(SiteCommand):
     help = "Measure what the bus can do on this machine, in a database of its own that is dropped afterwards."
-    requires_system_checks = ()  # the site's own database is not used
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("scenario", nargs="*", help=f"which to run (all): {', '.join(SCENARIOS)}")
+        parser.add_argument("case", nargs="*", help=f"which to run (all): {', '.join(CASES)}")
         parser.add_argument(
             "--check", action="store_true", help="compare with the figures to reach; 1 if one is missed"
         )
         parser.add_argument("--quick", action="store_true", help="small sizes: figures to look at, not to decide by")
-        parser.add_argument("--runs", type=int, default=3, metavar="N", help="rounds of each (3)")
+        parser.add_argument("--runs", type=RUNS, default=3, metavar="N", help="rounds of each (3)")
         parser.add_argument(
             "--json", type=Path, metavar="FILE", help="put the results into this file; others in it stay"
         )
         parser.add_argument(
-            "--size", action="append", default=[], metavar="SCENARIO.NAME=N", help="another size: drain.commands=5000"
+            "--size",
+            type=SIZE,
+            action="append",
+            default=[],
+            metavar=SIZE.form,
+            help="another size: drain.commands=5000",
         )
-        parser.add_argument("--pgbench", metavar="PROGRAM", help="the pgbench to use; none: a minimal client of ours")
+        parser.add_argument("--pgbench", metavar="PROGRAM", help="another pgbench than the embedded server's")
         parser.add_argument(
             "--write-docs",
             nargs="?",
@@ -54,43 +58,38 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        try:
-            if options["write_docs"]:
-                for file in write_docs(load(options["write_docs"]), settings.BASE_DIR / "docs"):
-                    self.stdout.write(f"wrote {file.relative_to(settings.BASE_DIR)}")
-                return
-            names = options["scenario"] or (sorted(needed()) if options["check"] else [])
-            failures, results = _measure(_plan(names, options), options["json"])
-        except (BenchmarkError, OwnDatabaseError, ResultsError) as exc:
-            raise CommandError(str(exc)) from exc
-        except psycopg.OperationalError as exc:
-            raise CommandError(f"The database cannot be used: {one_line(exc)}") from exc
+        if options["write_docs"]:
+            for file in write_docs(load(options["write_docs"]), settings.BASE_DIR / "docs"):
+                self.stdout.write(f"wrote {file.relative_to(settings.BASE_DIR)}")
+            return
+        names = options["case"] or (sorted(needed()) if options["check"] else [])
+        failures, results = _measure(_plan(names, options), options["json"])
         missed = self._check(results, names) if options["check"] else self._show(results)
         if options["quick"]:
             self.stdout.write(QUICK)
         if failures:
             raise CommandError("\n".join(failures))
         if missed and not options["quick"]:
-            sys.exit(1)
+            sys.exit(Exit.FAILED)
 
     def _check(self, results: Results, names: list[str]) -> int:
-        """Print the verdicts on all targets that these scenarios decide; how many were missed."""
+        """Print the verdicts on all targets that these cases decide; how many were missed."""
         verdicts = judge_all(decidable(names), results)
         self.stdout.write(as_text(verdict_table(verdicts)))
         return sum(verdict.word is Word.MISSED for verdict in verdicts)
 
     def _show(self, results: Results) -> int:
         for name, result in results.items():
-            self.stdout.write(f"\n{SCENARIOS[name].title}\n{as_text(metric_table(result, SCENARIOS[name].metrics))}")
+            self.stdout.write(f"\n{CASES[name].title}\n{as_text(metric_table(result, CASES[name].metrics))}")
         return 0
 
 
 def _plan(names: list[str], options: dict[str, Any]) -> Plan:
     return Plan(
-        scenarios=chosen(names),
+        cases=chosen(names),
         runs=options["runs"],
         quick=options["quick"],
-        sizes=dict(map(_size, options["size"])),
+        sizes=dict(options["size"]),
         ceiling=find_ceiling(options["pgbench"]),
     )
 
@@ -104,15 +103,8 @@ def _measure(plan: Plan, file: Path | None) -> tuple[list[str], Results]:
     results: Results = {}
 
     def keep(result: Result) -> None:
-        results[result.scenario] = result
+        results[result.case] = result
         if file is not None:
-            save(file, {result.scenario: result})
+            save(file, {result.case: result})
 
     return perform(plan, keep), results
-
-
-def _size(text: str) -> tuple[str, int]:
-    name, _, number = text.partition("=")
-    if not number.isdecimal() or int(number) < 1:
-        raise BenchmarkError(f"--size takes SCENARIO.NAME=N with a whole number from 1, not {text!r}.")
-    return name, int(number)

@@ -9,19 +9,18 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
 from django.db import connections, transaction
 
 from commands.bus.send import send_test_command
-from commands.checks import problems
-from commands.models import Worker
+from commands.checks import problems, refuse
 from commands.rules.behaviors import Behavior, BehaviorType
 from e2e_site.address import Address
+from e2e_site.command import SiteCommand
 from e2e_site.embedded.cluster import EmbeddedError, demo_cluster
-from e2e_site.programs import Keeper, Program, Stopped, Supervisor, SupervisorError, manage_command
-from e2e_site.schema.migration_files import FlywayError
-from e2e_site.schema.pgmq import PgmqError
-from e2e_site.schema.setup import SetupError, one_line, set_up
+from e2e_site.programs import Keeper, Program, manage_command
+from e2e_site.schema.setup import set_up
+from e2e_site.supervisor import Stopped, Supervisor
+from settings_app.models import Worker
 
 WORKER_GRACE_S = 30
 WEB_GRACE_S = 10
@@ -35,15 +34,15 @@ SAMPLES = (
 )
 
 
-class Command(BaseCommand):
+class Command(SiteCommand):
     help = "Start database, web server and one worker, and keep them running until Ctrl-C."
-    requires_system_checks: list[str] = []  # those that matter are called below, and refuse
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--empty", action="store_true", help="send no commands on the first start")
 
     def handle(self, *, empty: bool, **options: Any) -> None:
         address = Address.of(os.environ)
+        address.check_free()  # before anything is started
         # Stopped in this order: nothing new is sent while the worker drains but what people send.
         worker = Program("worker", manage_command("runworker", f"--grace={WORKER_GRACE_S}"), grace=WORKER_GRACE_S + 5)
         web = Program("web server", _gunicorn(address), grace=WEB_GRACE_S + 5)
@@ -60,8 +59,6 @@ class Command(BaseCommand):
                 supervisor.keep(self.database_keeper())
             except Stopped:
                 pass
-            except SupervisorError as exc:
-                raise CommandError(str(exc)) from exc
             finally:
                 connections.close_all()
                 supervisor.stop()
@@ -75,14 +72,8 @@ class Command(BaseCommand):
     def prepare(self, *, samples: bool) -> None:
         """Make the database ready; on its first start with an `admin`, and with one command of each behavior."""
         self.say("Preparing the database.")
-        try:
-            set_up(self.say)
-        except (SetupError, PgmqError, FlywayError) as exc:
-            raise CommandError(str(exc)) from exc
-        except psycopg.Error as exc:
-            raise CommandError(f"The database cannot be used: {one_line(exc)}") from exc
-        if found := problems():
-            raise CommandError(" ".join(f"{problem.msg} {problem.hint}" for problem in found))
+        set_up(self.say)
+        refuse(problems())
         with transaction.atomic():
             if User.objects.filter(username="admin").exists():
                 return
@@ -99,7 +90,7 @@ class Command(BaseCommand):
         self.say("Ctrl-C stops everything.")
 
     def database_keeper(self) -> Keeper | None:
-        """Keeps the embedded database; another one is kept by whoever runs it."""
+        """Keeps the embedded database; another one is kept by its administrator."""
         if not settings.EMBEDDED:
             return None
         cluster = demo_cluster(settings.BASE_DIR)
@@ -113,14 +104,14 @@ class Command(BaseCommand):
         return Keeper(name="database", is_up=cluster.is_running, start=start)
 
     def stop_database(self) -> None:
-        """Stop the embedded database unless somebody else works with it."""
+        """Stop the embedded database unless other clients work with it."""
         cluster = demo_cluster(settings.BASE_DIR)
         if not settings.EMBEDDED or not cluster.is_running():
             return
         try:
             clients = cluster.clients(settle=2)
         except psycopg.OperationalError:
-            clients = 0  # it does not answer, so nobody works with it
+            clients = 0  # it does not answer, so no client works with it
         if clients:
             self.say(f"Other clients are connected ({clients}): the database stays. manage.py embeddedpg stop ends it.")
         else:

@@ -3,24 +3,21 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
-from e2e_site.embedded.cluster import Cluster, EmbeddedError, demo_cluster
+from e2e_site.command import SiteCommand
+from e2e_site.embedded.cluster import Cluster, demo_cluster
 
 
-class Command(BaseCommand):
+class Command(SiteCommand):
     help = "Start or stop the embedded PostgreSQL, show whether it runs, or print its address (with the password)."
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", choices=["start", "stop", "status", "url"])
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         cluster = demo_cluster(settings.BASE_DIR)
-        try:
-            self.stdout.write(getattr(self, f"_{action}")(cluster))
-        except EmbeddedError as exc:
-            raise CommandError(str(exc)) from exc
+        self.stdout.write(getattr(self, f"_{action}")(cluster))
 
     def _start(self, cluster: Cluster) -> str:
         started = cluster.ensure_running(say=self.stderr.write)

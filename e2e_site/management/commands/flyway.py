@@ -2,18 +2,15 @@
 
 from typing import Any
 
-import psycopg
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
+from e2e_site.command import SiteCommand
 from e2e_site.database import session_params
 from e2e_site.schema import flyway
-from e2e_site.schema.migration_files import FlywayError
-from e2e_site.schema.setup import one_line
 
 
-class Command(BaseCommand):
+class Command(SiteCommand):
     help = "Apply the migrations of migrations_flyway/, show where the schema stands, or compare it with the files."
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", choices=["migrate", "info", "validate"])
@@ -24,9 +21,4 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, action: flyway.Action, runner: flyway.Runner | None, **options: Any) -> None:
-        try:
-            flyway.run(action, session_params(), runner=runner, say=self.stdout.write)
-        except FlywayError as exc:
-            raise CommandError(str(exc)) from exc
-        except psycopg.Error as exc:
-            raise CommandError(one_line(exc)) from exc
+        flyway.run(action, session_params(), runner=runner, say=self.stdout.write)

@@ -1,0 +1,70 @@
+"""What would become of a command of each behavior if it were sent now, for the page that sends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from commands.pages.forms import SendForm
+from commands.rules.behaviors import PARAMETERS, Behavior, BehaviorError, BehaviorType
+from commands.rules.courses import Circumstances
+from commands.rules.expectation import expectation
+from commands.rules.sentence import attempts_text, sentence
+from commands.rules.words import Status
+from settings_app.models import Configuration
+
+DOES: Mapping[BehaviorType, str] = {
+    BehaviorType.SUCCESS: "Works for its execution time, then succeeds.",
+    BehaviorType.FAIL_PERMANENT: "Fails in a way that no retry can mend.",
+    BehaviorType.FAIL_TRANSIENT: "Fails at every attempt in a way that a retry might mend.",
+    BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED: "Fails the given number of times, then succeeds.",
+    BehaviorType.TIMEOUT: "Works for its execution time, which is meant to be longer than the lease, then succeeds.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """One behavior: what it ``does``, the ``statuses`` and ``attempts`` it may lead to, and a ``sentence`` on how."""
+
+    type: BehaviorType
+    does: str
+    statuses: list[Status]
+    attempts: str
+    sentence: str
+
+
+def outlooks(form: SendForm) -> list[Outlook]:
+    """An outlook on each behavior, with the numbers that stand in the form and the settings as they are."""
+    config = Configuration.load()
+    return [_outlook(_behavior(kind, form), config) for kind in BehaviorType]
+
+
+def _behavior(kind: BehaviorType, form: SendForm) -> Behavior:
+    """The behavior with the numbers typed for it; where one may not be, as if it had not been typed."""
+    numbers: dict[str, int] = {}
+    for name in {"execution_time_ms", "transient_failures"} & set(PARAMETERS[kind]):
+        try:
+            number = int(form[name].value())
+            Behavior.from_json({"type": kind, name: number})
+        except (TypeError, ValueError, BehaviorError):
+            continue
+        numbers[name] = number
+    return Behavior.from_json({"type": kind, **numbers})
+
+
+def _outlook(behavior: Behavior, config: Configuration) -> Outlook:
+    circumstances = Circumstances(
+        behavior=behavior,
+        max_attempts=config.max_attempts,
+        lease_s=config.visibility_timeout,
+        base_delay_ms=config.base_delay_ms,
+        max_delay_ms=config.max_delay_ms,
+        backoff_multiplier=float(config.backoff_multiplier),
+        heartbeat=config.heartbeat,
+    )
+    expected, said = expectation(circumstances), sentence(circumstances)
+    return Outlook(
+        type=behavior.type,
+        does=DOES[behavior.type],
+        statuses=[status for status in Status if status in expected.statuses],
+        attempts=attempts_text(expected.attempts),
+        sentence=f"{said[0].upper()}{said[1:]}.",
+    )

@@ -1,0 +1,46 @@
+-- Sending many commands at once: rows, messages, metadata and SENT events of a chunk in one statement.
+
+CREATE OR REPLACE FUNCTION commandbus.send_commands(
+    p_domain TEXT, p_command_type TEXT, p_commands JSONB, p_max_attempts INTEGER, p_reply_queue TEXT DEFAULT ''
+) RETURNS INTEGER
+LANGUAGE plpgsql
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+    v_queue TEXT := p_domain || '__commands';
+    v_sent INTEGER;
+BEGIN
+    -- The message's number is drawn first, so that all rows are made from one list.
+    EXECUTE format(
+        'WITH new AS MATERIALIZED (
+             SELECT nextval(%L) AS msg_id, (c ->> 0)::UUID AS command_id, c -> 1 AS behavior, c -> 2 AS payload,
+                    gen_random_uuid() AS correlation_id
+             FROM jsonb_array_elements($3) c
+         ), tested AS (
+             INSERT INTO public.test_command (command_id, behavior, payload) SELECT command_id, behavior, payload FROM new
+         ), queued AS (
+             INSERT INTO pgmq.%I (msg_id, vt, message) OVERRIDING SYSTEM VALUE
+             SELECT msg_id, clock_timestamp(), jsonb_build_object(
+                 ''domain'', $1, ''command_type'', $2, ''command_id'', command_id, ''correlation_id'', correlation_id,
+                 ''data'', payload) || CASE WHEN $5 = '''' THEN ''{}'' ELSE jsonb_build_object(''reply_to'', $5) END
+             FROM new
+         ), sent AS (
+             INSERT INTO commandbus.command (domain, queue_name, msg_id, command_id, command_type, status, max_attempts,
+                 reply_queue, correlation_id)
+             SELECT $1, $6, msg_id, command_id, $2, ''PENDING'', $4, $5, correlation_id FROM new
+         ), audited AS (
+             INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
+             SELECT $1, command_id, ''SENT'', jsonb_build_object(
+                 ''command_type'', $2, ''correlation_id'', correlation_id, ''reply_to'', nullif($5, ''''),
+                 ''msg_id'', msg_id, ''batch_id'', NULL) FROM new
+         )
+         SELECT count(*) FROM new',
+        pg_get_serial_sequence(format('pgmq.%I', 'q_' || v_queue), 'msg_id'), 'q_' || v_queue)
+    INTO v_sent USING p_domain, p_command_type, p_commands, p_max_attempts, p_reply_queue, v_queue;
+    PERFORM pg_notify('pgmq_notify_' || v_queue, '');
+    RETURN v_sent;
+END
+$$;
+COMMENT ON FUNCTION commandbus.send_commands(TEXT, TEXT, JSONB, INTEGER, TEXT) IS
+    'Sends commands as the library does, all or none: p_commands is an array of [command_id, behavior, payload]. Answers how '
+    'many; error 23505 where a command_id is known';

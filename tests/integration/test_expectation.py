@@ -1,0 +1,122 @@
+"""What is expected of a command against what becomes of it: generated behaviors and settings, the real functions.
+
+The examples are the same in each run. Those with slots that are not known have a number of slots all the same, and
+pauses in which none of them is free: whatever comes of it has to be expected.
+"""
+
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, example, given, note, settings
+from hypothesis import strategies as st
+
+from commands.rules.behaviors import PARAMETERS, Behavior, BehaviorType
+from commands.rules.courses import Circumstances
+from commands.rules.expectation import REPLIES, SLACK_MS, expectation
+from commands.rules.sentence import sentence
+from commands.rules.words import LETTERS, EventType
+from tests.support import databases
+from tests.support.bus import HandBus
+from tests.support.circumstances import circumstances
+from tests.support.simulator import Simulator, Story
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """``slots`` that there are, whether the circumstances know them or not; ``pauses`` in ms."""
+
+    circumstances: Circumstances
+    slots: int
+    pauses: tuple[int, ...]
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether each delivery is taken within the slack."""
+        return all(pause <= SLACK_MS for pause in self.pauses)
+
+
+@st.composite
+def behaviors(draw: st.DrawFn, *, max_attempts: int, lease_s: int) -> Behavior:
+    kind = draw(st.sampled_from(BehaviorType))
+    # Quarters of the lease and their neighbors are where expectations change.
+    near = st.integers(1, 28).flatmap(lambda n: st.integers(n * lease_s * 250 - 1, n * lease_s * 250 + 1))
+    work_ms = draw(st.just(0) | near | st.integers(0, 7000 * lease_s))
+    failures = draw(st.integers(1, max_attempts + 2)) if "transient_failures" in PARAMETERS[kind] else 1
+    return Behavior(type=kind, execution_time_ms=work_ms, transient_failures=failures)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    max_attempts, lease_s = draw(st.integers(1, 6)), draw(st.integers(1, 30))
+    base_delay_ms = draw(st.integers(0, 10_000))
+    some = st.integers(1, max_attempts + 3)
+    asked = Circumstances(
+        behavior=draw(behaviors(max_attempts=max_attempts, lease_s=lease_s)),
+        max_attempts=max_attempts,
+        lease_s=lease_s,
+        base_delay_ms=base_delay_ms,
+        max_delay_ms=base_delay_ms + draw(st.integers(0, 60_000)),
+        backoff_multiplier=draw(st.sampled_from([1.0, 1.5, 2.0, 10.0])),
+        heartbeat=draw(st.booleans()) and draw(st.booleans()),
+        slots=draw(st.none() | some),
+        reply=draw(st.booleans()),
+    )
+    known = asked.slots is not None
+    # In all less than the margin: more could move a delivery across an end.
+    longest = min(SLACK_MS, (asked.margin_ms - 1) // max_attempts) if known else 3000 * lease_s
+    pauses = st.lists(st.integers(0, longest), max_size=max_attempts).map(tuple)
+    return Case(circumstances=asked, slots=asked.slots or draw(some), pauses=draw(pauses))
+
+
+def slow(kind: str, work_ms: int, *, slots: int, heartbeat: bool = False) -> Case:
+    """An example of docs/promises.md: a lease of 2 s, 3 attempts."""
+    asked = circumstances(kind, work_ms, lease_s=2, slots=slots, heartbeat=heartbeat)
+    return Case(circumstances=asked, slots=slots, pauses=())
+
+
+@settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=80,
+    # Each example begins with an empty bus, and the connection is good for all of them.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(case=cases())
+@example(case=slow("timeout", 5000, slots=3))
+@example(case=slow("timeout", 5000, slots=2))
+@example(case=slow("timeout", 5000, slots=1))
+@example(case=slow("timeout", 13_000, slots=4))
+@example(case=slow("timeout", 13_000, slots=3))
+@example(case=slow("timeout", 5000, slots=3, heartbeat=True))
+@example(case=slow("success", 5000, slots=3, heartbeat=True))
+@example(case=slow("fail_permanent", 3000, slots=2))
+@example(case=slow("fail_transient", 13_000, slots=2))
+@example(case=slow("fail_transient_then_succeed", 3000, slots=2))
+@example(case=slow("fail_transient_then_succeed", 3000, slots=1))
+def test_what_becomes_of_a_command_is_expected(bus: HandBus, case: Case) -> None:
+    databases.clean(bus.url)
+    note(sentence(case.circumstances))
+    story = Simulator(bus, case.circumstances, slots=case.slots, pauses=case.pauses).run()
+    note(f"{story}")
+    assert_expected(story, case)
+
+
+def assert_expected(story: Story, case: Case) -> None:
+    expected, answered = expectation(case.circumstances), len(story.replies)
+    assert story.status in expected.statuses
+    assert story.attempts == counted(story, EventType.RECEIVED)
+    assert story.attempts in expected.attempts
+    assert expected.allows(story.word)
+    assert counted(story, EventType.FAILED) in expected.retries
+    assert counted(story, EventType.LATE_COMPLETED) in expected.late_completed
+    assert counted(story, EventType.LATE_FAILED) in expected.late_failed
+    assert answered in expected.replies
+    assert answered == (case.circumstances.reply and story.status in REPLIES)
+    assert story.replies in ([], [expected.reply])
+    assert story.ended_ms >= expected.ends_ms.least
+    if case.is_prompt:
+        assert story.ended_ms <= expected.ends_ms.most
+
+
+def counted(story: Story, event: EventType) -> int:
+    return story.word.count(LETTERS[event])
