@@ -2,33 +2,32 @@
 
     site's settings row ─► own database ─► workers, sender, counts
 
-A given database is emptied. So it has to be empty, or of load tests alone: a comment on it says that it is.
+A given database is emptied, so it has to belong to load tests: the first one finds it empty and leaves a mark in it,
+the schema ``commandbus_loadtest``.
 """
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
+from bench.loadtest.run_lock import LOCK
+from bench.loadtest.statements import Database
 from bench.testbed import Testbed
+from e2e_site.database import held_lock
 from e2e_site.schema.own_database import OwnDatabaseError, given_database, own_database, set_up
+from e2e_site.texts import one_line
 from settings_app.values import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.loadtest.statements import Database
     from e2e_site.schema.own_database import OwnDatabase
 
 PURPOSE = "loadtest"
-MARK = "Of load tests alone: each empties it"
-_HAS_COMMANDS = "SELECT to_regclass('commandbus.command') IS NOT NULL"
-_COMMENT = """
-SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()
-"""
 
 
 @contextmanager
@@ -37,22 +36,45 @@ def load_database(url: str | None, site: Database, run_id: int) -> Iterator[OwnD
 
     Raises `OwnDatabaseError` where none can be made, or the given one may not be used.
     """
-    if url is None:
-        with own_database(PURPOSE, otherwise=", or name a database by --database") as made:
-            _take_settings(made, site)
-            yield made
-        return
-    given = given_database(url, PURPOSE)
+    with ExitStack() as until_the_end:
+        try:
+            if url is None:
+                database = until_the_end.enter_context(
+                    own_database(PURPOSE, otherwise=", or name a database by --database")
+                )
+            else:
+                database = until_the_end.enter_context(_prepared(given_database(url, PURPOSE), run_id))
+            _take_settings(database, site)
+        except psycopg.Error as exc:
+            raise OwnDatabaseError(f"There is no database to work in: {one_line(exc)}") from exc
+        yield database
+
+
+@contextmanager
+def _prepared(given: OwnDatabase, run_id: int) -> Iterator[OwnDatabase]:
+    """The given database, set up and emptied; no other load test uses it meanwhile."""
     _refuse_the_sites(given, run_id)
-    _refuse_the_commands_of_others(given)
-    set_up(given)
-    with closing(Testbed(given)) as testbed:
-        testbed.empty()
-        testbed.conn.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(given.name), sql.Literal(MARK))
+    lock = held_lock(given.params, LOCK)
+    if lock is None:
+        raise OwnDatabaseError(f"--database names {given.name}, in which another load test works.")
+    with closing(lock), closing(Database(given.params, name="prepare")) as asked:
+        _mark(asked, given.name)
+        set_up(given)
+        with closing(Testbed(given)) as testbed:
+            testbed.empty()
+        yield given
+
+
+def _mark(database: Database, name: str) -> None:
+    """Make it one of the load tests'; refuse one that is not and has tables."""
+    content = database.row("content") or {}
+    if content["has_tables"] and not content["marked"]:
+        raise OwnDatabaseError(
+            f"--database names {name}, which has tables that no load test made: name an empty database, "
+            "or one that load tests have used before."
         )
-    _take_settings(given, site)
-    yield given
+    database.run("mark")
+    database.run("explain_mark")
 
 
 def _take_settings(database: OwnDatabase, site: Database) -> None:
@@ -72,14 +94,4 @@ def _refuse_the_sites(given: OwnDatabase, run_id: int) -> None:
         if known and conn.execute(query, [run_id]).fetchone() is not None:
             raise OwnDatabaseError(
                 f"--database names the database of this site, {given.name}: a load test empties its database."
-            )
-
-
-def _refuse_the_commands_of_others(given: OwnDatabase) -> None:
-    with psycopg.connect(**given.params, autocommit=True) as conn:
-        if conn.execute(_HAS_COMMANDS).fetchone() != (True,) or conn.execute(_COMMENT).fetchone() == (MARK,):
-            return
-        if conn.execute("SELECT FROM commandbus.command LIMIT 1").fetchone() is not None:
-            raise OwnDatabaseError(
-                f"--database names {given.name}, which has commands that no load test sent: name an empty database."
             )

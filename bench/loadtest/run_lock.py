@@ -13,7 +13,7 @@ import psycopg
 
 from bench.loadtest.errors import BrokenError, BusyError
 from bench.loadtest.statements import Database
-from e2e_site.database import session_params
+from e2e_site.database import held_lock, session_params
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 
 KEPT_RUNS = 200
 BEAT_S = 2.0
-_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('bench.loadtest', 0))"
+LOCK = "bench.loadtest"
 _LOCK_SEEN_WITHIN_S = 2.0
 
 
 class RunLock:
     """While it is entered, no other load test of this site runs: they would disturb each other's figures.
 
-    The lock belongs to a transaction on a connection of its own (a pooler would leave a session's lock behind), so the
-    server lets go of it as soon as this process is gone.
+    The lock belongs to a connection of its own, so the server lets go of it as soon as this process is gone.
     """
 
     def __init__(self, database: Database, *, plan: Plan) -> None:
@@ -42,11 +41,10 @@ class RunLock:
         self.lost: Exception | None = None  # why lock or heartbeat could not be kept
 
     def __enter__(self) -> Self:
-        self._lock = psycopg.connect(**{**session_params(), "application_name": "loadtest lock"})
-        self._lock.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        if not self._taken():
-            self._lock.close()
+        lock = held_lock({**session_params(), "application_name": "loadtest lock"}, LOCK)
+        if lock is None:
             raise BusyError(self._who())
+        self._lock = lock
         self._database.run("mark_lost")
         self.run_id = self._database.value(
             "create_run",
@@ -81,10 +79,6 @@ class RunLock:
             self.lost = exc
         finally:
             database.close()
-
-    def _taken(self) -> bool:
-        row = self._lock.execute(_LOCK).fetchone()
-        return bool(row and row[0])
 
     def _who(self) -> str:
         """The one that runs; its row comes a moment after its lock."""
