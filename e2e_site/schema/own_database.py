@@ -80,26 +80,31 @@ def prefix(purpose: str) -> str:
 
 
 @contextmanager
-def own_database(purpose: str, *, otherwise: str = "") -> Iterator[OwnDatabase]:
+def own_database(
+    purpose: str, *, otherwise: str = "", server: str | None = None, template: str | None = None
+) -> Iterator[OwnDatabase]:
     """Make a database with the whole schema in it, and drop it afterwards, however the work in it ends.
 
-    ``purpose`` is a word of small letters. Raises OwnDatabaseError; where the user may not make a database it says what
-    can be done ``otherwise``.
+    ``purpose`` is a word of small letters. ``server`` is the address of any database on the server where it is made, by
+    default the site's. With a ``template`` it is a copy of the database of that name, to which nothing may be
+    connected. Raises OwnDatabaseError; where the user may not make a database it says what can be done ``otherwise``.
     """
     name = f"{prefix(purpose)}{os.getpid()}_{token_hex(3)}"
-    params = session_params()
-    server = _server(params)
-    lock = held_lock(server, name)
+    params = session_params() if server is None else conninfo_to_dict(server)
+    lasting = _lasting(params)
+    lock = held_lock(lasting, name)
     assert lock is not None, "the name is new"
     with closing(lock):
-        _drop_leftovers(server, prefix(purpose))
+        _drop_leftovers(lasting, prefix(purpose))
         try:
-            _create(server, name, purpose, otherwise)
-            own = OwnDatabase(name=name, url=_url(name), params={**params, "dbname": name, "application_name": purpose})
-            set_up(own)
+            _create(lasting, name, purpose, otherwise, template)
+            url = renamed(server or _site_url(), name)
+            own = OwnDatabase(name=name, url=url, params={**params, "dbname": name, "application_name": purpose})
+            if template is None:
+                set_up(own)
             yield own
         finally:
-            _drop(server, name)
+            _drop(lasting, name)
 
 
 def given_database(url: str, purpose: str) -> OwnDatabase:
@@ -138,7 +143,7 @@ def without_password(url: str) -> str:
     return f"{scheme}{slashes}{user.partition(':')[0]}{at}{place}" if slashes else "that is given"
 
 
-def _server(params: Mapping[str, Any]) -> Mapping[str, Any]:
+def _lasting(params: Mapping[str, Any]) -> Mapping[str, Any]:
     """How to reach a database that nothing here drops: ``postgres``, or the site's own where that is missing."""
     lasting = {**params, "dbname": "postgres"}
     try:
@@ -148,10 +153,10 @@ def _server(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return lasting
 
 
-def _create(server: Mapping[str, Any], name: str, purpose: str, otherwise: str) -> None:
+def _create(server: Mapping[str, Any], name: str, purpose: str, otherwise: str, template: str | None) -> None:
     with psycopg.connect(**server, autocommit=True) as conn:
         try:
-            conn.execute(_ddl("CREATE DATABASE {}", name))
+            conn.execute(_ddl("CREATE DATABASE {} TEMPLATE {}", name, template or "template1"))
         except psycopg.errors.InsufficientPrivilege as exc:
             raise OwnDatabaseError(
                 f"A {purpose} works in a database of its own, and user {conn.info.user} may not create one: let an "
@@ -175,9 +180,9 @@ def _drop(server: Mapping[str, Any], name: str) -> None:
         logger.warning("database %s is left: %s", name, one_line(exc), extra={"action": "database_left"})
 
 
-def _url(name: str) -> str:
+def _site_url() -> str:
     outside = os.environ.get("LISTEN_DATABASE_URL") or os.environ.get("DATABASE_URL")
-    return renamed(outside, name) if outside else demo_cluster(settings.BASE_DIR).url(name)
+    return outside or demo_cluster(settings.BASE_DIR).url()
 
 
 def renamed(url: str, name: str) -> str:
@@ -186,5 +191,5 @@ def renamed(url: str, name: str) -> str:
     return f"{address.rpartition('/')[0]}/{quote(name)}{question}{options}"
 
 
-def _ddl(statement: str, name: str) -> sql.Composed:
-    return sql.SQL(statement).format(sql.Identifier(name))
+def _ddl(statement: str, *names: str) -> sql.Composed:
+    return sql.SQL(statement).format(*map(sql.Identifier, names))

@@ -148,9 +148,7 @@ def test_what_holds_its_tables_is_not_waited_for_without_end(
         assert "lock timeout" in refused(enter, url)
 
 
-def test_one_of_another_schema_is_refused_with_what_to_do(
-    enter: Enter, empty_database: Callable[[], str]
-) -> None:
+def test_one_of_another_schema_is_refused_with_what_to_do(enter: Enter, empty_database: Callable[[], str]) -> None:
     url = empty_database()
     with enter(url):
         pass

@@ -103,6 +103,17 @@ def test_one_that_cannot_be_dropped_is_named_and_does_not_hide_how_the_work_ende
         assert own.name not in own_of_this_process(database_url)
 
 
+def test_it_may_be_a_copy_of_another_one_on_a_server_that_is_named(database_url: str) -> None:
+    with own_database(PURPOSE, server=database_url, template="template0") as first:
+        with psycopg.connect(first.url) as conn:
+            conn.execute("CREATE TABLE kept (id INTEGER)")
+        with own_database(PURPOSE, server=database_url, template=first.name) as second:
+            assert own_of_this_process(database_url) == {first.name, second.name}
+            with psycopg.connect(**second.params) as conn:
+                assert conn.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    assert own_of_this_process(database_url) == set()
+
+
 @DJANGO
 def test_its_programs_work_on_nothing_else(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_DATABASE_URL", database_url)
