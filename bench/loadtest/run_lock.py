@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 
@@ -16,6 +16,7 @@ from bench.loadtest.statements import Database
 from e2e_site.database import session_params
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from bench.loadtest.options import Plan
@@ -24,6 +25,16 @@ KEPT_RUNS = 200
 BEAT_S = 2.0
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('bench.loadtest', 0))"
 _LOCK_SEEN_WITHIN_S = 2.0
+
+
+def held_lock(params: Mapping[str, Any]) -> psycopg.Connection[Any] | None:
+    """A connection that holds the lock of load tests on this database until it is closed; None where another does."""
+    conn = psycopg.connect(**{**params, "application_name": "loadtest lock"})
+    conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    if conn.execute(_LOCK).fetchone() == (True,):
+        return conn
+    conn.close()
+    return None
 
 
 class RunLock:
@@ -42,11 +53,10 @@ class RunLock:
         self.lost: Exception | None = None  # why lock or heartbeat could not be kept
 
     def __enter__(self) -> Self:
-        self._lock = psycopg.connect(**{**session_params(), "application_name": "loadtest lock"})
-        self._lock.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        if not self._taken():
-            self._lock.close()
+        lock = held_lock(session_params())
+        if lock is None:
             raise BusyError(self._who())
+        self._lock = lock
         self._database.run("mark_lost")
         self.run_id = self._database.value(
             "create_run",
@@ -81,10 +91,6 @@ class RunLock:
             self.lost = exc
         finally:
             database.close()
-
-    def _taken(self) -> bool:
-        row = self._lock.execute(_LOCK).fetchone()
-        return bool(row and row[0])
 
     def _who(self) -> str:
         """The one that runs; its row comes a moment after its lock."""

@@ -5,6 +5,7 @@ to the server whose ``application_name`` is the database's name. So a database w
 owner that was killed, and the next one drops it. `given_database` takes one that is there.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ from e2e_site.embedded.cluster import demo_cluster
 from e2e_site.options import Exit, SiteError
 from e2e_site.programs import Program, manage_command
 from e2e_site.texts import one_line
+
+logger = logging.getLogger(__name__)
 
 SET_UP_WITHIN_S = 120
 _OF_PSYCOPG = {"prepare_threshold", "autocommit"}  # what libpq itself does not know
@@ -69,24 +72,28 @@ def prefix(purpose: str) -> str:
 
 
 @contextmanager
-def own_database(purpose: str, *, otherwise: str = "") -> Iterator[OwnDatabase]:
+def own_database(
+    purpose: str, *, server: str | None = None, template: str | None = None, otherwise: str = ""
+) -> Iterator[OwnDatabase]:
     """Make a database with the whole schema in it, and drop it afterwards, however the work in it ends.
 
-    ``purpose`` is a word of small letters. Raises OwnDatabaseError; where the user may not make a database it says what
-    can be done ``otherwise``.
+    ``purpose`` is a word of small letters. ``server``: the address of any database on the server where it is made, by
+    default the site's. It gets the whole schema, or is a copy of the database ``template``, to which nothing may be
+    connected. Raises OwnDatabaseError; where the user may not make a database it says what can be done ``otherwise``.
     """
     name = f"{prefix(purpose)}{os.getpid()}_{token_hex(3)}"
-    params = session_params()
-    with _server(params, name) as server:
-        _drop_leftovers(server, prefix(purpose))
-        _create(server, name, purpose, otherwise)
-        own = OwnDatabase(name=name, url=_url(name), params={**params, "dbname": name, "application_name": purpose})
+    params: dict[str, Any] = session_params() if server is None else dict(conninfo_to_dict(server))
+    with _server(params, name) as conn:
+        _drop_leftovers(conn, prefix(purpose))
+        _create(conn, name, template, f"A {purpose} works in a database of its own", otherwise)
+        url = renamed(server or _site_url(), name)
+        own = OwnDatabase(name=name, url=url, params={**params, "dbname": name, "application_name": purpose})
         try:
-            set_up(own)
+            if template is None:
+                set_up(own)
             yield own
         finally:
-            with _server(params, name) as newer:  # the older may have been lost meanwhile
-                newer.execute(_ddl("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+            _drop(params, name)
 
 
 def given_database(url: str, purpose: str) -> OwnDatabase:
@@ -126,15 +133,15 @@ def _server(params: Mapping[str, Any], name: str) -> psycopg.Connection[Any]:
         return psycopg.connect(**named, autocommit=True)
 
 
-def _create(server: psycopg.Connection[Any], name: str, purpose: str, otherwise: str) -> None:
+def _create(server: psycopg.Connection[Any], name: str, template: str | None, why: str, otherwise: str) -> None:
     try:
-        server.execute(_ddl("CREATE DATABASE {}", name))
+        server.execute(_ddl("CREATE DATABASE {} TEMPLATE {}", name, template or "template1"))
         # This session now waits to the end: what it has written must not show in the counters meanwhile.
         server.execute("SELECT pg_stat_force_next_flush()")
     except psycopg.errors.InsufficientPrivilege as exc:
         raise OwnDatabaseError(
-            f"A {purpose} works in a database of its own, and user {server.info.user} may not create one: let an "
-            f'administrator run "ALTER ROLE {server.info.user} CREATEDB"{otherwise}.'
+            f"{why}, and user {server.info.user} may not create one: let an administrator run "
+            f'"ALTER ROLE {server.info.user} CREATEDB"{otherwise}.'
         ) from exc
 
 
@@ -151,9 +158,19 @@ def _drop_leftovers(server: psycopg.Connection[Any], prefix: str) -> None:
             server.execute(_ddl("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
 
 
-def _url(name: str) -> str:
+def _drop(params: Mapping[str, Any], name: str) -> None:
+    """Drop it with all that is connected to it. Where that fails, the next owner of its purpose does it."""
+    try:
+        with _server(params, name) as server:  # that of the beginning may have been lost
+            server.execute(_ddl("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+    except psycopg.Error as exc:
+        logger.warning("database %s is left: %s", name, one_line(exc), extra={"action": "database_left"})
+
+
+def _site_url() -> str:
+    """The address of the site's database, past a pooler where there is a direct way."""
     outside = os.environ.get("LISTEN_DATABASE_URL") or os.environ.get("DATABASE_URL")
-    return renamed(outside, name) if outside else demo_cluster(settings.BASE_DIR).url(name)
+    return outside or demo_cluster(settings.BASE_DIR).url()
 
 
 def renamed(url: str, name: str) -> str:
@@ -162,5 +179,5 @@ def renamed(url: str, name: str) -> str:
     return f"{address.rpartition('/')[0]}/{quote(name)}{question}{options}"
 
 
-def _ddl(statement: str, name: str) -> sql.Composed:
-    return sql.SQL(statement).format(sql.Identifier(name))
+def _ddl(statement: str, *names: str) -> sql.Composed:
+    return sql.SQL(statement).format(*map(sql.Identifier, names))

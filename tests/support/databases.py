@@ -1,12 +1,9 @@
-"""Databases of a test run: one template per state of the schema, cloned for each test process.
-
-A database that is in use has a connection, so whatever of ours has none is a dead run's, and is dropped.
-"""
+"""Databases of a test run: one template per state of the schema, copied for each test process."""
 
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import environ
@@ -16,27 +13,22 @@ from django.db import connection
 from psycopg import sql
 
 from e2e_site.schema import flyway, pgmq
+from e2e_site.schema.own_database import own_database
 from tests.support.clusters import CHECKOUT, server_url
 
-_PREFIX = "e2e_run_"
 _TEMPLATE_PREFIX = "e2e_template_"
 
 
 @contextmanager
 def test_database() -> Iterator[str]:
     """A database of this process with the whole schema in it; Django and the environment use it meanwhile."""
-    name = f"{_PREFIX}{os.getpid()}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    with _server_connection() as server:
+    with _server_connection() as server, ExitStack() as until_the_end:
         with _one_at_a_time(server):
             template = _template(server)
-            server.execute(_ddl("DROP DATABASE IF EXISTS {}", name))
-            server.execute(_ddl("CREATE DATABASE {} TEMPLATE {}", name, template))
-            in_use = psycopg.connect(server_url(name), application_name="test run", autocommit=True)
-            _drop_leftovers(server, template)
-        with in_use, _django_uses(name):
-            yield server_url(name)
-        # Another run may have seen it unused just now.
-        server.execute(_ddl("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+            own = until_the_end.enter_context(own_database("test", server=server_url(), template=template))
+            _drop_old_templates(server, template)
+        with _django_uses(own.name):
+            yield own.url
 
 
 def clean(url: str) -> None:
@@ -90,17 +82,17 @@ def _schema_hash() -> str:
     return digest.hexdigest()[:12]
 
 
-def _drop_leftovers(server: psycopg.Connection, template: str) -> None:
+def _drop_old_templates(server: psycopg.Connection, template: str) -> None:
     rows = server.execute(
         """
         SELECT datname FROM pg_database
-        WHERE (starts_with(datname, %s) OR starts_with(datname, %s)) AND datname <> %s
+        WHERE starts_with(datname, %s) AND datname <> %s
           AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datid = pg_database.oid)
         """,
-        [_PREFIX, _TEMPLATE_PREFIX, template],
+        [_TEMPLATE_PREFIX, template],
     ).fetchall()
     for (name,) in rows:
-        with suppress(psycopg.errors.ObjectInUse):  # a process came just now
+        with suppress(psycopg.errors.ObjectInUse):  # another run connected just now
             server.execute(_ddl("DROP DATABASE IF EXISTS {}", name))
 
 
