@@ -38,7 +38,7 @@ class LoadRun(models.Model):
 
     written_by = _WRITTEN_BY
 
-    SILENCE: ClassVar[timedelta] = timedelta(seconds=20)  # a beat comes every 2 s, or after each step of emptying
+    SILENCE: ClassVar[timedelta] = timedelta(seconds=20)  # a beat comes every 2 s
 
     silent: bool  # of those that `with_silence` found
 

@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.forms.fields import InvalidJSONInput
 
 from commands.rules.behaviors import Behavior, BehaviorError
-from commands.rules.payload import PayloadError, check_payload, parse_json
+from commands.rules.payload import PayloadError, parse_json, payload_text
 
 # The validators' codes are their own: for the code "invalid" Django puts the field's message in place of theirs.
 
@@ -26,7 +26,7 @@ def validate_behavior(value: object) -> None:
 def validate_payload(value: object) -> None:
     """Validator: a JSON object of bounded size that PostgreSQL can store."""
     try:
-        check_payload(value)
+        payload_text(value)
     except PayloadError as exc:
         raise ValidationError(str(exc), code="payload") from exc
 

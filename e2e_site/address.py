@@ -15,7 +15,7 @@ _RELEASE_S = 3  # a web server that was just killed may hold its port a moment l
 
 
 class AddressError(SiteError):
-    """Nobody can serve there; the message says why and what to do."""
+    """No server can listen there; the message says why and what to do."""
 
     exit_code = Exit.REFUSED
 

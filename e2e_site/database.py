@@ -1,7 +1,7 @@
 """Async PostgreSQL connections outside the ORM, made from Django's ``DATABASES``: one source of connection truth.
 
 A worker holds a few ``Link``s. Each is one autocommit connection that is opened anew after it was lost; the statement
-that met the loss raises ``ConnectionLostError``, since nobody can tell whether it was carried out.
+that met the loss raises ``ConnectionLostError``, since it may have been carried out.
 """
 
 from __future__ import annotations

@@ -83,7 +83,6 @@ class Number:
 
 
 SECONDS = Number(0, 86_400, places=None, unit="seconds")
-SEED = Number(0, 2**63 - 1)
 
 
 @dataclass(frozen=True)

@@ -50,21 +50,33 @@ COMMENT ON FUNCTION commandbus.operator_retry(TEXT, UUID, TEXT) IS
     'Sends a parked command again, attempts counted from 0; answers the new message. Errors as lock_parked, and 55000 '
     'where the archive no longer has its message';
 
+CREATE OR REPLACE FUNCTION commandbus.end_parked(
+    c commandbus.command, p_status TEXT, p_event_type TEXT, p_details JSONB, p_reply JSONB
+) RETURNS VOID
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE commandbus.command SET status = p_status, updated_at = clock_timestamp()
+    WHERE domain = c.domain AND command_id = c.command_id;
+    INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
+    VALUES (c.domain, c.command_id, p_event_type, p_details || jsonb_build_object('reply_to', nullif(c.reply_queue, '')));
+    IF c.reply_queue <> '' THEN
+        PERFORM pgmq.send(c.reply_queue, jsonb_build_object(
+            'command_id', c.command_id, 'correlation_id', c.correlation_id) || p_reply, 0);
+        PERFORM pg_notify('pgmq_notify_' || c.reply_queue, '');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION commandbus.end_parked(commandbus.command, TEXT, TEXT, JSONB, JSONB) IS
+    'Part of operator_*: ends a command that lock_parked has locked, with an event and, where one was asked for, a reply';
+
 CREATE OR REPLACE FUNCTION commandbus.operator_cancel(p_domain TEXT, p_command_id UUID, p_reason TEXT, p_operator TEXT) RETURNS VOID
 LANGUAGE plpgsql AS $$
 DECLARE
     c commandbus.command := commandbus.lock_parked(p_domain, p_command_id);
 BEGIN
-    UPDATE commandbus.command SET status = 'CANCELED', updated_at = clock_timestamp()
-    WHERE domain = p_domain AND command_id = p_command_id;
-    INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
-    VALUES (p_domain, p_command_id, 'OPERATOR_CANCEL', jsonb_build_object(
-        'operator', p_operator, 'reason', p_reason, 'reply_to', nullif(c.reply_queue, '')));
-    IF c.reply_queue <> '' THEN
-        PERFORM pgmq.send(c.reply_queue, jsonb_build_object(
-            'command_id', c.command_id, 'correlation_id', c.correlation_id, 'outcome', 'CANCELED', 'reason', p_reason), 0);
-        PERFORM pg_notify('pgmq_notify_' || c.reply_queue, '');
-    END IF;
+    PERFORM commandbus.end_parked(
+        c, 'CANCELED', 'OPERATOR_CANCEL', jsonb_build_object('operator', p_operator, 'reason', p_reason),
+        jsonb_build_object('outcome', 'CANCELED', 'reason', p_reason));
     IF c.batch_id IS NOT NULL THEN
         PERFORM commandbus.sp_tsq_cancel(p_domain, c.batch_id);
     END IF;
@@ -78,17 +90,10 @@ LANGUAGE plpgsql AS $$
 DECLARE
     c commandbus.command := commandbus.lock_parked(p_domain, p_command_id);
 BEGIN
-    UPDATE commandbus.command SET status = 'COMPLETED', updated_at = clock_timestamp()
-    WHERE domain = p_domain AND command_id = p_command_id;
     UPDATE public.test_command SET result = p_result, processed_at = clock_timestamp() WHERE command_id = p_command_id;
-    INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
-    VALUES (p_domain, p_command_id, 'OPERATOR_COMPLETE', jsonb_build_object(
-        'operator', p_operator, 'result_data', p_result, 'reply_to', nullif(c.reply_queue, '')));
-    IF c.reply_queue <> '' THEN
-        PERFORM pgmq.send(c.reply_queue, jsonb_build_object(
-            'command_id', c.command_id, 'correlation_id', c.correlation_id, 'outcome', 'SUCCESS', 'result', p_result), 0);
-        PERFORM pg_notify('pgmq_notify_' || c.reply_queue, '');
-    END IF;
+    PERFORM commandbus.end_parked(
+        c, 'COMPLETED', 'OPERATOR_COMPLETE', jsonb_build_object('operator', p_operator, 'result_data', p_result),
+        jsonb_build_object('outcome', 'SUCCESS', 'result', p_result));
     IF c.batch_id IS NOT NULL THEN
         PERFORM commandbus.sp_tsq_complete(p_domain, c.batch_id);
     END IF;

@@ -35,7 +35,7 @@ class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         if file.startswith("tests/browser/"):
             return file  # it starts a browser and a served site
         if file.startswith("tests/e2e/test_under_load_"):
-            return "load"  # one at a time: nobody waits for their turn
+            return "load"  # one at a time, and no process waits for its turn
         return nodeid
 
 

@@ -8,12 +8,12 @@ from typing import TextIO
 class Progress:
     """Lines of what was measured, each with the time gone and, by the plan's own measure, the time left."""
 
-    def __init__(self, planned_s: float, out: TextIO = sys.stderr) -> None:
+    def __init__(self, planned_s: float, out: TextIO | None = None) -> None:
         self._planned_s = planned_s
         self._done_s = 0.0  # what was planned for the cases that are done …
         self._took_s = 0.0  # … and what they took
         self._began = time.monotonic()
-        self._out = out
+        self._out = out or sys.stderr
 
     def say(self, text: str) -> None:
         gone = self._gone()

@@ -27,7 +27,7 @@ class Result:
     """One run of one case.
 
     ``values`` holds what was measured, by metric, one number per round; ``series`` points (x, y) for charts; ``notes``
-    what a reader must know, by metric or by itself; ``environment`` the machine and server.
+    what a reader must know, by metric or by another word; ``environment`` the machine and server.
     """
 
     case: str

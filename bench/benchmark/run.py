@@ -15,6 +15,8 @@ from bench.machine import environment
 from bench.testbed import Testbed
 from e2e_site.schema.own_database import own_database
 
+PURPOSE = "benchmark"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -43,7 +45,7 @@ def perform(plan: Plan, keep: Callable[[Result], None]) -> list[str]:
     """Measure all of it; ``keep`` gets each result at once. Returns what went wrong, a sentence for each case."""
     progress = Progress(sum(map(plan.planned_s, plan.cases)))
     failures: list[str] = []
-    with own_database() as database, closing(Testbed(database)) as testbed:
+    with own_database(PURPOSE) as database, closing(Testbed(database)) as testbed:
         progress.say(f"works in database {database.name}")
         about = environment(testbed)
         for one in plan.cases:

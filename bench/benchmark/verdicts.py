@@ -1,6 +1,6 @@
 """Targets and the verdict on each. Pure: results in, verdicts out.
 
-OK: reached. BOUND: not reached, but PostgreSQL by itself does not reach it here either, measured with the same
+OK: reached. BOUND: not reached, but PostgreSQL alone does not reach it here either, measured with the same
 statements in the same run. MISSED: anything else, also what was not measured.
 """
 
@@ -33,7 +33,7 @@ class Side(StrEnum):
 class Target:
     """One figure to reach, decided by the median.
 
-    ``ceiling`` is the same figure for PostgreSQL by itself: a target that has one can be BOUND, but not where less than
+    ``ceiling`` is the same figure for PostgreSQL alone: a target that has one can be BOUND, but not where less than
     ``floor`` was reached. ``resource``: the metric (case, name) while which the processors were watched.
     """
 
@@ -62,7 +62,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What was measured against a target; ``because``: what PostgreSQL by itself did, and what limits it."""
+    """What was measured against a target; ``because``: what PostgreSQL alone did, and what limits it."""
 
     target: Target
     figure: Figure | None

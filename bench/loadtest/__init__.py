@@ -2,7 +2,9 @@
 
 ::
 
-    options ─► mix ─► sender ─► commands.bulk ─► queue ─► workers (manage.py runworker)
-                                                              │ commandbus.audit
-    page ◄── public.load_run, load_sample ◄── record ◄── sampler ◄┘      run.py conducts; summary.py counts at the end
+    a database of its own (databases.py):
+        options ─► mix ─► sender ─► bus/bulk ─► queue ─► workers (manage.py runworker)
+                                                             │ commandbus.audit
+    the site's:                                              ▼
+        page ◄── public.load_run, load_sample ◄── watch ◄── sampler      run.py conducts; summary.py counts at the end
 """

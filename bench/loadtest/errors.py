@@ -2,9 +2,8 @@
 
 LoadTestError               the text is one line that says what to do
 ├── BusyError               another load test is running
-├── ForeignWorkersError     somebody else's workers take from the queue
 ├── BrokenError             something it needs is gone: its workers, its lock, its sender
-└── StoppedError            somebody asked to stop, or the time was over
+└── StoppedError            it was asked to stop, or the time was over
 """
 
 from e2e_site.options import SiteError
@@ -18,13 +17,9 @@ class BusyError(LoadTestError):
     """Another load test is running."""
 
 
-class ForeignWorkersError(LoadTestError):
-    """Somebody else's workers take from the queue."""
-
-
 class BrokenError(LoadTestError):
     """Something that it needs is gone."""
 
 
 class StoppedError(LoadTestError):
-    """Somebody asked to stop, or the time was over."""
+    """It was asked to stop, or the time was over."""

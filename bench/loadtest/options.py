@@ -1,6 +1,5 @@
 """What a load test is asked for: the options of ``manage.py loadtest`` and their bounds. Pure."""
 
-from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,8 +9,8 @@ from random import SystemRandom
 from typing import Any
 
 from commands.rules.behaviors import MAX_EXECUTION_TIME_MS, Behavior, BehaviorType
-from commands.rules.mix import MixError, Weights, behaviors, drawn, parse_mix
-from settings_app.values import SETTINGS, Setting, WorkerSettings
+from commands.rules.mix import Weights, behaviors, drawn
+from settings_app.values import Setting, WorkerSettings
 
 # Options that win over a setting, and which.
 OVERRIDES = {"concurrency": "concurrency", "batch_size": "batch_size", "lease": "visibility_timeout"}
@@ -32,13 +31,9 @@ NUMBERS: Mapping[str, Setting] = {
         ),
         _number("rate", "0.1", "100000", "0", unit="commands per second", places=1, help="Send by this schedule."),
         _number("seed", "0", str(2**63 - 1), "0", unit="", help="Which command gets which behavior."),
-        _number("max_wait", "1", "86400", "3600", unit="seconds", help="End after this time in any case."),
+        _number("max_wait", "1", "86400", "3600", unit="seconds", help="End after this time at the latest."),
     )
 }
-
-
-class OptionError(ValueError):
-    """An option is wrong; the text is one line that says which and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,22 +50,18 @@ class Options:
     concurrency: int | None
     batch_size: int | None
     lease: int | None
+    database: str | None  # its address; None: one is made
 
     @classmethod
-    def parse(cls, texts: Mapping[str, str | None]) -> "Options":
-        """From the texts of a command line by option name, None where one was left out. Raises `OptionError`."""
-        try:
-            mix = parse_mix(texts.get("mix") or "success=100")
-        except MixError as exc:
-            raise OptionError(f"--mix: {exc}") from exc
-        values: dict[str, Any] = {}
-        for name, number in {**NUMBERS, **{name: SETTINGS[setting] for name, setting in OVERRIDES.items()}}.items():
-            text = texts.get(name)
-            values[name] = _parsed(name, number, text) if text is not None else _default(name)
-        return cls(mix=mix, **values)
+    def of(cls, given: Mapping[str, Any]) -> "Options":
+        """From the values of a command line by option name, None where one was left out."""
+        numbers: dict[str, Any] = {
+            name: _default(name) if given[name] is None else given[name] for name in (*NUMBERS, *OVERRIDES)
+        }
+        return cls(mix=given["mix"] or {BehaviorType.SUCCESS: 100.0}, database=given["database"], **numbers)
 
     def worker_arguments(self) -> list[str]:
-        """What each ``runworker`` gets beside its domain."""
+        """What each ``runworker`` gets."""
         given = {setting: getattr(self, name) for name, setting in OVERRIDES.items()}
         return [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
 
@@ -116,13 +107,6 @@ class Plan:
             "backoff_multiplier": settings.backoff_multiplier,
             "heartbeat": settings.heartbeat,
         }
-
-
-def _parsed(name: str, number: Setting, text: str) -> int | float:
-    try:
-        return number.option(text)
-    except ArgumentTypeError as exc:
-        raise OptionError(f"--{name.replace('_', '-')} {exc}") from None
 
 
 def _default(name: str) -> int | None:

@@ -12,7 +12,7 @@ from commands.rules.formatting import duration
 if TYPE_CHECKING:
     from bench.loadtest.sampler import Counts, Percentiles
 
-EVERY_S = 5.0  # where nobody looks at a terminal
+EVERY_S = 5.0  # where the output is no terminal
 
 
 class Progress:

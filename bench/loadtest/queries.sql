@@ -1,5 +1,8 @@
--- What a load test asks the database, by name (statements.py loads them). While it runs, nothing it asks grows with the
--- history: events are read once, in the order of their ids, up to a mark below which none can come any more.
+-- What a load test asks, by name (statements.py loads them): first the site's database, which keeps the record of each run,
+-- then its own. While it runs, nothing it asks grows with the history: events are read once, in the order of their ids, up
+-- to a mark below which none can come any more.
+
+-- ------------------------------------------------------------------------------------------------ the site's database
 
 -- name: settings
 SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1;
@@ -10,7 +13,7 @@ SELECT run_id, host, pid, extract(epoch FROM clock_timestamp() - started_at)::fl
 FROM public.load_run WHERE state = 'running' ORDER BY run_id DESC LIMIT 1;
 
 -- name: mark_lost
--- Called by whoever holds the lock: no other run can be alive.
+-- Called by the run that holds the lock: no other run can be alive.
 UPDATE public.load_run
 SET state = 'lost', ended_at = beat_at, verdict = 'Its process died; this was noticed by a later run.'
 WHERE state = 'running';
@@ -38,10 +41,10 @@ SET sent = %(sent)s, received = %(received)s, completed = %(completed)s, failed 
 WHERE run_id = %(run_id)s;
 
 -- name: add_sample
--- By way of the run: somebody may have deleted its row.
+-- By way of the run, whose row may have been deleted.
 INSERT INTO public.load_sample (run_id, number, at_s, sent, received, ended, waiting, in_progress, p50_ms, p95_ms, p99_ms)
-SELECT run_id, %(number)s, greatest(0, extract(epoch FROM %(at)s - sending_at)), %(sent)s, %(received)s, %(ended)s,
-       %(waiting)s, %(in_progress)s, %(p50)s, %(p95)s, %(p99)s
+SELECT run_id, %(number)s, %(at_s)s, %(sent)s, %(received)s, %(ended)s, %(waiting)s, %(in_progress)s, %(p50)s, %(p95)s,
+       %(p99)s
 FROM public.load_run WHERE run_id = %(run_id)s;
 
 -- name: end_run
@@ -50,28 +53,15 @@ SET state = %(state)s, ended_at = clock_timestamp(), beat_at = clock_timestamp()
     verdict = %(verdict)s, summary = %(summary)s::jsonb
 WHERE run_id = %(run_id)s;
 
--- name: delete_commands
-SELECT last, deleted FROM commandbus.delete_commands('loadtest', %(after)s, %(limit)s);
+-- ------------------------------------------------------------------------------------------------------- its own database
 
--- name: empty_queues
-SELECT commandbus.empty_queues('loadtest');
+-- name: now
+SELECT clock_timestamp();
 
 -- name: ready_workers
 -- Those of ours that have begun, by their process ids.
 SELECT count(*) FROM public.e2e_worker
-WHERE queue_name = 'loadtest__commands' AND host = %(host)s AND pid = ANY (%(pids)s) AND stopped_at IS NULL
-  AND beat_at > (SELECT started_at FROM public.load_run WHERE run_id = %(run_id)s);
-
--- name: workers_there
--- Whoever takes from the queue: those with a worker's lock, and those whose row is fresh (a poller has no lock).
-SELECT host, pid,
-       (SELECT count(*) FROM pg_locks
-        WHERE locktype = 'advisory' AND granted AND classid = %(class)s AND objid::bigint = ANY (%(locks)s) AND objsubid = 2
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS locks
-FROM (SELECT) one
-LEFT JOIN public.e2e_worker w
-    ON w.queue_name = %(queue)s AND w.stopped_at IS NULL AND w.beat_at >= clock_timestamp() - %(silence)s
-ORDER BY host, pid;
+WHERE host = %(host)s AND pid = ANY (%(pids)s) AND stopped_at IS NULL AND beat_at > %(since)s;
 
 -- name: horizon
 -- The newest event id given out so far, and which transactions are over: those before ``oldest_running``.
@@ -87,13 +77,13 @@ SELECT count(*) FILTER (WHERE event_type = 'SENT') AS sent,
        count(*) FILTER (WHERE event_type = 'COMPLETED') AS completed,
        count(*) FILTER (WHERE event_type = 'BUSINESS_RULE_FAILED') AS failed,
        count(*) FILTER (WHERE event_type = 'MOVED_TO_TSQ') AS parked
-FROM commandbus.audit WHERE audit_id > %(after)s AND audit_id <= %(upto)s AND domain = 'loadtest';
+FROM commandbus.audit WHERE audit_id > %(after)s AND audit_id <= %(upto)s AND domain = %(domain)s;
 
 -- name: latencies
 -- Milliseconds to their end, of the commands that ended in this range of events, or of so many of them drawn by lot.
 WITH ended AS MATERIALIZED (
     SELECT command_id, ts FROM commandbus.audit
-    WHERE audit_id > %(after)s AND audit_id <= %(upto)s AND domain = 'loadtest'
+    WHERE audit_id > %(after)s AND audit_id <= %(upto)s AND domain = %(domain)s
       AND event_type IN ('COMPLETED', 'BUSINESS_RULE_FAILED', 'MOVED_TO_TSQ')
     ORDER BY hashint8(audit_id) LIMIT %(most)s
 )
@@ -104,10 +94,10 @@ CROSS JOIN LATERAL (SELECT ts FROM commandbus.audit WHERE command_id = e.command
 CROSS JOIN LATERAL (SELECT payload FROM public.test_command WHERE command_id = e.command_id LIMIT 1) t;
 
 -- name: anything_queued
-SELECT EXISTS (SELECT FROM pgmq.q_loadtest__commands);
+SELECT EXISTS (SELECT FROM pgmq.:"commands");
 
 -- name: cost
--- What the server counts for everybody: bytes of WAL written, transactions ended in this database.
+-- What the server counts for all its clients: bytes of WAL written, transactions ended in this database.
 SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint AS wal_bytes,
        (SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()) AS transactions;
 
@@ -119,17 +109,17 @@ WITH story AS MATERIALIZED (
            min(ts) FILTER (WHERE event_type = 'RECEIVED') AS received,
            max(ts) FILTER (WHERE event_type IN ('COMPLETED', 'BUSINESS_RULE_FAILED', 'MOVED_TO_TSQ')) AS ended,
            count(*) FILTER (WHERE event_type IN ('LATE_COMPLETED', 'LATE_FAILED')) AS late
-    FROM commandbus.audit WHERE audit_id > %(after)s AND domain = 'loadtest' GROUP BY command_id
+    FROM commandbus.audit WHERE audit_id > %(after)s AND domain = %(domain)s GROUP BY command_id
 ), command AS MATERIALIZED (
     SELECT c.status, t.behavior ->> 'type' AS behavior, coalesce(t.attempts, 0) AS attempts, s.*,
            coalesce(to_timestamp((t.payload ->> 'intended_at')::float8), s.sent) AS wanted,
            (t.payload ->> 'intended_at') IS NOT NULL AS scheduled,
            c.status NOT IN ('PENDING', 'IN_PROGRESS') AS final, q.msg_id IS NOT NULL AS queued
     FROM commandbus.command c
-    LEFT JOIN pgmq.q_loadtest__commands q ON q.msg_id = c.msg_id
+    LEFT JOIN pgmq.:"commands" q ON q.msg_id = c.msg_id
     LEFT JOIN public.test_command t ON t.command_id = c.command_id
     LEFT JOIN story s ON s.command_id = c.command_id
-    WHERE c.domain = 'loadtest'
+    WHERE c.domain = %(domain)s
 ), latency AS (
     SELECT 'pickup' AS name, extract(epoch FROM received - wanted) * 1000 AS ms FROM command WHERE received IS NOT NULL
     UNION ALL SELECT 'end_to_end', extract(epoch FROM ended - wanted) * 1000 FROM command WHERE final AND ended IS NOT NULL

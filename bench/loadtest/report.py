@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from commands.rules.formatting import duration
+from commands.rules.words import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 Json = dict[str, Any]
 
 LATENCIES = {"pickup": "pickup", "end_to_end": "end to end", "send_delay": "send delay"}
 FIGURES = ("p50", "p95", "p99", "max")
-STATUS_WORDS = {
-    "COMPLETED": "completed",
-    "FAILED": "failed",
-    "CANCELED": "canceled",
-    "IN_TROUBLESHOOTING_QUEUE": "in TSQ",
-    "PENDING": "pending",
-    "IN_PROGRESS": "in progress",
+STATUS_WORDS: Mapping[str, str] = {
+    Status.COMPLETED: "completed",
+    Status.FAILED: "failed",
+    Status.CANCELED: "canceled",
+    Status.IN_TROUBLESHOOTING_QUEUE: "in TSQ",
+    Status.PENDING: "pending",
+    Status.IN_PROGRESS: "in progress",
 }
 
 

@@ -1,4 +1,4 @@
-"""The right to run a load test, one at a time on a database; and the run's row with its signs of life."""
+"""The right to run a load test, one at a time for a site; and the run's row with its signs of life."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('bench.loadtest', 0))
 _LOCK_SEEN_WITHIN_S = 2.0
 
 
-class Claim:
-    """While it is entered, no other load test runs on this database.
+class RunLock:
+    """While it is entered, no other load test of this site runs: they would disturb each other's figures.
 
     The lock belongs to a transaction on a connection of its own (a pooler would leave a session's lock behind), so the
     server lets go of it as soon as this process is gone.
@@ -37,7 +37,7 @@ class Claim:
         self._database = database
         self._plan = plan
         self._ended = Event()
-        self._thread: Thread | None = None
+        self._thread = Thread(target=self._keep_beating, name="beat", daemon=True)
         self.run_id = 0
         self.lost: Exception | None = None  # why lock or heartbeat could not be kept
 
@@ -56,30 +56,22 @@ class Claim:
             commands=self._plan.options.commands,
         )
         self._database.run("forget_old", kept=KEPT_RUNS)
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
         self._lock.close()
-
-    def beat(self) -> None:
-        """Write a sign of life now: for the time before `keep_beating`."""
-        self._database.run("beat", run_id=self.run_id)
 
     def enter(self, phase: str) -> None:
         """Say what it does now (``load_run.phase``)."""
         self._database.run("enter_phase", run_id=self.run_id, phase=phase)
 
-    def keep_beating(self) -> None:
-        """Write signs of life, and watch the lock, in a thread from now on."""
-        self._thread = Thread(target=self._beat, name="beat", daemon=True)
-        self._thread.start()
-
-    def _beat(self) -> None:
+    def _keep_beating(self) -> None:
+        """Write signs of life, and watch the lock."""
         database = Database(session_params(), name="beat")
         try:
             while not self._ended.wait(BEAT_S):

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from bench.loadtest.statements import Database, Row
+    from bench.loadtest.statements import Database
+    from e2e_site.named_sql import Row
 
 LATENCIES_LOOKED_AT = 500  # ends drawn at each step, for the percentiles
 RATE_OVER_S = 5.0
@@ -67,7 +68,7 @@ class _Horizon:
 
 
 class Sampler:
-    """Reads the events of the domain in the order of their ids, each of them once.
+    """Reads the events of its database in the order of their ids, each of them once.
 
     An id is given out before its row can be seen, so reading "all after the last one" would miss rows of transactions
     that were still open. It reads up to a horizon instead: the newest id of a moment, as soon as no transaction of that
@@ -85,7 +86,13 @@ class Sampler:
         self._speed: deque[tuple[datetime, int]] = deque(maxlen=100)
         self.counts = Counts()
         self._latencies: list[float] = []
-        self.at: datetime = first["at"]
+        self._began: datetime = first["at"]
+        self.at = self._began
+
+    @property
+    def at_s(self) -> float:
+        """How many seconds after its beginning that is."""
+        return float((self.at - self._began).total_seconds())
 
     @property
     def rate(self) -> float:

@@ -11,24 +11,24 @@ import psycopg
 
 from bench.open_loop import Schedule
 from commands.bus.bulk import NewCommand, send_chunk, send_many
-from commands.rules.words import LOADTEST_DOMAIN
+from commands.rules.words import DOMAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bench.loadtest.options import Plan
     from commands.rules.behaviors import Behavior, BehaviorType
 
 
 class Sender:
-    """Sends what a plan says into the domain, and counts what the server has taken.
+    """Sends what a plan says, and counts what the server has taken.
 
     With a ``rate`` (per second) command i is due i / rate seconds after the start, and is sent then, however the bus
     does; its payload says when it was due (``intended_at``, the server's clock in Unix seconds). Without one everything
     is sent as fast as it goes.
     """
 
-    def __init__(self, params: dict[str, Any], plan: Plan) -> None:
+    def __init__(self, params: Mapping[str, Any], plan: Plan) -> None:
         self._params = {**params, "application_name": "loadtest send"}
         self._stream = plan.stream()
         self._commands = plan.options.commands
@@ -61,14 +61,14 @@ class Sender:
             if self._rate is None:
                 send_many(
                     self._params,
-                    LOADTEST_DOMAIN,
+                    DOMAIN,
                     (NewCommand(behavior=behavior) for behavior in self._behaviors()),
                     max_attempts=self._max_attempts,
                     on_sent=self._count,
                 )
             else:
                 self._send_by_schedule(self._rate)
-        except Exception as exc:  # noqa: BLE001  # whoever waits for the thread hears it
+        except Exception as exc:  # noqa: BLE001  # the thread that waits for this one hears it
             self.error = exc
 
     def _behaviors(self) -> Iterator[Behavior]:
@@ -96,4 +96,4 @@ class Sender:
                     for number, behavior in zip(due.numbers, self._behaviors(), strict=False)
                 ]
                 if chunk:
-                    self._count(send_chunk(conn, LOADTEST_DOMAIN, chunk, max_attempts=self._max_attempts))
+                    self._count(send_chunk(conn, DOMAIN, chunk, max_attempts=self._max_attempts))

@@ -5,7 +5,7 @@ from typing import Any
 from commands.rules.formatting import Style
 
 PHASES = {
-    "emptying": "Emptying the domain",
+    "preparing": "Making a database",
     "starting": "Starting the workers",
     "sending": "Sending",
     "working": "All sent, working",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from commands.rules.courses import Circumstances
 from commands.rules.expectation import expectation
+from commands.rules.words import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ Json = dict[str, Any]
 
 # A schedule is kept as long as nearly every command leaves within this time of when it was due.
 SEND_DELAY_LIMIT_MS = 50.0
-UNFINISHED = ("PENDING", "IN_PROGRESS")
+UNFINISHED = (Status.PENDING, Status.IN_PROGRESS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +100,10 @@ def accounting(ledger: Ledger, outcomes: Sequence[Sequence[Any]], commands: int)
     return {
         "asked": commands,
         "sent": max(ledger.sent, found),
-        "completed": by_status.get("COMPLETED", 0),
-        "failed": by_status.get("FAILED", 0),
-        "canceled": by_status.get("CANCELED", 0),
-        "in_tsq": by_status.get("IN_TROUBLESHOOTING_QUEUE", 0),
+        "completed": by_status.get(Status.COMPLETED, 0),
+        "failed": by_status.get(Status.FAILED, 0),
+        "canceled": by_status.get(Status.CANCELED, 0),
+        "in_tsq": by_status.get(Status.IN_TROUBLESHOOTING_QUEUE, 0),
         "left": sum(by_status.get(status, 0) for status in UNFINISHED) - stranded,
         "lost": stranded + max(0, ledger.sent - found),
     }

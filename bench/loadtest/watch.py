@@ -13,7 +13,7 @@ from e2e_site.texts import one_line
 if TYPE_CHECKING:
     from bench.loadtest.options import Options
     from bench.loadtest.progress import Progress
-    from bench.loadtest.run_lock import Claim
+    from bench.loadtest.run_lock import RunLock
     from bench.loadtest.sampler import Percentiles, Sampler
     from bench.loadtest.sender import Sender
     from bench.loadtest.statements import Database
@@ -36,8 +36,9 @@ class Watch:
     """One run's eyes. ``until_over`` returns when every command has ended, or none of the others can any more."""
 
     options: Options
-    database: Database
-    claim: Claim
+    record: Database  # the site's, with the row of this run
+    bus: Database  # in which the commands are
+    run_lock: RunLock
     sender: Sender
     workers: Workers
     sampler: Sampler
@@ -49,14 +50,14 @@ class Watch:
     _next_sample: float = 0.0
 
     def until_over(self) -> None:
-        """Raises `StoppedError` if somebody asks to stop or the time is over, `BrokenError` if it cannot go on."""
+        """Raises `StoppedError` if it is asked to stop or the time is over, `BrokenError` if it cannot go on."""
         all_sent, seen, changed = False, -1, time.monotonic()
         while True:
             time.sleep(STEP_S)
             self.sampler.step()
             if self.sender.is_done and not all_sent:
                 all_sent = True
-                self.claim.enter("working")
+                self.run_lock.enter("working")
             over = all_sent and self.sampler.counts.ended >= self.sender.sent and self.sender.error is None
             self._sample(over=over)
             if over:
@@ -65,7 +66,7 @@ class Watch:
             happened = self.sampler.counts.ended + self.sampler.counts.received
             if happened != seen or not all_sent:
                 seen, changed = happened, time.monotonic()
-            elif time.monotonic() - changed > QUIET_S and not self.database.value("anything_queued"):
+            elif time.monotonic() - changed > QUIET_S and not self.bus.value("anything_queued"):
                 return
 
     def _check(self) -> None:
@@ -78,8 +79,8 @@ class Watch:
             raise StoppedError(f"--max-wait ({self.options.max_wait} s) was over")
         if self.sender.error is not None:
             raise BrokenError(f"Sending failed: {one_line(self.sender.error)}")
-        if self.claim.lost is not None:
-            raise BrokenError(one_line(self.claim.lost))
+        if self.run_lock.lost is not None:
+            raise BrokenError(one_line(self.run_lock.lost))
         if not self.workers.any_up:
             raise BrokenError("All workers have ended.")
 
@@ -103,11 +104,11 @@ class Watch:
     def _write_sample(self, latency: Percentiles | None) -> None:
         counts = self.sampler.counts
         self._latency = latency or self._latency
-        self.database.run(
+        self.record.run(
             "add_sample",
-            run_id=self.claim.run_id,
+            run_id=self.run_lock.run_id,
             number=self._samples,
-            at=self.sampler.at,
+            at_s=self.sampler.at_s,
             sent=counts.sent,
             received=counts.received,
             ended=counts.ended,
@@ -115,4 +116,4 @@ class Watch:
             in_progress=counts.in_progress,
             **(asdict(latency) if latency else {"p50": None, "p95": None, "p99": None}),
         )
-        self.database.run("update_counts", run_id=self.claim.run_id, **asdict(counts))
+        self.record.run("update_counts", run_id=self.run_lock.run_id, **asdict(counts))

@@ -5,17 +5,15 @@ Ctrl-C reaches the load test alone, which tells each of them once; they end with
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 from bench.loadtest.errors import BrokenError, StoppedError
-from commands.rules.words import LOADTEST_DOMAIN
 from e2e_site.programs import LOOK_EVERY_S, Program, manage_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.loadtest.statements import Database
 
@@ -25,30 +23,30 @@ _LINES_KEPT = 3
 
 
 class Workers:
-    """``arguments`` are what each ``runworker`` gets besides."""
+    """``arguments`` are what each ``runworker`` gets besides; ``environment`` says in which database it works."""
 
-    def __init__(self, number: int, arguments: Sequence[str]) -> None:
-        command = manage_command("runworker", f"--domain={LOADTEST_DOMAIN}", f"--grace={GRACE_S}", *arguments)
+    def __init__(self, number: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        command = manage_command("runworker", f"--grace={GRACE_S}", *arguments)
         self._programs = [
             Program(
                 f"worker {place}",
                 command,
                 grace=GRACE_S,
-                # A line for each command would be most of what is measured.
-                environment={**os.environ, "LOG_LEVEL": "WARNING", "LOG_FORMAT": "text"},
+                environment=environment,
                 keeps_output=True,
             )
             for place in range(1, number + 1)
         ]
         self._told: set[int] = set()
 
-    def start(self, database: Database, run_id: int, stopped: Callable[[], bool]) -> None:
+    def start(self, database: Database, stopped: Callable[[], bool]) -> None:
         """Start all and return when they work; raises `BrokenError` where one does not, `StoppedError` if asked to."""
+        since = database.value("now")
         for program in self._programs:
             program.start()
         pids = [program.pid for program in self._programs]
         deadline = time.monotonic() + READY_WITHIN_S
-        while database.value("ready_workers", host=socket.gethostname(), pids=pids, run_id=run_id) < len(pids):
+        while database.value("ready_workers", host=socket.gethostname(), pids=pids, since=since) < len(pids):
             if stopped():
                 raise StoppedError("Interrupted")
             for program in self._programs:

@@ -22,7 +22,7 @@ from commandbus import DuplicateCommandError
 from psycopg.errors import UniqueViolation
 from uuid_utils.compat import uuid7
 
-from commands.rules.payload import check_payload
+from commands.rules.payload import payload_text
 from commands.rules.words import COMMAND_TYPE, reply_queue
 
 if TYPE_CHECKING:
@@ -42,10 +42,7 @@ class NewCommand:
 
     def to_json(self) -> str:
         """One array of ``commandbus.send_commands``: ``[command_id, behavior, payload]``. Raises `PayloadError`."""
-        payload = "{}"
-        if self.payload:
-            check_payload(dict(self.payload))
-            payload = json.dumps(self.payload)
+        payload = payload_text(dict(self.payload)) if self.payload else "{}"
         return f'["{self.command_id}",{_behavior_json(self.behavior)},{payload}]'
 
 

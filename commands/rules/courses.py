@@ -128,6 +128,7 @@ def courses(circumstances: Circumstances) -> tuple[Course, ...]:
     """The ways that the command can go where the same slots are free for it all the time."""
     if circumstances.keeps_its_lease:
         return (_one_by_one(circumstances),)
+    # Deliveries are taken a little late, so work may seem a little shorter or longer beside a lease than it is.
     work, margin = circumstances.work_ms, circumstances.margin_ms
     found = (
         _one_by_one(circumstances)

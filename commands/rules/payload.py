@@ -26,11 +26,11 @@ def parse_json(text: str) -> Any:
         raise PayloadError("Not valid JSON: a number has too many digits.") from exc
 
 
-def check_payload(value: object) -> None:
-    """Raise `PayloadError` unless ``value`` can be a command's payload."""
+def payload_text(value: object) -> str:
+    """A command's payload as compact JSON; raises `PayloadError` unless ``value`` can be one."""
     if not isinstance(value, dict):
         raise PayloadError(f"payload must be a JSON object, not {_kind(value)}.")
-    json_text(value, "payload")
+    return json_text(value, "payload")
 
 
 def json_text(value: object, name: str) -> str:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+import orjson
 from commandbus import (
     BusinessRuleException,
     Command,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_MESSAGE = 1000  # of an error that nobody wrote for the record, in characters
+LONGEST_MESSAGE = 1000  # of an error that was not written for the record, in characters
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -118,7 +119,14 @@ class Outcome:
                 max_delay_ms=settings.max_delay_ms,
                 multiplier=settings.backoff_multiplier,
             )
-        return f"{start}{rest},{json.dumps(error)[1:]}"
+        return f"{start}{rest},{_json(error)[1:]}"
+
+
+def _json(error: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(error).decode()
+    except TypeError:  # a number of more than 64 bits; half a surrogate pair, which the server refuses for all to see
+        return json.dumps(error)
 
 
 async def perform(registry: HandlerRegistry, attempt: Attempt) -> Outcome:

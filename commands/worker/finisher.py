@@ -72,7 +72,7 @@ class Finisher:
                     await self._write(batch)
                     backoff.reset()
                 except ConnectionLostError:
-                    # Nobody knows whether the server committed: the next call has to look.
+                    # The server may have committed: the next call has to look.
                     for outcome in batch:
                         outcome.again = True
                     pause = self._put_back(batch, backoff)

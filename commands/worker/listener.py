@@ -143,7 +143,7 @@ class Listener:
                     self._outage.ends()
                 assert self._conn is not None
                 backoff.reset()
-                state.wake.set()  # what was notified while nobody listened
+                state.wake.set()  # what was notified before this connection listened
                 state.look_at_settings.set()
                 async for notification in self._conn.notifies():
                     event = state.look_at_settings if notification.channel == CONFIG_CHANNEL else state.wake

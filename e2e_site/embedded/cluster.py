@@ -82,9 +82,9 @@ class Cluster:
         return int(self._state.read().get("port", 1))
 
     def database_settings(self) -> dict[str, str]:
-        """The entry of Django's DATABASES."""
+        """The entry of Django's DATABASES. Its engine starts the demo's server at the first connection."""
         return {
-            "ENGINE": "django.db.backends.postgresql",
+            "ENGINE": "e2e_site.embedded.backend",
             "NAME": DATABASE,
             "USER": _USER,
             "PASSWORD": self._password,
@@ -96,8 +96,8 @@ class Cluster:
         return f"postgres://{_USER}:{quote(self._password)}@{_HOST}:{self.port}/{quote(dbname)}"
 
     def secret_key(self) -> str:
-        """Django's SECRET_KEY; before the first start one that lives as long as this process."""
-        return str(self._state.read().get("secret_key") or _ephemeral_key())
+        """Django's SECRET_KEY; before the first start one that this process keeps if it makes that start."""
+        return str(self._state.read().get("secret_key") or _new_secret_key())
 
     def is_running(self) -> bool:
         server = self._server()
@@ -157,9 +157,7 @@ class Cluster:
         self._home.make()
         if "password" not in self._state.read() and self._home.data.exists():
             self._set_aside(say)
-        state = self._state.add(
-            password=secrets.token_urlsafe(24), secret_key=secrets.token_urlsafe(50), port=free_port()
-        )
+        state = self._state.add(password=secrets.token_urlsafe(24), secret_key=_new_secret_key(), port=free_port())
         if not self._home.data.exists():
             say(f"Making the embedded PostgreSQL {self.major} in {self._home.directory}.")
             self._initdb(str(state["password"]))
@@ -173,7 +171,7 @@ class Cluster:
         return server is None
 
     def _set_aside(self, say: Callable[[str], None]) -> None:
-        """Without the state nobody knows the password, and the secrets of a database are gone with it: begin anew."""
+        """Without the state the password is lost, and the secrets of a database are gone with it: begin anew."""
         stop_postmaster(self._home.data, _TIMEOUT_S)
         old = self._home.directory / "data.old"
         shutil.rmtree(old, ignore_errors=True)
@@ -249,5 +247,6 @@ def demo_cluster(base_dir: Path) -> Cluster:
 
 
 @functools.cache
-def _ephemeral_key() -> str:
+def _new_secret_key() -> str:
+    """The same at each call: settings that were read before the first start stay right after it."""
     return secrets.token_urlsafe(50)

@@ -74,7 +74,7 @@ def end_orphans(data: Path) -> None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on, below those that outgoing connections are given."""
+    """A free port of 127.0.0.1, below those that outgoing connections are given."""
     for port in random.sample(range(20_000, 32_000), 100):
         if is_free(port):
             return port

@@ -55,10 +55,6 @@ class PgmqStatus:
     version: str | None
     lacks: tuple[str, ...]
 
-    @property
-    def usable(self) -> bool:
-        return self.present and not self.lacks
-
 
 def status(conn: psycopg.Connection) -> PgmqStatus:
     """What the database has. One statement; "too old" is judged by functions and columns, never by the version."""

@@ -10,9 +10,8 @@ from typing import Any
 
 import psycopg
 from django.apps import apps
-from django.contrib.auth import get_permission_codename, get_user_model
+from django.contrib.auth import get_permission_codename
 from django.core.management import call_command
-from django.db import IntegrityError, transaction
 from psycopg import sql
 
 from e2e_site.database import one_at_a_time, session_params
@@ -52,20 +51,6 @@ def missing_in_django(conn: psycopg.Connection) -> list[str]:
         "SELECT app_label, codename FROM auth_permission JOIN django_content_type t ON t.id = content_type_id"
     )
     return sorted(_permissions_of_models() - {f"{app}.{codename}" for app, codename in granted})
-
-
-def ensure_admin(password: str) -> bool:
-    """Make the superuser ``admin`` unless there is one; returns whether this password lets ``admin`` in.
-
-    An ``admin`` that exists keeps the password it has.
-    """
-    users = get_user_model().objects
-    try:
-        with transaction.atomic():
-            admin = users.filter(username="admin").first() or users.create_superuser("admin", password=password)
-    except IntegrityError:  # another process was faster
-        admin = users.get(username="admin")
-    return admin.check_password(password)
 
 
 def _ensure_database(params: Mapping[str, Any], say: Callable[[str], object]) -> None:

@@ -191,7 +191,7 @@ def test_the_first_tab_leads_past_the_menu(visit: Callable[..., Visitor]) -> Non
     expect(visitor.focused()).to_have_text("Skip to the content")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    expect(visitor.focused()).to_have_text("Test commands")
+    expect(visitor.focused()).to_have_text("Send command")
     assert visitor.focused().evaluate("node => node.closest('main') !== null")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from e2e_site.schema.own_database import PREFIX
+from bench.benchmark.run import PURPOSE
+from e2e_site.schema.own_database import prefix
 from tests.conftest import StartManage
 from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
@@ -20,7 +21,7 @@ def databases_of(program: StartedProgram, url: str) -> list[str]:
     """The databases that this benchmark has made and not dropped."""
     with psycopg.connect(url) as conn:
         rows = conn.execute(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{PREFIX}{program.pid}_"]
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{prefix(PURPOSE)}{program.pid}_"]
         )
         return [name for (name,) in rows]
 
@@ -119,7 +120,9 @@ def test_a_benchmark_that_is_stopped_ends_its_programs_and_drops_its_database(
     program.send_signal(number)
     assert program.wait(60) == 128 + number
     assert databases_of(program, committed) == []
-    left = subprocess.run(["pgrep", "-f", f"{PREFIX}{program.pid}_"], capture_output=True, text=True, check=False)
+    left = subprocess.run(
+        ["pgrep", "-f", f"{prefix(PURPOSE)}{program.pid}_"], capture_output=True, text=True, check=False
+    )
     assert left.stdout == ""
 
 

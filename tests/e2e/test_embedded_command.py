@@ -8,12 +8,16 @@ import stat
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from e2e_site.embedded.home import SERVER_USER
 from tests.support.checkouts import Checkout
 from tests.support.waiting import wait_until
 
 PYTHON = ".venv/bin/python"
+WAITING = (
+    "import time; from django.db import connection; connection.ensure_connection(); print('connected'); time.sleep(600)"
+)
 
 
 def modes_above(directory: Path) -> dict[Path, int]:
@@ -58,12 +62,80 @@ def test_reading_the_settings_starts_and_writes_nothing(checkout: Checkout) -> N
     assert not checkout.directory.joinpath(".data").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["check"], 0),
+        (["collectstatic", "--noinput", "--dry-run", "--verbosity=0"], 0),
+        (["shell", "--command", "print('no question to the database')"], 0),
+        (["runworker", "--processes=0"], 2),
+        (["prune", "--older-than=forever"], 2),
+    ],
+    ids=lambda value: str(value[0]) if isinstance(value, list) else "",
+)
+def test_what_works_without_the_database_starts_and_writes_nothing(
+    checkout: Checkout, words: list[str], code: int
+) -> None:
+    program = checkout.run(PYTHON, "manage.py", *words)
+    assert program.exit_code == code, program.output
+    assert not checkout.directory.joinpath(".data").exists()
+
+
+def test_the_first_connection_starts_it_whatever_makes_it_and_the_secret_key_is_what_it_was(checkout: Checkout) -> None:
+    script = (
+        "import django; from django.conf import settings; before = settings.SECRET_KEY; django.setup()\n"
+        "from django.db import connection; connection.ensure_connection(); print(before)"
+    )
+    program = checkout.run(PYTHON, "-c", script, DJANGO_SETTINGS_MODULE="e2e_site.settings")
+    assert program.exit_code == 0, program.output
+    assert checkout.cluster.is_running()
+    key = program.output.splitlines()[-1]
+    assert checkout.manage("shell", "-v0", "-c", "from django.conf import settings; print(settings.SECRET_KEY)") == (
+        f"{key}\n"
+    )
+
+
+def test_dbshell_starts_it_and_knows_the_way(checkout: Checkout, tmp_path: Path) -> None:
+    psql = tmp_path / "psql"
+    psql.write_text('#!/bin/sh\necho "$@" "password of ${#PGPASSWORD} letters"\n')
+    psql.chmod(0o755)
+    program = checkout.run(PYTHON, "manage.py", "dbshell", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    words = f"-U postgres -h 127.0.0.1 -p {checkout.cluster.port} commandbus_e2e password of 32 letters"
+    assert words in program.output
+    assert checkout.cluster.is_running()
+
+
+def test_a_process_that_has_used_it_does_not_start_it_again_after_a_stop(checkout: Checkout) -> None:
+    script = (
+        "import time; from django.db import connection, OperationalError; said = ''\n"
+        "while 'refused' not in said:\n"
+        "    try: connection.ensure_connection(); connection.close(); print('connected')\n"
+        "    except OperationalError as exc: said = str(exc)\n"
+        "    time.sleep(0.1)\n"
+    )
+    program = checkout.start(PYTHON, "manage.py", "shell", "--command", script)
+    program.wait_for_output("connected")
+    checkout.manage("embeddedpg", "stop")
+    assert program.wait(20) == 0
+    assert not checkout.cluster.is_running()
+
+
+def test_where_it_cannot_start_a_command_says_why_in_one_line(checkout: Checkout) -> None:
+    in_the_way = checkout.directory / ".data" / "lock"
+    in_the_way.mkdir(parents=True)
+    program = checkout.run(PYTHON, "manage.py", "setup")
+    in_the_way.rmdir()
+    assert program.exit_code == 1
+    (line,) = program.output.splitlines()
+    assert line.startswith("CommandError: The database cannot be used: The embedded PostgreSQL cannot start: ")
+
+
 def test_a_command_that_needs_it_starts_it_and_it_outlives_the_command(checkout: Checkout) -> None:
     checkout.manage("setup")
     assert checkout.cluster.is_running()
     checkout.cluster.stop()
-    shell = checkout.start(PYTHON, "manage.py", "shell", "--command", "import time; print('here'); time.sleep(600)")
-    shell.wait_for_output("here")
+    shell = checkout.start(PYTHON, "manage.py", "shell", "--command", WAITING)
+    shell.wait_for_output("connected")
     assert checkout.cluster.is_running()
     os.killpg(shell.pid, signal.SIGINT)  # as Ctrl-C in a terminal
     wait_until(lambda: shell.exit_code is not None, message="End of the shell")

@@ -4,12 +4,17 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
+from bench.loadtest.databases import PURPOSE
+from e2e_site.schema.own_database import prefix, renamed
 from tests.conftest import StartManage
+from tests.e2e.conftest import StartWorker
 from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 from tests.support.workers import LiveBus
@@ -36,18 +41,37 @@ def loadtest(start_manage: StartManage, bus: LiveBus) -> Iterator[Callable[..., 
     wait_until(lambda: not any(worker.is_running() for worker in workers), 40, "the end of all workers")
 
 
+@pytest.fixture
+def given(bus: LiveBus) -> Iterator[str]:
+    """The address of an empty database."""
+    name = "e2e_own_given"
+    bus.conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    bus.conn.execute(f"CREATE DATABASE {name}")
+    yield renamed(bus.url, name)
+    bus.conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def own_databases(bus: LiveBus) -> list[str]:
+    """The databases of load tests that are there, on a server that other tests do not use."""
+    rows = bus.rows("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [prefix(PURPOSE)])
+    return [row["datname"] for row in rows]
+
+
+@contextmanager
+def own_database_of(bus: LiveBus) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to the database of the load test that runs."""
+    (name,) = own_databases(bus)
+    with psycopg.connect(renamed(bus.url, name), autocommit=True) as conn:
+        yield conn
+
+
 def run_row(bus: LiveBus) -> dict[str, Any]:
     return bus.rows("SELECT * FROM load_run ORDER BY run_id DESC LIMIT 1")[0]
 
 
 def locks(bus: LiveBus) -> int:
     """Connections of load tests that are left, with whatever they hold."""
-    return int(
-        bus.value(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND starts_with(application_name, 'loadtest ')"
-        )
-    )
+    return int(bus.value("SELECT count(*) FROM pg_stat_activity WHERE starts_with(application_name, 'loadtest ')"))
 
 
 def test_a_mixed_load_ends_as_its_behaviors_say_and_its_figures_are_those_of_the_database(
@@ -61,27 +85,34 @@ def test_a_mixed_load_ends_as_its_behaviors_say_and_its_figures_are_those_of_the
     assert {key: value for key, value in printed.items() if key != "workers"} == {
         key: value for key, value in row["summary"].items() if key != "workers"
     }
-    statuses = {
-        found["status"]: found["n"]
-        for found in bus.rows(
-            "SELECT status, count(*) AS n FROM commandbus.command WHERE domain = 'loadtest' GROUP BY 1"
-        )
-    }
     account = printed["accounting"]
-    assert {"COMPLETED": account["completed"], "IN_TROUBLESHOOTING_QUEUE": account["in_tsq"]} == statuses
     assert (account["sent"], account["left"], account["lost"]) == (300, 0, 0)
     assert sum(behavior["sent"] for behavior in printed["behaviors"]) == 300
     assert all(behavior["sent"] and not behavior["unexpected"] for behavior in printed["behaviors"])
-    assert (
-        printed["attempts"]["begun"]
-        == row["received"]
-        == bus.value("SELECT count(*) FROM commandbus.audit WHERE event_type = 'RECEIVED' AND domain = 'loadtest'", [])
-    )
+    assert printed["attempts"]["begun"] == row["received"]
     assert printed["latency_ms"]["end_to_end"]["n"] == 300
     assert [worker["exit_code"] for worker in printed["workers"]] == [0, 0]
     last = bus.rows("SELECT * FROM load_sample ORDER BY number DESC LIMIT 1")[0]
     assert (last["sent"], last["ended"], last["waiting"], last["in_progress"]) == (300, 300, 0, 0)
-    assert locks(bus) == 0
+    assert bus.value("SELECT count(*) FROM commandbus.command") == 0, "nothing of it is in the site's database"
+    assert (locks(bus), own_databases(bus)) == (0, [])
+
+
+def test_in_a_database_that_is_given_its_commands_stay_and_the_settings_are_the_sites(
+    loadtest: Callable[..., StartedProgram], bus: LiveBus, start_worker: StartWorker, given: str
+) -> None:
+    worker = start_worker()  # the site's own goes on meanwhile
+    options = ("--commands=60", "--workers=1", f"--mix={MIX}", "--concurrency=20", "--json", f"--database={given}")
+    for _ in range(2):
+        program = loadtest(*options)
+        assert program.wait(60) == 0, program.output
+    account = run_row(bus)["summary"]["accounting"]
+    with psycopg.connect(given) as conn:
+        rows = conn.execute("SELECT status, count(*) FROM commandbus.command GROUP BY 1").fetchall()
+        assert conn.execute("SELECT base_delay_ms, max_delay_ms FROM e2e_config").fetchone() == (100, 200)
+    assert dict(rows) == {"COMPLETED": account["completed"], "IN_TROUBLESHOOTING_QUEUE": account["in_tsq"]}
+    assert account["sent"] == 60, "those of the run before are gone"
+    assert bus.worker_row(worker)["received"] == 0
 
 
 def test_ctrl_c_keeps_what_was_measured_and_leaves_nothing_running(
@@ -97,15 +128,10 @@ def test_ctrl_c_keeps_what_was_measured_and_leaves_nothing_running(
     account = row["summary"]["accounting"]
     assert (row["state"], account["lost"]) == ("interrupted", 0)
     assert 0 < account["completed"] < 5000
-    assert (
-        account["left"]
-        == 5000 - account["completed"]
-        == bus.value("SELECT count(*) FROM pgmq.q_loadtest__commands", [])
-    )
+    assert account["left"] == 5000 - account["completed"]
     assert "Interrupted." in program.output
-    assert bus.value("SELECT count(*) FROM commandbus.command WHERE status = 'IN_PROGRESS'", []) == 0, "drained"
-    assert [worker["exit_code"] for worker in row["summary"]["workers"]] == [0, 0]
-    assert locks(bus) == 0
+    assert [worker["exit_code"] for worker in row["summary"]["workers"]] == [0, 0], "drained"
+    assert (locks(bus), own_databases(bus)) == (0, [])
 
 
 def test_a_load_test_that_is_killed_takes_its_workers_along_and_the_next_one_clears_up(
@@ -115,13 +141,14 @@ def test_a_load_test_that_is_killed_takes_its_workers_along_and_the_next_one_cle
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     dead = run_row(bus)
-    assert dead["state"] == "running", "nobody was left to say otherwise"
+    assert dead["state"] == "running", "it could not say otherwise"
+    assert len(own_databases(bus)) == 1
     program = loadtest("--commands=20", "--workers=1")
     assert program.wait(60) == 0, program.output
     lost, ended = bus.rows("SELECT * FROM load_run ORDER BY run_id")
     assert (lost["run_id"], lost["state"], lost["ended_at"]) == (dead["run_id"], "lost", lost["beat_at"])
     assert ended["state"] == "finished"
-    assert bus.value("SELECT count(*) FROM commandbus.command", []) == 20
+    assert own_databases(bus) == []
 
 
 def test_when_the_time_is_over_it_says_what_is_left(loadtest: Callable[..., StartedProgram], bus: LiveBus) -> None:
@@ -136,9 +163,8 @@ def test_a_command_whose_message_vanished_is_lost_and_not_waited_for(
 ) -> None:
     options = ("--commands=40", "--workers=1", "--execution-time=400", "--concurrency=5")
     program = loadtest(*options, until="phase = 'working'")
-    bus.conn.execute(
-        "DELETE FROM pgmq.q_loadtest__commands WHERE msg_id = (SELECT max(msg_id) FROM pgmq.q_loadtest__commands)"
-    )
+    with own_database_of(bus) as own:
+        own.execute("DELETE FROM pgmq.q_test__commands WHERE msg_id = (SELECT max(msg_id) FROM pgmq.q_test__commands)")
     assert program.wait(60) == 1, program.output
     row = run_row(bus)
     assert (row["state"], row["as_expected"]) == ("finished", False)
@@ -164,7 +190,8 @@ def _kill_the_worker(program: StartedProgram, bus: LiveBus) -> None:
 
 
 def _break_its_connection(program: StartedProgram, bus: LiveBus) -> None:
-    bus.end_connections("loadtest run")
+    with own_database_of(bus) as own:
+        own.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'loadtest run'")
 
 
 @pytest.mark.parametrize(
@@ -203,3 +230,21 @@ def test_a_wrong_option_is_refused_before_anything_begins(
     assert program.wait() == 2
     assert program.output.startswith(f"CommandError: {problem}")
     assert not bus.rows("SELECT run_id FROM load_run")
+
+
+def test_the_sites_database_and_one_with_commands_of_others_are_refused(
+    loadtest: Callable[..., StartedProgram], bus: LiveBus, given: str, start_manage: StartManage
+) -> None:
+    program = loadtest("--commands=5", f"--database={bus.url}")
+    assert program.wait() == 2, program.output
+    assert "--database names the database of this site" in program.output
+    assert start_manage("setup", DATABASE_URL=given).wait(60) == 0
+    with psycopg.connect(given) as conn:
+        conn.execute(
+            "INSERT INTO commandbus.command (domain, queue_name, command_id, command_type, status, max_attempts)"
+            " VALUES ('test', 'test__commands', gen_random_uuid(), 'TestCommand', 'PENDING', 3)"
+        )
+    program = loadtest("--commands=5", f"--database={given}")
+    assert program.wait() == 2, program.output
+    assert "which has commands that no load test sent" in program.output
+    assert [row["state"] for row in bus.rows("SELECT state FROM load_run")] == ["failed", "failed"]

@@ -1,7 +1,9 @@
 """bin/setup: prepares everything, leaves alone what is up to date, and says in one line what is wrong."""
 
+import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -113,6 +115,46 @@ def test_two_runs_at_once_take_turns(checkout: Checkout) -> None:
     assert sum(output.count("building the styles") for output, _ in outputs) == 1
 
 
+def test_a_run_that_has_to_wait_says_for_which_and_goes_on_in_its_turn(checkout: Checkout) -> None:
+    state = checkout.directory / ".data"
+    state.mkdir()
+    with (state / "setup.pid").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        turn.write("4711")
+        turn.flush()
+        waiting = checkout.start("bin/setup")
+        waiting.wait_for_output("Set-up: waiting for another set-up (process 4711)")
+        assert waiting.is_up()
+    assert waiting.wait(30) == 0
+    assert waiting.output.splitlines()[-1] == "Set-up: complete"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_stopped_is_in_the_way_of_no_other(
+    checkout: Checkout, programs: Path, number: signal.Signals
+) -> None:
+    shutil.rmtree(checkout.directory / "e2e_site/theme/static")
+    put(programs, "node", "echo 22")
+    put(programs, "npm", "case $1 in run) exec sleep 600 ;; *) echo 10 ;; esac")
+    stopped = checkout.start("bin/setup", PATH=str(programs))
+    stopped.wait_for_output("building the styles")
+    stopped.send_signal(number)
+    assert stopped.wait(10) == (-9 if number == signal.SIGKILL else 130)
+    assert "Traceback" not in stopped.output
+    result = run(checkout.directory, "setup", **NO_NETWORK)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "building the styles" in result.stdout
+
+
+def test_a_checkout_that_was_moved_gets_a_new_venv(bare: Path) -> None:
+    made = "Set-up: making .venv with Python "
+    assert made in run(bare, "setup", **NO_NETWORK).stdout
+    assert made not in run(bare, "setup", **NO_NETWORK).stdout
+    moved = bare.rename(bare.with_name("moved"))
+    assert made in run(moved, "setup", **NO_NETWORK).stdout
+    assert str(moved) in (moved / ".venv" / "bin" / "pip").read_text()
+
+
 class TestClearErrors:
     def test_python_too_old(self, bare: Path, programs: Path) -> None:
         for name in ("python3.11", "python3.12", "python3.13"):
@@ -128,10 +170,11 @@ class TestClearErrors:
     def test_no_network_on_the_first_run(self, bare: Path) -> None:
         assert_refused(run(bare, "demo", **NO_NETWORK), "no network while installing Python packages", "first run")
 
-    def test_a_full_disk_on_the_first_run(self, bare: Path, programs: Path) -> None:
-        put(programs, "df", "echo Filesystem; echo /dev/disk 1000000 990000 10240 99% /")
-        assert_refused(run(bare, "demo", PATH=str(programs)), "disk full: 10 MB free", "1500 MB")
-        assert not (bare / ".venv").exists()
+    def test_a_full_disk_on_the_first_run(self, bare: Path, small_disk: Path) -> None:
+        directory = small_disk / "checkout"
+        shutil.copytree(bare, directory)
+        assert_refused(run(directory, "demo"), "disk full: ", "MB free", "1500 MB")
+        assert not (directory / ".venv").exists()
 
     def test_a_disk_that_fills_up_on_the_way(self, checkout: Checkout, small_disk: Path) -> None:
         shutil.rmtree(checkout.directory / "staticfiles")

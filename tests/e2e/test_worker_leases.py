@@ -1,6 +1,11 @@
 """Work that outlives its lease comes again; it ends once all the same (engine ``native``)."""
 
+import pytest
+
+from commands.rules.expectation import expectation
+from commands.rules.words import LATE, EventType
 from tests.e2e.conftest import StartWorker
+from tests.support.circumstances import circumstances
 from tests.support.workers import COMPLETED, PARKED, LiveBus
 
 
@@ -38,6 +43,24 @@ def test_with_one_slot_long_work_is_not_taken_a_second_time(bus: LiveBus, start_
     bus.wait_for_status(COMPLETED, [long, next_one])
     assert (bus.word(long), bus.word(next_one)) == ("SRC", "SRC")
     assert worker.stop() == 0
+
+
+@pytest.mark.parametrize(("kind", "work_ms"), [("timeout", 4500), ("fail_permanent", 1500)])
+def test_with_two_slots_it_comes_again_as_often_as_expected(
+    kind: str, work_ms: int, bus: LiveBus, start_worker: StartWorker
+) -> None:
+    bus.settings(visibility_timeout=1, concurrency=2)
+    worker = start_worker()
+    expected = expectation(circumstances(kind, work_ms, lease_s=1, slots=2))
+    long = bus.send({"type": kind, "execution_time_ms": work_ms})
+    (status,) = expected.statuses
+    bus.wait_for_status(status, [long])
+    assert worker.stop() == 0  # when the last attempt has ended, too
+    began, *_, ended = [event["ts"] for event in bus.events(long) if event["event_type"] not in (EventType.SENT, *LATE)]
+    assert expected.allows(bus.word(long))
+    assert (ended - began).total_seconds() * 1000 in expected.ends_ms
+    assert bus.word(long).count("c") in expected.late_completed
+    assert bus.word(long).count("f") in expected.late_failed
 
 
 def test_engine_library_completes_it_at_every_end_and_replies_each_time(

@@ -18,10 +18,12 @@ from django.db import connection
 from django.test import Client
 from psycopg import sql
 
+from bench.testbed import Testbed
 from e2e_site.programs import manage_command
 from tests.support.clusters import CHECKOUT, server_url
 from tests.support.migration_folder import MigrationFolder
 from tests.support.programs import inherited_environment
+from tests.support.testbeds import opened_testbed
 
 _numbers = itertools.count()
 
@@ -111,6 +113,13 @@ def manage() -> Manage:
         return _run(manage_command(*arguments), inherited_environment(DATABASE_URL=url, **environment))
 
     return run
+
+
+@pytest.fixture
+def testbed(committed: str) -> Iterator[Testbed]:
+    """The bench's testbed, on the test database."""
+    with opened_testbed(committed) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,28 +1,32 @@
 """bench/benchmark/cases/: the cases, in tiny sizes, record each of their metrics with a figure that can be true.
 
-`drain`, `costs` and `snapshot` run in tests/e2e/test_benchmark.py. `sustainable` is `rate` many times over, and its
+`drain` and `costs` run in tests/e2e/test_benchmark.py. `sustainable` is `rate` many times over, and its
 search is tested in tests/unit/test_benchmark_offer.py.
 """
 
-from collections.abc import Callable, Iterator
+import re
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from threading import Timer
+from typing import LiteralString
 
+import psycopg
 import pytest
 
 from bench.benchmark.case import Run
-from bench.benchmark.cases import CASES
-from bench.benchmark.program import answer_of
+from bench.benchmark.cases import CASES, latency, snapshot
+from bench.benchmark.cases.costs import counters
+from bench.benchmark.cases.send import send_script
+from bench.benchmark.cases.shapes import short_backoff
 from bench.errors import BenchError
-from bench.testbed import Testbed, waiting_table
-from commands.rules.words import DOMAIN
-from tests.support.testbeds import opened_testbed, run_of
+from bench.programs import MeasuredProgram, worker
+from bench.testbed import SUCCESS, Testbed, waiting_table
+from commands.bus.bulk import NewCommand
+from tests.support.testbeds import run_of
 
 Performed = Callable[[str, dict[str, int]], Run]
-
-
-@pytest.fixture
-def testbed(committed: str) -> Iterator[Testbed]:
-    with opened_testbed(committed) as made:
-        yield made
 
 
 @pytest.fixture
@@ -113,6 +117,32 @@ def test_delayed_messages_stay_while_what_came_later_is_worked_off(performed: Pe
     assert testbed.value(f"SELECT count(*) FROM {waiting_table('backlog').as_string(None)}") == 60
 
 
+def test_a_snapshot_is_held_in_the_middle_of_a_drain(
+    performed: Performed, testbed: Testbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A worker that is slow enough for a backlog that is small enough, and not a second more than there has to be.
+    monkeypatch.setattr(snapshot, "worker", partial(worker, concurrency=1, batch_size=1))
+    monkeypatch.setattr(snapshot, "RAMP_S", 0)
+    run = performed("snapshot", {"commands": 20_000, "trial": 300, "before_s": 1, "held_s": 1, "after_s": 3})
+    found = figures(run)
+    assert found["before"] > 0
+    assert found["during"] > 0
+    assert found["recovery"] in (0, 3)
+    seconds = [second for second, _ in run.result.series["rate"]]
+    assert min(seconds) < 0 <= max(seconds)
+    assert word_counts(testbed)["PENDING"] > 0, "it was not worked off too early"
+
+
+def test_a_backlog_that_is_gone_too_early_ends_the_case_with_what_to_do(
+    performed: Performed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "RAMP_S", 0)
+    with pytest.raises(
+        BenchError, match=r"worked off too early: try again, or give a greater --size snapshot\.commands=N"
+    ):
+        performed("snapshot", {"commands": 20, "trial": 10, "before_s": 1, "held_s": 1, "after_s": 3})
+
+
 def test_several_processes_begin_together(performed: Performed, testbed: Testbed) -> None:
     assert min(figures(performed("processes", {"commands": 800})).values()) > 0
     first = testbed.value("SELECT min(ts) FROM commandbus.audit WHERE event_type = 'RECEIVED'")
@@ -144,13 +174,58 @@ def test_a_metric_that_no_table_would_show_is_a_mistake(testbed: Testbed) -> Non
     assert run.result.values == {}
 
 
-def test_a_module_that_fails_as_a_program_is_quoted(testbed: Testbed) -> None:
-    with pytest.raises(BenchError, match=r"exit code 2:(?s:.*)required: --connections"):
-        answer_of(testbed.database, "sender", "--count", "1")
+# -- what the cases are made of --------------------------------------------------------------------------------------
 
 
-def test_a_module_that_counts_statements_works_off_the_queue(testbed: Testbed) -> None:
-    testbed.fresh(20)
-    answer = answer_of(testbed.database, "counted_worker", "--engine", "native", "--concurrency", "10")
-    assert answer["statements"] >= 4, "two batches at least, each received and finished"
-    assert testbed.completed(0, DOMAIN) == 20
+def test_retries_come_soon_meanwhile_and_as_before_afterwards_whatever_happens(testbed: Testbed) -> None:
+    def fail() -> None:
+        with short_backoff(testbed):
+            assert testbed.conn.execute(delays).fetchone() == (20, 100)
+            raise KeyboardInterrupt
+
+    delays: LiteralString = "SELECT base_delay_ms, max_delay_ms FROM public.e2e_config"
+    testbed.conn.execute("UPDATE public.e2e_config SET base_delay_ms = 777, max_delay_ms = 8888")
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert testbed.conn.execute(delays).fetchone() == (777, 8888)
+
+
+def test_counters_tell_what_was_spent_between_two_moments(testbed: Testbed) -> None:
+    testbed.fill(1)
+    before = counters(testbed)
+    for _ in range(20):
+        testbed.conn.execute("UPDATE public.e2e_config SET base_delay_ms = base_delay_ms + 1")
+    spent = counters(testbed).since(before)
+    assert 20 <= spent.transactions < 60
+    assert spent.wal > 20 * 50
+    assert spent.buffers >= 20
+
+
+def test_counters_wait_until_the_sessions_of_workers_have_ended(testbed: Testbed) -> None:
+    def leave() -> None:
+        left.append(time.monotonic())
+        working.close()
+
+    left: list[float] = []
+    working = psycopg.connect(**{**testbed.database.params, "application_name": "runworker 4711"})
+    Timer(0.4, leave).start()
+    counters(testbed)
+    assert left
+
+
+def test_a_command_without_an_answer_ends_the_case(testbed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "ANSWER_S", 0.2)
+    idle = MeasuredProgram([sys.executable, "-c", "import time; time.sleep(60)"], testbed.database.environment())
+    with idle, pytest.raises(BenchError, match=r"A command was not answered within 0\.2 s"):
+        latency.send_one_by_one(run_of(CASES["latency"], testbed), 1, idle)
+
+
+def test_the_text_of_a_chunk_is_that_of_a_sender_but_for_how_its_ids_begin() -> None:
+    (step,) = send_script(3)
+    ids = re.findall(r'"(@{8}-@{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"', step.sql)
+    assert len(set(ids)) == 3
+    assert ids == sorted(ids)
+    (ours,) = re.findall(r"'\[(.*)\]'", step.sql)
+    sender = ",".join(NewCommand(behavior=SUCCESS).to_json() for _ in range(3))
+    blank = re.compile(r"[0-9a-f@]{8}(-[0-9a-f@]{4}){3}-[0-9a-f]{12}")
+    assert blank.sub("id", ours) == blank.sub("id", sender)

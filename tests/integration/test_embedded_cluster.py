@@ -67,7 +67,7 @@ def kill(cluster: Cluster) -> None:
 class TestBeforeTheFirstStart:
     def test_asking_writes_nothing_and_starts_nothing(self, cluster: Cluster) -> None:
         settings = cluster.database_settings()
-        assert settings["ENGINE"] == "django.db.backends.postgresql"
+        assert settings["ENGINE"] == "e2e_site.embedded.backend"
         assert settings["NAME"] == "commandbus_e2e"
         assert cluster.secret_key()
         assert not cluster.is_running()

@@ -67,16 +67,17 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(circumstances=asked, slots=asked.slots or draw(some), pauses=draw(pauses))
 
 
-def slow(kind: str, work_ms: int, *, slots: int) -> Case:
+def slow(kind: str, work_ms: int, *, slots: int, heartbeat: bool = False) -> Case:
     """An example of docs/promises.md: a lease of 2 s, 3 attempts."""
-    return Case(circumstances=circumstances(kind, work_ms, lease_s=2, slots=slots), slots=slots, pauses=())
+    asked = circumstances(kind, work_ms, lease_s=2, slots=slots, heartbeat=heartbeat)
+    return Case(circumstances=asked, slots=slots, pauses=())
 
 
 @settings(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=100,
+    max_examples=80,
     # Each example begins with an empty bus, and the connection is good for all of them.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -86,7 +87,10 @@ def slow(kind: str, work_ms: int, *, slots: int) -> Case:
 @example(case=slow("timeout", 5000, slots=1))
 @example(case=slow("timeout", 13_000, slots=4))
 @example(case=slow("timeout", 13_000, slots=3))
+@example(case=slow("timeout", 5000, slots=3, heartbeat=True))
+@example(case=slow("success", 5000, slots=3, heartbeat=True))
 @example(case=slow("fail_permanent", 3000, slots=2))
+@example(case=slow("fail_transient", 13_000, slots=2))
 @example(case=slow("fail_transient_then_succeed", 3000, slots=2))
 @example(case=slow("fail_transient_then_succeed", 3000, slots=1))
 def test_what_becomes_of_a_command_is_expected(bus: HandBus, case: Case) -> None:

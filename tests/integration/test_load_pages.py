@@ -172,7 +172,7 @@ def test_a_run_that_ended_is_asked_for_no_more(state: str) -> None:
 
 
 def test_a_run_before_its_first_sample_has_no_chart_and_one_with_samples_three_with_a_table() -> None:
-    assert "<figure" not in page(run(state="running", phase="emptying", sent=0, received=0, completed=0, parked=0))
+    assert "<figure" not in page(run(state="running", phase="preparing", sent=0, received=0, completed=0, parked=0))
     html = page(run(samples=4))
     assert html.count("<figure") == 3
     assert re.findall(r'aria-labelledby="(\w+)-title \1-description"', html) == ["rates", "latency", "queue"]

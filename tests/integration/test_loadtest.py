@@ -1,7 +1,7 @@
-"""The parts of a load test on a real database: one at a time, emptying, counting, and the exact figures at the end."""
+"""The parts of a load test on a real database: one at a time, counting, and the exact figures at the end."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,24 +9,19 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from bench.loadtest import emptying
-from bench.loadtest.emptying import empty_domain, wait_for_workers_to_end
-from bench.loadtest.errors import BrokenError, BusyError, ForeignWorkersError, StoppedError
-from bench.loadtest.run_lock import KEPT_RUNS, Claim
+from bench.loadtest.errors import BrokenError, BusyError
+from bench.loadtest.run_lock import KEPT_RUNS, RunLock
 from bench.loadtest.sampler import Sampler
 from bench.loadtest.sender import Sender
 from bench.loadtest.statements import Database
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.behaviors import Behavior, BehaviorType
+from commands.rules.words import DOMAIN
 from e2e_site.database import connection_params
 from tests.support.bus import HandBus, Json, outcome
 from tests.support.load_runs import add_run, plan
 from tests.support.waiting import wait_until
 
-TABLES = (
-    *("commandbus.command", "commandbus.audit", "commandbus.parked", "public.test_command"),
-    *("pgmq.q_loadtest__commands", "pgmq.a_loadtest__commands", "pgmq.q_loadtest__replies"),
-)
 SUCCESS, FAILURE = Behavior(type=BehaviorType.SUCCESS), Behavior(type=BehaviorType.FAIL_PERMANENT)
 
 
@@ -39,7 +34,7 @@ def database(committed: str, django_db_blocker: Any) -> Iterator[Database]:
 
 
 class LoadBus:
-    """The domain of load tests, driven by hand."""
+    """The bus as a load test meets it, driven by hand."""
 
     def __init__(self, bus: HandBus) -> None:
         self.url, self.conn = bus.url, bus.conn
@@ -48,20 +43,17 @@ class LoadBus:
     def send(self, *behaviors: Behavior, **payload: Any) -> list[UUID]:
         commands = [NewCommand(behavior=behavior, payload=payload) for behavior in behaviors]
         with psycopg.connect(self.url, autocommit=True) as conn:
-            send_chunk(conn, "loadtest", commands, max_attempts=3)
+            send_chunk(conn, DOMAIN, commands, max_attempts=3)
         return [command.command_id for command in commands]
 
     def receive(self, *, lease: int = 30) -> dict[UUID, Json]:
-        answer = self.value("SELECT commandbus.receive_commands('loadtest', 1000, %s)", [lease])
+        answer = self.value("SELECT commandbus.receive_commands('test', 1000, %s)", [lease])
         return {UUID(c[1]): {"msg_id": c[0], "attempt": c[7]} for c in answer["commands"]}
 
     def finish(self, *outcomes: Json, conn: psycopg.Connection[Any] | None = None) -> None:
         (conn or self.conn).execute(
-            "SELECT commandbus.finish_commands('loadtest', %s::jsonb)", [json.dumps(outcomes, default=str)]
+            "SELECT commandbus.finish_commands('test', %s::jsonb)", [json.dumps(outcomes, default=str)]
         )
-
-    def sizes(self) -> dict[str, int]:
-        return {table: self.value(f"SELECT count(*) FROM {table}") for table in TABLES}
 
 
 @pytest.fixture
@@ -69,27 +61,22 @@ def load(bus: HandBus) -> LoadBus:
     return LoadBus(bus)
 
 
-@pytest.fixture
-def never() -> Callable[[], bool]:
-    return lambda: False
-
-
 # -- one at a time ---------------------------------------------------------------------------------------------------
 
 
 def test_a_second_load_test_is_refused_and_told_which_one_runs(database: Database) -> None:
-    with Claim(database, plan=plan()) as first:
-        with pytest.raises(BusyError) as caught, Claim(database, plan=plan()):
+    with RunLock(database, plan=plan()) as first:
+        with pytest.raises(BusyError) as caught, RunLock(database, plan=plan()):
             pass
         assert f"load test {first.run_id} is running, process " in str(caught.value)
         assert "one runs at a time" in str(caught.value)
-    with Claim(database, plan=plan()) as second:
+    with RunLock(database, plan=plan()) as second:
         assert second.run_id == first.run_id + 1
 
 
 def test_a_run_whose_process_died_is_lost_as_soon_as_the_next_one_begins(database: Database, bus: HandBus) -> None:
     dead = add_run(bus.conn, state="running", phase="working")
-    with Claim(database, plan=plan()):
+    with RunLock(database, plan=plan()):
         (row,) = bus.rows("SELECT state, ended_at = beat_at AS last, verdict FROM load_run WHERE run_id = %s", [dead])
     assert (row["state"], row["last"]) == ("lost", True)
     assert "died" in row["verdict"]
@@ -99,22 +86,21 @@ def test_the_newest_runs_are_kept_and_older_ones_go_with_their_samples(database:
     oldest = add_run(bus.conn, samples=2)
     for _ in range(KEPT_RUNS):
         newest = add_run(bus.conn)
-    with Claim(database, plan=plan()) as claim:
+    with RunLock(database, plan=plan()) as run_lock:
         kept = [row["run_id"] for row in bus.rows("SELECT run_id FROM load_run ORDER BY run_id")]
     assert len(kept) == KEPT_RUNS
-    assert kept[-2:] == [newest, claim.run_id]
+    assert kept[-2:] == [newest, run_lock.run_id]
     assert oldest not in kept
     assert bus.value("SELECT count(*) FROM load_sample") == 0
 
 
 def test_a_run_gives_signs_of_life_and_notices_that_its_lock_is_gone(database: Database, bus: HandBus) -> None:
     beat = "SELECT beat_at FROM load_run WHERE run_id = %s"
-    with Claim(database, plan=plan()) as claim:
-        first = bus.value(beat, [claim.run_id])
-        claim.keep_beating()
-        wait_until(lambda: bus.value(beat, [claim.run_id]) > first, 20, "another beat")
+    with RunLock(database, plan=plan()) as run_lock:
+        first = bus.value(beat, [run_lock.run_id])
+        wait_until(lambda: bus.value(beat, [run_lock.run_id]) > first, 20, "another beat")
         bus.end_connections("loadtest lock")
-        wait_until(lambda: claim.lost, 20, "the loss of the lock")
+        wait_until(lambda: run_lock.lost, 20, "the loss of the lock")
 
 
 def test_a_statement_on_a_lost_connection_is_an_error_in_one_line_and_the_next_one_works(
@@ -129,75 +115,6 @@ def test_a_statement_on_a_lost_connection_is_an_error_in_one_line_and_the_next_o
     assert database.value("anything_queued") is False
 
 
-# -- emptying --------------------------------------------------------------------------------------------------------
-
-
-def test_emptying_takes_away_all_of_the_domain_and_nothing_else(
-    database: Database, load: LoadBus, bus: HandBus, never: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(emptying, "COMMANDS_AT_ONCE", 3)
-    other = bus.send({"type": "fail_permanent"})
-    bus.finish(outcome(other, bus.begin(other), "permanent"))
-    bus.send_message({"no": "command"})
-    bus.receive()
-    before = load.sizes()
-    ids = load.send(*[SUCCESS] * 5, *[FAILURE] * 3)
-    attempts = load.receive()
-    load.finish(*(outcome(i, attempts[i]) for i in ids[:4]), *(outcome(i, attempts[i], "permanent") for i in ids[5:]))
-    bus.conn.execute("SELECT pgmq.send('loadtest__commands', '{}'::jsonb, 0)")
-    load.receive()
-    deleted: list[int] = []
-    assert empty_domain(database, deleted.append, never) == 8
-    assert deleted == [3, 6, 8]
-    assert load.sizes() == before
-    assert bus.word(other) == "SRT"
-    assert empty_domain(database, deleted.append, never) == 0
-
-
-def test_emptying_can_be_stopped_between_its_steps(
-    database: Database, load: LoadBus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(emptying, "COMMANDS_AT_ONCE", 3)
-    load.send(*[SUCCESS] * 8)
-    with pytest.raises(StoppedError):
-        empty_domain(database, lambda _: None, lambda: True)
-    assert load.value("SELECT count(*) FROM commandbus.command") == 5
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "SELECT commandbus.empty_queues('test')",
-        "SELECT commandbus.delete_commands('test', '00000000-0000-0000-0000-000000000000', 10)",
-    ],
-)
-def test_domain_test_is_never_emptied(statement: str, bus: HandBus) -> None:
-    command_id = bus.send()
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="domain test is never emptied"):
-        bus.conn.execute(statement.encode())
-    assert bus.word(command_id) == "S"
-    assert len(bus.queued()) == 1
-
-
-def test_somebody_elses_worker_in_the_queue_is_named_and_refused(
-    database: Database, bus: HandBus, never: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(emptying, "LEFT_OVER_WORKERS_END_WITHIN_S", 0.1)
-    worker = """
-        INSERT INTO e2e_worker (host, pid, engine, queue_name, settings_version, concurrency, stopped_at)
-        VALUES (%s, 77, 'native', %s, 1, 4, %s)
-    """
-    bus.conn.execute(worker, ["alpha", "test__commands", None])
-    bus.conn.execute(worker, ["alpha", "loadtest__commands", "2020-01-01"])
-    said: list[str] = []
-    wait_for_workers_to_end(database, said.append, never)
-    bus.conn.execute(worker, ["beta", "loadtest__commands", None])
-    with pytest.raises(ForeignWorkersError) as caught:
-        wait_for_workers_to_end(database, said.append, never)
-    assert str(caught.value) == "1 worker(s) (process 77 on beta) in loadtest__commands; stop them first."
-    assert len(said) == 1
-
-
 # -- counting --------------------------------------------------------------------------------------------------------
 
 
@@ -207,15 +124,11 @@ def counted(sampler: Sampler, name: str, number: int) -> None:
     assert getattr(sampler.counts, name) == number
 
 
-def test_events_are_counted_once_each_and_those_of_others_never(
-    database: Database, load: LoadBus, bus: HandBus
-) -> None:
+def test_events_are_counted_once_each_and_earlier_ones_never(database: Database, load: LoadBus) -> None:
     load.send(SUCCESS)
     sampler = Sampler(database)
     ids = load.send(SUCCESS, SUCCESS, FAILURE)
-    other = bus.send()
-    bus.finish(outcome(other, bus.begin(other)))
-    attempts = {command_id: attempt for command_id, attempt in load.receive().items() if command_id in ids}
+    attempts = load.receive()
     load.finish(outcome(ids[0], attempts[ids[0]]), outcome(ids[2], attempts[ids[2]], "permanent"))
     counted(sampler, "ended", 2)
     assert (sampler.counts.sent, sampler.counts.received, sampler.counts.completed, sampler.counts.parked) == (
@@ -285,7 +198,7 @@ def test_a_sender_that_is_stopped_sends_nothing_more(database: Database, load: L
     assert load.value("SELECT count(*) FROM commandbus.command") == sent
 
 
-def test_an_error_while_sending_is_kept_for_whoever_asks(database: Database) -> None:
+def test_an_error_while_sending_is_kept(database: Database) -> None:
     sender = Sender({**connection_params(), "dbname": f"no_{uuid4().hex}"}, plan())
     sender.start()
     wait_until(lambda: sender.is_done, 20, "the end of sending")
@@ -300,8 +213,6 @@ def test_the_summary_counts_each_command_once_with_the_times_of_its_own_events(
 ) -> None:
     sampler = Sampler(database)
     ids = load.send(SUCCESS, SUCCESS, SUCCESS, FAILURE)
-    other = bus.send()
-    bus.finish(outcome(other, bus.begin(other)))
     attempts = load.receive()
     load.finish(outcome(ids[0], attempts[ids[0]]), outcome(ids[3], attempts[ids[3]], "permanent"))
     load.finish(outcome(ids[1], attempts[ids[1]], "transient", delay_ms=60_000))
@@ -311,7 +222,7 @@ def test_the_summary_counts_each_command_once_with_the_times_of_its_own_events(
     bus.conn.execute(
         "UPDATE commandbus.audit SET ts = '2030-01-01 00:00:03' WHERE event_type IN ('COMPLETED', 'MOVED_TO_TSQ')"
     )
-    bus.conn.execute("DELETE FROM pgmq.q_loadtest__commands WHERE message ->> 'command_id' = %s", [str(ids[2])])
+    bus.conn.execute("DELETE FROM pgmq.q_test__commands WHERE message ->> 'command_id' = %s", [str(ids[2])])
     row = database.row("summary", after=sampler.first_event)
     assert row is not None
     assert sorted(row["outcomes"]) == [
@@ -347,10 +258,10 @@ def test_latency_counts_from_the_moment_a_command_was_due(database: Database, lo
     }
 
 
-def test_a_run_that_nobody_needs_any_more_is_no_trouble_to_its_writer(database: Database, bus: HandBus) -> None:
+def test_a_run_whose_row_was_deleted_is_no_trouble_to_its_writer(database: Database, bus: HandBus) -> None:
     run_id = add_run(bus.conn, state="running")
     bus.conn.execute("DELETE FROM load_run")
     figures = dict.fromkeys(("number", "sent", "received", "ended", "waiting", "in_progress", "p50", "p95", "p99"), 1)
-    database.run("add_sample", run_id=run_id, at="2030-01-01", **figures)
+    database.run("add_sample", run_id=run_id, at_s=1.5, **figures)
     database.run("beat", run_id=run_id)
     assert bus.value("SELECT count(*) FROM load_sample") == 0

@@ -1,21 +1,15 @@
 """bench/machine.py: what is said beside every figure."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from bench.machine import DURABILITY, Processors, environment, fdatasync_ms, select_1_ms
 from bench.testbed import Testbed
-from tests.support.testbeds import opened_testbed
-
-
-@pytest.fixture
-def testbed(committed: str) -> Iterator[Testbed]:
-    with opened_testbed(committed) as made:
-        yield made
 
 
 def test_the_environment_has_what_two_machines_are_compared_by(testbed: Testbed) -> None:
@@ -47,6 +41,17 @@ def test_the_disk_of_a_server_elsewhere_is_not_measured(testbed: Testbed) -> Non
     address = {**testbed.database.params, "host": "database.example", "hostaddr": testbed.conn.info.hostaddr}
     with closing(Testbed(replace(testbed.database, params=address))) as elsewhere:
         assert fdatasync_ms(elsewhere, times=20) is None
+
+
+def test_a_user_who_may_not_ask_where_the_data_are_gets_the_other_figures(
+    testbed: Testbed, database_url: str, limited_user: Callable[[str], str]
+) -> None:
+    params = {**testbed.database.params, **conninfo_to_dict(limited_user(database_url))}
+    with closing(Testbed(replace(testbed.database, params=params))) as limited:
+        found = environment(limited)
+    assert found["fdatasync_ms"] is None
+    assert found["select_1_ms"][0] > 0
+    assert found["durability"]["fsync"] in ("on", "off")
 
 
 def test_processors_are_busy_while_something_works() -> None:

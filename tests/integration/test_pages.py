@@ -210,10 +210,10 @@ def test_a_completed_command_shows_result_reply_and_how_long_it_took() -> None:
     assert "data-live-final" in response.text
 
 
-def test_a_command_without_a_reply_says_that_nobody_asked() -> None:
+def test_a_command_without_a_reply_says_that_none_was_asked_for() -> None:
     sent = send(reply=False)
     finish(begin()[sent])
-    assert "Nobody asked for one." in text(Client().get(f"/commands/{sent}/").text)
+    assert "None was asked for." in text(Client().get(f"/commands/{sent}/").text)
 
 
 def test_a_failed_attempt_shows_its_error_and_when_the_next_one_is_due() -> None:
@@ -370,16 +370,46 @@ def test_what_is_wrong_is_said_at_its_field_and_what_was_typed_is_kept(admin_cli
 
 
 def test_the_form_says_what_each_behavior_comes_to_with_the_settings_as_they_are(admin_client: Client) -> None:
-    transient = "Fails at each of its {} attempts, then goes to the TSQ, after about {}."
-    assert transient.format(3, "3 s") in text(admin_client.get("/send/").text)
+    page = text(admin_client.get("/send/").text)
+    assert "Fails at each of its 3 attempts, then goes to the TSQ, after about 3 s." in page
+    assert "Fails once, then completes at attempt 2, after about 1 s." in page
     ask("UPDATE public.e2e_config SET max_attempts = 5, base_delay_ms = 100, visibility_timeout = 2")
-    assert transient.format(5, "1.5 s") in text(admin_client.get("/send/").text)
+    page = text(admin_client.get("/send/").text)
+    assert "Fails at each of its 5 attempts, then goes to the TSQ, after about 1.5 s." in page
+    assert "Completes at attempt 1, at once: its work is shorter than the lease of 2 s." in page
 
 
-def test_the_form_says_what_the_numbers_in_it_come_to(admin_client: Client) -> None:
+def test_the_form_says_it_with_the_numbers_of_send_another_like_this(admin_client: Client) -> None:
+    page = text(admin_client.get("/send/?type=fail_transient_then_succeed&transient_failures=2").text)
+    assert "Fails twice, then completes at attempt 3, after about 3 s." in page
+    page = text(admin_client.get("/send/?type=timeout&execution_time_ms=65000").text)
+    assert "Completed 1 to 3 attempts Works for its execution time, which is meant" in page
+    again = "Works 1 min 5 s with a lease of 30 s: it is delivered again while it works; "
+    assert f"{again}the first success counts, the others are late; it completes with 1 to 3 attempts" in page
+    assert f"{again}a failure counts only where no newer attempt has begun; it goes to the TSQ" in page
+
+
+def test_the_form_says_it_with_what_was_typed_and_passes_over_what_may_not_be(admin_client: Client) -> None:
     ask("UPDATE public.e2e_config SET visibility_timeout = 2")
-    assert "Fails twice, then completes at attempt 3" in text(admin_client.get("/send/?transient_failures=2").text)
-    assert "with a lease of 2 s" in text(admin_client.get("/send/?type=timeout&execution_time_ms=5000").text)
+    typed = {"type": "timeout", "execution_time_ms": "13000", "transient_failures": "101", "payload": "{nonsense"}
+    page = text(admin_client.post("/send/", typed).text)
+    assert "Nothing was sent" in page
+    ends = "it completes after about 13 s, or goes to the TSQ after about 6 s, when its 3 deliveries are used up."
+    assert ends in page
+    assert "Completed In TSQ 1 to 3 attempts Works for its execution time, which is meant" in page
+    assert "it completes with 2 or 3 attempts" in text(
+        admin_client.post("/send/", typed | {"execution_time_ms": "3000"}).text
+    )
+    for nonsense in ("-1", "x", "3600001", ""):
+        page = text(admin_client.post("/send/", typed | {"execution_time_ms": nonsense}).text)
+        assert "Completes at attempt 1, at once." in page
+
+
+def test_the_heartbeat_counts_for_what_the_form_says(admin_client: Client) -> None:
+    ask("UPDATE public.e2e_config SET visibility_timeout = 2, heartbeat = TRUE")
+    page = text(admin_client.get("/send/?type=success&execution_time_ms=5000").text)
+    assert "Works 5 s with a lease of 2 s, which the heartbeat extends: completes at attempt 1" in page
+    assert "Works 5 s with a lease of 2 s: it is delivered again while it works; the first success counts" in page
 
 
 def test_without_a_script_each_field_says_which_behaviors_take_it(admin_client: Client) -> None:

@@ -13,15 +13,8 @@ from bench.benchmark.pgbench import Ceiling, Step, find_ceiling
 from bench.errors import BenchError
 from bench.testbed import Testbed
 from commands.rules.words import COMMAND_TYPE, DOMAIN, reply_queue
-from tests.support.testbeds import opened_testbed
 
 COUNT = "SELECT count(*) FROM commandbus.command WHERE status = %s"
-
-
-@pytest.fixture
-def testbed(committed: str) -> Iterator[Testbed]:
-    with opened_testbed(committed) as made:
-        yield made
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
-from e2e_site.schema.setup import ensure_admin, missing_in_django, set_up
+from e2e_site.schema.setup import missing_in_django, set_up
 from tests.integration.conftest import Manage
 from tests.support.clusters import CHECKOUT
 
@@ -158,10 +158,3 @@ def test_a_changed_migration_stops_setup_and_is_named(manage: Manage, empty_data
 
     assert done.returncode == 1
     assert "V004__config_table.sql was changed after it was applied" in done.stdout
-
-
-@pytest.mark.django_db
-def test_the_admin_is_made_once_and_keeps_its_password() -> None:
-    assert ensure_admin("the first password")
-    assert ensure_admin("the first password")
-    assert not ensure_admin("another password")

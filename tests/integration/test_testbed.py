@@ -1,6 +1,5 @@
 """bench/testbed.py and programs.py: a clean database, a backlog in it, and a drain by the server's clock."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -12,16 +11,9 @@ from bench.testbed import MAX_ATTEMPTS, Drained, Testbed, waiting_table
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.words import DOMAIN, Engine
 from tests.support.bus import HandBus, outcome
-from tests.support.testbeds import opened_testbed
 
 BACKLOG = "backlog"
 _QUICK = Behavior(type=BehaviorType.SUCCESS)
-
-
-@pytest.fixture
-def testbed(committed: str) -> Iterator[Testbed]:
-    with opened_testbed(committed) as made:
-        yield made
 
 
 def counts(testbed: Testbed, domain: str = DOMAIN) -> tuple[int, int, int]:

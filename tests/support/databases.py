@@ -100,13 +100,13 @@ def _drop_leftovers(server: psycopg.Connection, template: str) -> None:
         [_PREFIX, _TEMPLATE_PREFIX, template],
     ).fetchall()
     for (name,) in rows:
-        with suppress(psycopg.errors.ObjectInUse):  # somebody came just now
+        with suppress(psycopg.errors.ObjectInUse):  # a process came just now
             server.execute(_ddl("DROP DATABASE IF EXISTS {}", name))
 
 
 @contextmanager
 def _server_connection() -> Iterator[psycopg.Connection]:
-    """A connection to a database that no run drops: ``postgres``, which servers have unless somebody took it away."""
+    """A connection to a database that no run drops: ``postgres``, which nearly every server has."""
     try:
         conn = psycopg.connect(server_url("postgres"), autocommit=True)
     except psycopg.OperationalError:

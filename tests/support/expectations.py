@@ -145,12 +145,6 @@ BEYOND_THE_LEASE = {
         statuses={DONE}, attempts=3, pattern="SRRRC", late_completed=2, ends_ms=(13_000, 14_650),
         said=AGAIN.format(13) + FIRST + "it completes with 3 attempts, after about 13 s",
     ),
-    "13 s of 6 s, one slot": Row(
-        of=circumstances("timeout", 13_000, lease_s=2, slots=1),
-        statuses={DONE}, attempts=1, pattern="SRC", ends_ms=(13_000, 13_550),
-        said="works 13 s with a lease of 2 s, and no other slot is free to take it again: "
-        "completes at attempt 1, after about 13 s",
-    ),
     "13 s of 6 s, slots unknown": Row(
         of=circumstances("timeout", 13_000, lease_s=2),
         statuses=EITHER, attempts=(1, 3), pattern="S(R{1,3}C|RRRT)", late_completed=(0, 3), ends_ms=(6000, 14_650),
@@ -184,6 +178,11 @@ BEYOND_THE_LEASE = {
         of=circumstances("fail_transient", 3000, lease_s=2, slots=6),
         statuses={PARKED}, attempts=3, pattern="SRRRT", late_failed=3, ends_ms=(6000, 7650),
         said=AGAIN.format(3) + "every failure is late; it goes to the TSQ with 3 attempts, after about 6 s",
+    ),
+    "fail_transient, two slots, each taken longer than both leases": Row(
+        of=circumstances("fail_transient", 5000, lease_s=2, slots=2),
+        statuses={PARKED}, attempts=3, pattern="SRRRT", late_failed=3, ends_ms=(7000, 8650),
+        said=AGAIN.format(5) + "every failure is late; it goes to the TSQ with 3 attempts, after about 7 s",
     ),
     "fail_transient, slots unknown": Row(
         of=circumstances("fail_transient", 3000, lease_s=2),
@@ -242,6 +241,14 @@ NEAR_A_LEASE = {
         said="works 1.9 s with a lease of 2 s: it may be delivered again while it works; "
         "a failure counts only where no newer attempt has begun; "
         "it goes to the TSQ with 1 to 3 attempts, after about 1.9 s to 6 s",
+    ),
+    "failures just within one, with short backoffs": Row(
+        of=circumstances("fail_transient", 1800, lease_s=2, slots=9, max_attempts=4, base_delay_ms=100),
+        statuses={PARKED}, attempts=4, pattern="S(RF?){3}RT", late_failed=(0, 4), retries=(0, 3),
+        ends_ms=(1900 + 2000 + 2000 + 1800, 2000 + 2000 + 2200 + 2000 + 4 * 550),
+        said="works 1.8 s with a lease of 2 s: it may be delivered again while it works; "
+        "a failure counts only where no newer attempt has begun; "
+        "it goes to the TSQ with 4 attempts, after about 7.9 s to 8 s",
     ),
 }  # fmt: skip
 

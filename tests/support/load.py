@@ -88,7 +88,7 @@ class Load:
     def __init__(self, bus: LiveBus, start_worker: Start, *, lease: int) -> None:
         print(f"--- under load with TEST_SEED={SEED}")  # noqa: T201 — pytest shows it on failure
         self.bus = bus
-        self.random = Random(SEED)  # noqa: S311  # nobody is to be kept from guessing it
+        self.random = Random(SEED)  # noqa: S311  # it need not be secret
         self.stream = Stream(bus.url, max_attempts=MAX_ATTEMPTS)
         self.lease = lease
         self._start_worker = start_worker
@@ -187,7 +187,7 @@ class Load:
     def assert_kept(self, *, exact: bool = False, apart: Collection[UUID] = (), rejected: int = 0) -> Verdict:
         """When the stream has ended: drain, stop the workers in order, and compare all with the ledger.
 
-        ``exact``: no attempt may have been lost. ``apart``: commands that the test judges by itself. ``rejected``: so
+        ``exact``: no attempt may have been lost. ``apart``: commands that the test judges itself. ``rejected``: so
         many messages are no command.
         """
         self.drain()

@@ -7,6 +7,7 @@ import psycopg
 
 from bench.loadtest import summary
 from bench.loadtest.options import Options, Plan
+from bench.management.commands.loadtest import Command
 from commands.rules.behaviors import BehaviorType
 from settings_app.values import WorkerSettings
 
@@ -32,7 +33,13 @@ LATENCY = {"n": 1000, "p50": 12.5, "p95": 80.25, "p99": 1500.0, "max": 2100.5}
 
 def plan(**texts: str) -> Plan:
     """What the options of a command line come to with the default settings."""
-    return Plan(options=Options.parse({**MIXED, **texts}), settings=SETTINGS)
+    words = [f"--{name.replace('_', '-')}={text}" for name, text in {**MIXED, **texts}.items()]
+    return Plan(options=options(*words), settings=SETTINGS)
+
+
+def options(*words: str) -> Options:
+    """What ``manage.py loadtest`` takes these words for."""
+    return Options.of(vars(Command().create_parser("manage.py", "loadtest").parse_args(words)))
 
 
 def document(made: Plan, *, outcomes: list[list[Any]] | None = None, latency: Json | None = None) -> Json:

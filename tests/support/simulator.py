@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +49,7 @@ class Simulator:
         self._due_ms: int | None = 0  # when its message can be received; None: it has none any more
         self._running: deque[tuple[int, Json]] = deque()  # attempts, and when they end
         self._ended_ms: int | None = None
+        self._has_heartbeat = circumstances.heartbeat and circumstances.behavior.type != "timeout"
         self._id = self._send()
 
     def run(self) -> Story:
@@ -56,7 +58,7 @@ class Simulator:
             full = len(self._running) == self._slots
             if self._running and (full or self._due_ms is None or self._running[0][0] <= self._due_ms):
                 self._end()
-            elif self._running and self._circumstances.keeps_its_lease:
+            elif self._running and self._has_heartbeat:
                 self._extend()
             else:
                 self._receive()
@@ -132,9 +134,9 @@ class Simulator:
     @contextmanager
     def _hides_its_message(self, hidden_ms: int | None) -> Iterator[None]:
         """If the step changes when its message becomes visible, then to ``hidden_ms`` from now."""
-        before, was = self._bus.value("SELECT clock_timestamp()"), self._visible_at()
+        before, was = self._clock_and_visible_at()
         yield
-        after, now = self._bus.value("SELECT clock_timestamp()"), self._visible_at()
+        after, now = self._clock_and_visible_at()
         if now is None or now == was:
             return
         assert hidden_ms is not None
@@ -142,5 +144,7 @@ class Simulator:
         assert low - 1 <= hidden_ms <= high + 1, f"hidden for {low} to {high} ms, not {hidden_ms}"
         self._due_ms = self._now_ms + hidden_ms + next(self._pauses, 0)
 
-    def _visible_at(self) -> Any:
-        return self._bus.value("SELECT vt FROM pgmq.q_test__commands")
+    def _clock_and_visible_at(self) -> tuple[datetime, datetime | None]:
+        """The server's clock, and when the message becomes visible; None: it is there no more."""
+        (row,) = self._bus.rows("SELECT clock_timestamp() AS clock, (SELECT vt FROM pgmq.q_test__commands) AS vt")
+        return row["clock"], row["vt"]

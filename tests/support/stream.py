@@ -36,7 +36,7 @@ def command(number: int) -> NewCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """Commands ``first`` to ``first + count - 1``, sent at once. Not ``acknowledged``: nobody knows whether they were
+    """Commands ``first`` to ``first + count - 1``, sent at once. Not ``acknowledged``: they may have been
     sent. ``at``: when the answer came (``time.monotonic``)."""
 
     first: int

@@ -9,10 +9,10 @@ from psycopg.conninfo import conninfo_to_dict
 from bench.benchmark.case import Case, Run
 from bench.benchmark.pgbench import find_ceiling
 from bench.benchmark.progress import Progress
-from bench.benchmark.results import Result
 from bench.testbed import Testbed
 from commands.rules.words import command_queue, reply_queue
 from e2e_site.schema.own_database import OwnDatabase
+from tests.support.measured import measured
 
 
 @contextmanager
@@ -34,13 +34,7 @@ def opened_testbed(url: str) -> Iterator[Testbed]:
 
 def run_of(one: Case, testbed: Testbed, *, rounds: int = 1, **sizes: int) -> Run:
     """One case as it is about to be run, in its quick sizes but for these."""
-    result = Result(
-        case=one.name,
-        measured_at="2030-01-01T00:00:00+00:00",
-        runs=rounds,
-        quick=True,
-        sizes={**one.quick, **sizes},
-    )
+    result = measured(one.name, runs=rounds, quick=True, sizes={**one.quick, **sizes}, environment={})
     return Run(
         testbed=testbed,
         ceiling=find_ceiling(None),

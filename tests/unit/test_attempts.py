@@ -223,6 +223,23 @@ def test_an_outcome_names_its_attempt_by_message_and_number(make_attempt: MakeAt
     }
 
 
+@pytest.mark.parametrize(
+    ("message", "details"),
+    [
+        ('é \U0001f600 \u2028 \x01 "', {"ä": [1.5, True, None, "\x7f"]}),
+        ("a long number", {"number": 2**70, "negative": -(2**63)}),
+        ("half \ud83d a pair", {"a": 1}),
+    ],
+    ids=["every letter", "more than 64 bits", "half a surrogate pair"],
+)
+def test_an_error_is_written_as_it_was_raised_whatever_is_in_it(
+    make_attempt: MakeAttempt, message: str, details: dict[str, Any]
+) -> None:
+    for error in (PermanentCommandError("BROKEN", message, details), TransientCommandError("BROKEN", message, details)):
+        written = json.loads(_ended(make_attempt(), _raising(error)).to_json())
+        assert (written["error_msg"], written["error_details"]) == (message, details)
+
+
 def test_a_lease_is_taken_for_over_a_little_early_and_anew_when_it_was_extended(
     make_attempt: MakeAttempt,
 ) -> None:

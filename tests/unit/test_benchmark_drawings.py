@@ -6,24 +6,15 @@ import pytest
 
 from bench.benchmark.cases import CASES
 from bench.benchmark.drawings import CHARTS
-from bench.benchmark.results import Point, Result
+from bench.benchmark.results import Point
 from e2e_site.charts.shapes import Chart
+from tests.support.measured import measured
 
 
 def drawn(
     name: str, values: dict[str, list[float]], series: dict[str, list[Point]] | None = None, **sizes: int
 ) -> Chart:
-    return CHARTS[name](
-        Result(
-            case=name,
-            measured_at="2030-01-01T00:00:00+00:00",
-            runs=3,
-            quick=False,
-            sizes={**CASES[name].sizes, **sizes},
-            values=values,
-            series=series or {},
-        )
-    )
+    return CHARTS[name](measured(name, values, sizes={**CASES[name].sizes, **sizes}, series=series or {}))
 
 
 def labels(chart: Chart) -> list[str]:

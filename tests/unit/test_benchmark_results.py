@@ -13,36 +13,20 @@ from bench.benchmark.report import LATEST, chart_file, write_docs
 from bench.benchmark.results import Result, Results, ResultsError, load, save
 from bench.benchmark.targets import TARGETS
 from tests.support.clusters import CHECKOUT
+from tests.support.measured import measured
 
 DOCS = CHECKOUT / "docs"
 
 
-def result_of(case: Case, *, quick: bool = False) -> Result:
+def result_of(one: Case, *, quick: bool = False) -> Result:
     """A result with three values for every metric, and what charts draw."""
-    return Result(
-        case=case.name,
-        measured_at="2030-01-02T03:04:05+00:00",
-        runs=3,
-        quick=quick,
-        sizes=dict(case.sizes),
-        values={name: [1000.0, 3000.0, 2000.0] for name in case.metrics},
-        series={
-            "slices": [(10.0, 9.0), (20.0, 8.0)],
-            "fresh": [(20.0, 10.0)],
-            "rate": [(-1.0, 10.0), (0.0, 5.0), (40.0, 9.0)],
-        },
-        environment={
-            "server": "18.4",
-            "durability": {"fsync": "on"},
-            "python": "3.11.7",
-            "system": "Linux",
-            "processors": 2,
-            "memory_gb": 8,
-            "fdatasync_ms": [0.5, 1.5],
-            "select_1_ms": [0.1, 0.2],
-            "load_before": 0.1,
-        },
-    )
+    series = {
+        "slices": [(10.0, 9.0), (20.0, 8.0)],
+        "fresh": [(20.0, 10.0)],
+        "rate": [(-1.0, 10.0), (0.0, 5.0), (40.0, 9.0)],
+    }
+    values = {name: [1000.0, 3000.0, 2000.0] for name in one.metrics}
+    return measured(one.name, values, quick=quick, sizes=dict(one.sizes), series=series)
 
 
 @pytest.fixture

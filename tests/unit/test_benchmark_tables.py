@@ -7,6 +7,7 @@ from bench.benchmark.measures import of
 from bench.benchmark.results import Result
 from bench.benchmark.tables import as_markdown, as_text, metric_table, verdict_table
 from bench.benchmark.verdicts import Side, Target, judge
+from tests.support.measured import measured
 
 METRICS = {
     "rate": Metric(label="engine", unit="commands/s"),
@@ -16,14 +17,7 @@ METRICS = {
 
 
 def result(**values: list[float]) -> Result:
-    return Result(
-        case="drain",
-        measured_at="2030-01-01T00:00:00+00:00",
-        runs=3,
-        quick=False,
-        sizes={"commands": 10},
-        values={name.replace("_busy", ":busy"): numbers for name, numbers in values.items()},
-    )
+    return measured("drain", {name.replace("_busy", ":busy"): numbers for name, numbers in values.items()})
 
 
 def test_a_row_has_median_spread_and_number_of_values_with_the_digits_of_its_metric() -> None:
@@ -54,8 +48,8 @@ def target(limit: float, *, remark: str = "") -> Target:
 
 
 def test_a_verdict_has_figure_spread_and_limit_in_its_unit() -> None:
-    measured = {"drain": result(rate=[1.0, 2.0, 6.0])}
-    head, row = verdict_table([judge(target(1.5), measured)])
+    results = {"drain": result(rate=[1.0, 2.0, 6.0])}
+    head, row = verdict_table([judge(target(1.5), results)])
     assert head == ["Target", "Measured", "Spread", "Limit", "Verdict"]
     assert row == ["Drain", "2.0 x", "1.0 x to 6.0 x", "≥ 1.5 x", "OK"]
 

@@ -1,27 +1,17 @@
 """When a figure to reach is OK, BOUND or MISSED."""
 
+from dataclasses import replace
+
 import pytest
 
-from bench.benchmark.cases import CASES
-from bench.benchmark.measures import best, highest, of, ratio, ratio_of_medians, seconds_for
-from bench.benchmark.results import Result, Results
-from bench.benchmark.targets import TARGETS, decidable, needed
-from bench.benchmark.verdicts import Side, Target, Word, judge
+from bench.benchmark.measures import of, ratio
+from bench.benchmark.results import Results
+from bench.benchmark.verdicts import Side, Target, Word, judge, judge_all
+from tests.support.measured import measured
 
 
 def results_of(**cases: dict[str, list[float]]) -> Results:
-    return {
-        name: Result(
-            case=name,
-            measured_at="2030-01-01T00:00:00+00:00",
-            runs=3,
-            quick=False,
-            sizes={"commands": 1000},
-            values=values,
-            environment={"ceiling_by": "pgbench", "fdatasync_ms": [0.5, 2.0]},
-        )
-        for name, values in cases.items()
-    }
+    return {name: measured(name, values) for name, values in cases.items()}
 
 
 FAST = Target(
@@ -93,43 +83,32 @@ def test_what_was_not_measured_is_missed() -> None:
     assert judge(FAST, results_of(drain={})).because == "not measured"
 
 
-def test_the_best_of_several_is_that_with_the_highest_median() -> None:
-    results = results_of(drain={"a": [1, 1, 100], "b": [2, 2, 2]})
-    assert best(of("drain", "a"), of("drain", "b")).values(results) == [2, 2, 2]
+def test_what_is_said_of_a_bound_target_is_what_was_measured_of_its_surroundings() -> None:
+    results = results_of(drain={"native": [9_000], "ceiling": [10_000]})
+    results["drain"].environment["fdatasync_ms"] = None  # the server is on another machine
+    assert judge(FAST, results).because == "pgbench 10,000 commands/s"
 
 
-def test_a_limit_for_every_round_looks_at_the_highest() -> None:
-    assert highest(of("a", "mb")).values(results_of(a={"mb": [90, 151, 80]})) == [151]
-    assert highest(of("a", "mb")).values({}) == []
+def test_a_target_that_has_a_ceiling_is_missed_where_that_was_not_measured() -> None:
+    verdict = judge(FAST, results_of(drain={"native": [9_000]}))
+    assert (verdict.word, verdict.because) == (Word.MISSED, "")
 
 
-def test_metrics_measured_unequally_often_are_compared_by_their_medians() -> None:
-    results = results_of(growth={"slices": [8, 9, 10, 11], "fresh": [10]})
-    assert ratio_of_medians(of("growth", "slices"), of("growth", "fresh")).values(results) == [0.95]
+def test_a_figure_at_its_limit_reaches_it() -> None:
+    assert judge(FAST, results_of(drain={"native": [12_000]})).word is Word.OK
+    assert judge(LATENCY, results_of(a={"p99": [100]})).word is Word.OK
 
 
-def test_a_rate_says_how_long_the_commands_of_a_case_would_take() -> None:
-    results = results_of(million={}, send={"two": [500]})
-    assert seconds_for("million", of("send", "two")).values(results) == [2.0]
+def test_a_target_needs_the_cases_of_its_measure_and_of_its_ceiling() -> None:
+    assert FAST.needs == {"drain"}
+    assert replace(SHARE, ceiling=of("b", "x")).needs == {"a", "b"}
 
 
-def test_every_target_looks_at_metrics_that_a_case_records() -> None:
-    everything = results_of(**{name: {metric: [1.0] for metric in one.metrics} for name, one in CASES.items()})
-    for target in TARGETS:
-        assert target.measure.values(everything), target.text
-        assert target.ceiling is None or target.ceiling.values(everything), target.text
+def test_verdicts_come_in_the_order_of_the_targets() -> None:
+    verdicts = judge_all([SHARE, FAST, LATENCY], {})
+    assert [verdict.target for verdict in verdicts] == [SHARE, FAST, LATENCY]
 
 
-def test_every_target_is_watched_where_it_says() -> None:
-    for target in TARGETS:
-        if target.resource is not None:
-            case, metric = target.resource
-            assert case in target.needs
-            assert metric.endswith(":busy")
-
-
-def test_targets_are_decided_only_where_all_their_cases_ran() -> None:
-    assert decidable(needed()) == list(TARGETS)
-    assert decidable(CASES) == list(TARGETS)
-    assert [target.text for target in decidable(["million"])] == ["Send 1,000,000: memory of the sender"]
-    assert decidable([]) == []
+def test_a_figure_is_shown_with_the_digits_and_the_unit_of_its_target() -> None:
+    assert FAST.shown(12_345.6) == "12,346 commands/s"
+    assert SHARE.shown(0.5) == "0.500"

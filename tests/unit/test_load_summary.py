@@ -59,6 +59,18 @@ def test_what_did_not_end_as_it_must_is_counted_as_what_it_is(
     assert sum(found["accounting"][part] for part in parts) == found["accounting"]["sent"] == 1000
 
 
+def test_what_is_expected_follows_from_the_options_and_settings_of_the_run() -> None:
+    made = plan(mix="success=1,timeout=1", execution_time="5000", lease="2")
+    ledger = summary.Ledger(sent=2, seconds=1, taken={})
+
+    def expected(**more: bool) -> dict[str, tuple[list[str], tuple[int, int]]]:
+        results = summary.behavior_results(made.each, ledger, [], {**made.to_json(), **more})
+        return {result.behavior: (result.expected, result.expected_attempts) for result in results}
+
+    assert expected() == {"success": (["COMPLETED"], (1, 3)), "timeout": (["COMPLETED"], (1, 3))}
+    assert expected(heartbeat=True) == {"success": (["COMPLETED"], (1, 1)), "timeout": (["COMPLETED"], (1, 3))}
+
+
 @pytest.mark.parametrize(("p99", "limited"), [(49.0, False), (51.0, True)])
 def test_a_schedule_that_was_not_kept_is_said(p99: float, limited: bool) -> None:
     found = document(plan(rate="500"), latency={"end_to_end": LATENCY, "send_delay": {**LATENCY, "p99": p99}})

@@ -27,7 +27,7 @@ def test_they_are_all_made_of_one_class() -> None:
 def answer_to(name: str, *words: str, capsys: pytest.CaptureFixture[str]) -> str:
     """The one line with which the command refuses these words."""
     made = command(name)
-    made._called_from_command_line = True
+    made._called_from_command_line = True  # type: ignore[attr-defined]  # as ``run_from_argv`` does
     with pytest.raises(SystemExit) as ended:
         made.create_parser("manage.py", name).parse_args(list(words))
     assert ended.value.code == Exit.REFUSED

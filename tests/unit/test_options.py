@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from commands.rules.mix import parse_mix
-from e2e_site.options import SECONDS, SEED, Age, NamedNumber, Number, told
+from e2e_site.options import SECONDS, Age, NamedNumber, Number, told
 
 Type = Callable[[str], Any]
 
 WORKERS = Number(1, 64, unit="processes")
 RATE = Number(Decimal("0.1"), 100_000, places=1)
+SEED = Number(0, 2**63 - 1)
 INTERVAL = Number(Decimal("0.05"), 60, places=2, unit="seconds")
 AGE = Age(timedelta(hours=1), timedelta(days=3650))
 SIZE = NamedNumber("CASE.NAME=N", Number(1, 1000))

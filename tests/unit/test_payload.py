@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from commands.rules.payload import MAX_BYTES, MAX_DEPTH, PayloadError, check_payload, parse_json
+from commands.rules.payload import MAX_BYTES, MAX_DEPTH, PayloadError, parse_json, payload_text
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -26,12 +26,12 @@ def of_size(size: int) -> dict[str, str]:
     ids=["empty", "every kind", "long number", "deepest", "longest"],
 )
 def test_any_bounded_json_object_is_a_payload(value: dict[str, Any]) -> None:
-    check_payload(value)
+    payload_text(value)
 
 
 def test_the_size_counts_bytes_and_not_characters() -> None:
     with pytest.raises(PayloadError, match=r"at most 65,536 bytes \(64 KiB\) of JSON, not 80,008"):
-        check_payload({"a": "é" * 40_000})
+        payload_text({"a": "é" * 40_000})
 
 
 BAD: list[tuple[Any, str]] = [
@@ -57,14 +57,14 @@ BAD: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("value", "message"), BAD, ids=[message for _, message in BAD])
 def test_what_is_no_payload_is_refused_and_the_error_says_why(value: Any, message: str) -> None:
     with pytest.raises(PayloadError, match=message):
-        check_payload(value)
+        payload_text(value)
 
 
 def test_an_object_that_holds_itself_is_refused() -> None:
     value: dict[str, Any] = {}
     value["self"] = value
     with pytest.raises(PayloadError, match="nested deeper"):
-        check_payload(value)
+        payload_text(value)
 
 
 @pytest.mark.parametrize(

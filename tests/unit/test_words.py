@@ -7,7 +7,7 @@ import pytest
 from commandbus import AuditEventType, CommandStatus, ReplyOutcome
 
 from commands.rules import words
-from commands.rules.words import COMMAND_TYPE, DOMAIN, LEASE_EXPIRED, EventType, OutcomeKind, Status
+from commands.rules.words import COMMAND_TYPE, DOMAIN, LATE, LEASE_EXPIRED, LETTERS, EventType, OutcomeKind, Status
 from tests.support.clusters import CHECKOUT
 
 OURS = {"LATE_COMPLETED", "LATE_FAILED", "MESSAGE_REJECTED"}
@@ -39,8 +39,17 @@ def test_only_a_command_that_no_worker_has_ended_is_not_final() -> None:
     assert [status for status in Status if not status.is_final] == [Status.PENDING, Status.IN_PROGRESS]
 
 
-# "success" is a behavior's name too, and a word of its result.
+def test_each_event_of_a_command_has_a_letter_of_its_own_and_what_is_late_a_small_one() -> None:
+    never = {EventType.RETRY_SCHEDULED, EventType.RETRY_EXHAUSTED}
+    of_others = {EventType.BATCH_STARTED, EventType.BATCH_COMPLETED, EventType.MESSAGE_REJECTED}
+    assert set(LETTERS) == set(EventType) - never - of_others
+    assert len(set(LETTERS.values())) == len(LETTERS)
+    assert [event for event in LETTERS if LETTERS[event].islower()] == list(LATE)
+
+
+# "success" is a behavior's name too, and a word of its result; the model of test commands has the name of their type.
 SPELLED_ONCE = {*Status, *EventType, *OutcomeKind, DOMAIN, COMMAND_TYPE, LEASE_EXPIRED} - {OutcomeKind.SUCCESS}
+MODEL = f"commands/models.py: {COMMAND_TYPE}"
 
 
 def spelled(code: str) -> Iterator[str]:
@@ -59,4 +68,4 @@ def test_no_other_module_spells_a_word() -> None:
         if "node_modules" not in path.parts and path.name != "words.py"
         for word in spelled(path.read_text())
     }
-    assert not found
+    assert found == {MODEL}

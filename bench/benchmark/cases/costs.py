@@ -33,6 +33,8 @@ _WORKERS: LiteralString = """
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
+    """What the server has counted; ``images``: of whole pages. ``wal`` and ``images`` are of all its databases."""
+
     transactions: int
     buffers: int
     wal: int
@@ -65,10 +67,10 @@ def costs(run: Run) -> None:
         for engine, concurrency in ENGINES.items():
             count = run.sizes[engine]
             run.testbed.fresh(count)
-            before = _counters(run.testbed)
+            before = counters(run.testbed)
             words = ("--engine", engine, "--concurrency", str(concurrency))
             statements = answer_of(run.testbed.database, "counted_worker", *words)["statements"]
-            spent = _counters(run.testbed).since(before)
+            spent = counters(run.testbed).since(before)
             # The library opens transactions by hand: BEGIN and COMMIT are round trips of their own.
             trips = statements + (2 * spent.transactions if engine is Engine.LIBRARY else 0)
             run.record(f"{engine}-statements", statements / count)
@@ -79,7 +81,7 @@ def costs(run: Run) -> None:
             run.record(f"{engine}-buffers", spent.buffers / count)
 
 
-def _counters(testbed: Testbed) -> Counters:
+def counters(testbed: Testbed) -> Counters:
     """As they are once every worker's session has ended: it reports its last counts then."""
     while testbed.value(_WORKERS):
         time.sleep(LOOK_S)

@@ -1,5 +1,6 @@
 """What a backlog costs: a million commands, worked off in parts, with fresh drains of 10,000 between the parts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -71,7 +72,8 @@ def growth(run: Run) -> None:
         for seconds in part.slices:
             run.result.add("slices", sizes["slice"] / seconds)
     run.record("whole", sizes["large"] / sum(part.seconds for part in parts))
-    _draw(run, parts)
+    run.result.series |= course(parts, run.result.values["fresh"], sizes["slice"])
+    run.say(f"slices: median {median(run.result.values['slices']):,.0f} {_RATE}")
     run.record("middle", testbed.drain(sizes["middle"], since=testbed.fill(sizes["middle"])).rate)
 
 
@@ -92,17 +94,16 @@ def _part(run: Run, *, last: bool) -> Part:
     return Part(commands=commands, seconds=seconds, slices=[b - a for a, b in pairwise(ends)])
 
 
-def _draw(run: Run, parts: list[Part]) -> None:
+def course(parts: Sequence[Part], fresh_rates: Sequence[float], size: int) -> dict[str, list[Point]]:
     """Rate over what has been worked off: a point for each slice, and one after each part for the fresh drain."""
-    done, size = 0, run.sizes["slice"]
+    done = 0
     slices: list[Point] = []
     fresh: list[Point] = []
-    for part, rate in zip(parts, run.result.values["fresh"], strict=True):
+    for part, rate in zip(parts, fresh_rates, strict=True):
         slices += [(done + size * (place + 1), size / seconds) for place, seconds in enumerate(part.slices)]
         done += part.commands
         fresh.append((done, rate))
-    run.result.series |= {"slices": slices, "fresh": fresh}
-    run.say(f"slices: median {median(run.result.values['slices']):,.0f} {_RATE}")
+    return {"slices": slices, "fresh": fresh}
 
 
 @case(

@@ -60,9 +60,9 @@ def latency(run: Run) -> None:
     for _ in range(run.rounds):
         run.testbed.empty()
         with worker(run.testbed.database, domain=DOMAIN, concurrency=4, batch_size=10, once=False) as program:
-            _send_one_by_one(run, WARM_UP, program)
+            send_one_by_one(run, WARM_UP, program)
             mark = run.testbed.mark()
-            _record(run, "seen", _send_one_by_one(run, count, program))
+            _record(run, "seen", send_one_by_one(run, count, program))
             program.stop()
         rows = run.testbed.conn.execute(_TIMES, [mark]).fetchall()
         _record(run, "pickup", [row[0] for row in rows])
@@ -94,7 +94,7 @@ def _record(run: Run, key: str, milliseconds: list[float]) -> None:
     run.record(f"{key}-p99", percentile(milliseconds, 99))
 
 
-def _send_one_by_one(run: Run, count: int, program: MeasuredProgram) -> list[float]:
+def send_one_by_one(run: Run, count: int, program: MeasuredProgram) -> list[float]:
     """Milliseconds from the call of send to the notification of the reply, for each command."""
     found: list[float] = []
     with psycopg.connect(**run.testbed.database.params, autocommit=True) as replies:

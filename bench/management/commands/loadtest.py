@@ -6,18 +6,18 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandError
 from django.db import connections
 
 from bench.loadtest.errors import LoadTestError
-from bench.loadtest.options import NUMBERS, OVERRIDES, OptionError, Options
+from bench.loadtest.options import NUMBERS, OVERRIDES, Options
 from bench.loadtest.progress import Progress
 from bench.loadtest.report import text
 from bench.loadtest.run import conduct
 from commands.checks import problems, refuse
 from commands.rules.behaviors import BehaviorType
+from commands.rules.mix import parse_mix
 from e2e_site.command import SiteCommand
-from e2e_site.options import Exit
+from e2e_site.options import Exit, told
 from e2e_site.programs import StopRequests
 from settings_app.values import SETTINGS
 
@@ -33,9 +33,10 @@ class Command(SiteCommand):
             help_text = (
                 f"{number.help} {number.range_text}{f' {number.unit}' if number.unit else ''}; default: {default}"
             )
-            parser.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=help_text)
+            parser.add_argument(f"--{name.replace('_', '-')}", type=number.option, metavar="N", help=help_text)
         parser.add_argument(
             "--mix",
+            type=told(parse_mix),
             metavar="WEIGHTS",
             help=f"which behaviors, such as success=90,fail_transient=10; default: success. {', '.join(BehaviorType)}",
         )
@@ -43,26 +44,28 @@ class Command(SiteCommand):
             number = SETTINGS[setting]
             parser.add_argument(
                 f"--{name.replace('_', '-')}",
+                type=number.option,
                 metavar="N",
                 help=f"{number.unit}, {number.range_text}; default: the setting",
             )
+        parser.add_argument(
+            "--database",
+            metavar="URL",
+            help="work in this database, which is emptied and stays; default: one that is made and dropped",
+        )
         parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
 
     def handle(self, **options: Any) -> None:
-        try:
-            parsed = Options.parse(options)
-        except OptionError as exc:
-            raise CommandError(str(exc), returncode=Exit.REFUSED) from exc
         refuse(problems())
         connections.close_all()
         stop_requests = StopRequests(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         shown = Progress(sys.stderr)
         try:
             with stop_requests.heard():
-                document = conduct(parsed, shown, stop_requests)
-        except LoadTestError as exc:
+                document = conduct(Options.of(options), shown, stop_requests)
+        except LoadTestError:
             shown.end()
-            raise CommandError(str(exc)) from exc
+            raise
         self.stdout.write(json.dumps(document, indent=2) if options["json"] else text(document))
         sys.exit(_exit_code(document, stopped=stop_requests.count > 0))
 

@@ -42,6 +42,7 @@ class Command(SiteCommand):
 
     def handle(self, *, empty: bool, **options: Any) -> None:
         address = Address.of(os.environ)
+        address.check_free()  # before anything is started
         # Stopped in this order: nothing new is sent while the worker drains but what people send.
         worker = Program("worker", manage_command("runworker", f"--grace={WORKER_GRACE_S}"), grace=WORKER_GRACE_S + 5)
         web = Program("web server", _gunicorn(address), grace=WEB_GRACE_S + 5)
@@ -89,7 +90,7 @@ class Command(SiteCommand):
         self.say("Ctrl-C stops everything.")
 
     def database_keeper(self) -> Keeper | None:
-        """Keeps the embedded database; another one is kept by whoever runs it."""
+        """Keeps the embedded database; another one is kept by its administrator."""
         if not settings.EMBEDDED:
             return None
         cluster = demo_cluster(settings.BASE_DIR)
@@ -103,14 +104,14 @@ class Command(SiteCommand):
         return Keeper(name="database", is_up=cluster.is_running, start=start)
 
     def stop_database(self) -> None:
-        """Stop the embedded database unless somebody else works with it."""
+        """Stop the embedded database unless other clients work with it."""
         cluster = demo_cluster(settings.BASE_DIR)
         if not settings.EMBEDDED or not cluster.is_running():
             return
         try:
             clients = cluster.clients(settle=2)
         except psycopg.OperationalError:
-            clients = 0  # it does not answer, so nobody works with it
+            clients = 0  # it does not answer, so no client works with it
         if clients:
             self.say(f"Other clients are connected ({clients}): the database stays. manage.py embeddedpg stop ends it.")
         else:

@@ -56,16 +56,7 @@ class Command(SiteCommand):
             metavar="SECONDS",
             help="time for running attempts after a stop (30)",
         )
-        for name in OVERRIDES:
-            setting = SETTINGS[name]
-            parser.add_argument(
-                f"--{name.replace('_', '-')}",
-                type=setting.option,
-                metavar="N",
-                help=f"{setting.unit}, {setting.range_text}",
-            )
-        for name in SWITCHES:
-            parser.add_argument(f"--{name}", action=BooleanOptionalAction, help="wins over the setting")
+        _add_overrides(parser)
         # How a process of --processes is started.
         parser.add_argument("--one-of-many", action="store_true", help=SUPPRESS)
 
@@ -94,6 +85,19 @@ class Command(SiteCommand):
         except StartError as exc:
             raise CommandError(f"runworker cannot start: {exc}", returncode=exc.exit_code) from exc
         sys.exit(code)
+
+
+def _add_overrides(parser: ArgumentParser) -> None:
+    for name in OVERRIDES:
+        setting = SETTINGS[name]
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=setting.option,
+            metavar="N",
+            help=f"{setting.unit}, {setting.range_text}",
+        )
+    for name in SWITCHES:
+        parser.add_argument(f"--{name}", action=BooleanOptionalAction, help="wins over the setting")
 
 
 def _refuse_without_set_up(engine: Engine, workers: int) -> None:
