@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 import psycopg
 
 CHUNK_SIZE = 5000
-PAUSE = 0.5  # the rest after each statement, as a share of its time: workers get the server for so long
+PAUSE = 0.75  # the rest after each statement, as a share of its time: workers get the server for so long
 COUNT_LIMIT = 100_000  # a dry run counts no further
 SHORTEST = timedelta(hours=1)  # whatever still runs or is being sent again is younger
 LONGEST = timedelta(days=3650)

@@ -11,6 +11,7 @@ from commands.models import Domain
 from commands.pages import queries
 from commands.rules.words import DOMAIN, command_queue
 from commands.stats.counts import status_counts
+from e2e_site.texts import cut
 from settings_app.models import Configuration
 
 EVENTS_SHOWN = 20
@@ -35,7 +36,7 @@ def context(domain: str) -> dict[str, Any]:
     """
     names = list(Domain.objects.names())
     if domain not in names:
-        raise Http404(f"There is no domain {domain[:40]!r}: {' or '.join(names)}.")
+        raise Http404(f"There is no domain {cut(domain, 40)!r}: {' or '.join(names)}.")
     counts = status_counts(domain=domain)
     workers = queries.workers(domain)
     events = queries.newest_events(EVENTS_SHOWN, domain=domain)

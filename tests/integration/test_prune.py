@@ -264,11 +264,10 @@ def test_it_leaves_workers_a_pause_after_each_statement(
     assert min(pauses) > 0.0001
 
 
-def pages_read(bus: HandBus) -> int:
-    """Pages that one statement reads to remove 20 commands."""
+def pages_read(bus: HandBus, statement: str = PRUNE % 20) -> int:
     with bus.connect() as conn:
         for _ in range(2):  # the first call of a session reads the catalogue too
-            row = conn.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {PRUNE}", [20]).fetchone()
+            row = conn.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}").fetchone()
             conn.rollback()
     assert row is not None
     plan = row["QUERY PLAN"][0]["Plan"]
@@ -276,7 +275,9 @@ def pages_read(bus: HandBus) -> int:
 
 
 @pytest.mark.parametrize("analyzed", ["never", "while small", "lately"])
-def test_a_statement_reads_the_same_whatever_else_is_there_and_the_planner_knows(analyzed: str, bus: HandBus) -> None:
+def test_a_statement_reads_the_same_whatever_else_is_there_and_the_planner_knows(
+    analyzed: str, bus: HandBus, pruned: Pruned
+) -> None:
     analyze = "ANALYZE commandbus.audit, commandbus.command, public.test_command"
     complete(bus.conn, 100)
     pass_time(bus.conn, 31)
@@ -287,6 +288,11 @@ def test_a_statement_reads_the_same_whatever_else_is_there_and_the_planner_knows
     if analyzed == "lately":
         bus.conn.execute(analyze)
     assert pages_read(bus) < 2 * few  # indexes are deeper
+    pruned()
+    young = bus.value("SELECT pg_relation_size('commandbus.command') / 8192")  # nothing here is old
+    assert pages_read(bus) < young + 100
+    assert pages_read(bus, "SELECT commandbus.prune_batches('test', now(), '(0,0)', 5000, FALSE)") < 50
+    assert pages_read(bus, "SELECT commandbus.prune_rejected('test', now(), 5000, FALSE)") < 50
 
 
 def test_a_dry_run_counts_what_a_run_would_remove_and_changes_nothing(

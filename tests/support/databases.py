@@ -92,7 +92,7 @@ def _drop_old_templates(server: psycopg.Connection, template: str) -> None:
         [_TEMPLATE_PREFIX, template],
     ).fetchall()
     for (name,) in rows:
-        with suppress(psycopg.errors.ObjectInUse):  # a process came just now
+        with suppress(psycopg.errors.ObjectInUse):  # another run connected just now
             server.execute(_ddl("DROP DATABASE IF EXISTS {}", name))
 
 

@@ -9,7 +9,7 @@
   let timer = 0;
   let failures = 0;
 
-  // What somebody has unfolded stays so.
+  // What a reader has unfolded stays so.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => name !== "open" || node.localName !== "details";
 
   const stored = () => {
