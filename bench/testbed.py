@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SUCCESS = Behavior(type=BehaviorType.SUCCESS)
 MAX_ATTEMPTS = 3
 LOOK_S = 0.2
+LOCKS_WITHIN_S = 10
 
 # From the first attempt to the last end, and how many commands ended: what a drain took, without its start.
 _DRAINED = """
@@ -78,8 +79,13 @@ class Testbed:
             self._domains.append(name)
 
     def empty(self) -> None:
-        """Take away all commands, and let what is written from now on not pay for a checkpoint before."""
-        self.conn.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(self._tables()))
+        """Take away all commands, and let what is written from now on not pay for a checkpoint before.
+
+        Raises `psycopg.errors.LockNotAvailable` where another client holds a table for longer than `LOCKS_WITHIN_S`.
+        """
+        with self.conn.transaction():
+            self.value("SELECT set_config('lock_timeout', %s, true)", [f"{LOCKS_WITHIN_S * 1000:.0f}"])
+            self.conn.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(self._tables()))
         with suppress(psycopg.errors.InsufficientPrivilege):
             self.conn.execute("CHECKPOINT")
 

@@ -2,8 +2,8 @@
 
     site's settings row ─► own database ─► workers, sender, counts
 
-A given database is emptied at the start, so it has to belong to load tests: the first one finds it empty and leaves a
-mark in it, the schema ``commandbus_loadtest``.
+A given database is emptied, so it has to belong to load tests: the first one finds it empty and leaves a mark in it,
+the schema ``commandbus_loadtest``.
 """
 
 from __future__ import annotations
@@ -14,26 +14,20 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from bench.loadtest.run_lock import held_lock
+from bench.loadtest.run_lock import LOCK
+from bench.loadtest.statements import Database
 from bench.testbed import Testbed
+from e2e_site.database import held_lock
 from e2e_site.schema.own_database import OwnDatabaseError, given_database, own_database, set_up
+from e2e_site.texts import one_line
 from settings_app.values import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.loadtest.statements import Database
     from e2e_site.schema.own_database import OwnDatabase
 
 PURPOSE = "loadtest"
-LOCK_TIMEOUT = "SET lock_timeout = '10s'"  # for what still works in a given database
-_SITES = "SELECT FROM public.load_run WHERE run_id = %s AND state = 'running' AND beat_at > now() - interval '1 min'"
-_CONTENT = """
-    SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')),
-           to_regnamespace('commandbus_loadtest') IS NOT NULL, to_regclass('public.load_run') IS NOT NULL
-"""
-_MARK = "CREATE SCHEMA IF NOT EXISTS commandbus_loadtest"
-_EXPLAIN_MARK = "COMMENT ON SCHEMA commandbus_loadtest IS 'This database is of load tests alone: each empties it'"
 
 
 @contextmanager
@@ -42,20 +36,45 @@ def load_database(url: str | None, site: Database, run_id: int) -> Iterator[OwnD
 
     Raises `OwnDatabaseError` where none can be made, or the given one may not be used.
     """
-    if url is None:
-        with own_database(PURPOSE, otherwise=", or name a database by --database") as made:
-            _take_settings(made, site)
-            yield made
-        return
-    given = given_database(url, PURPOSE)
-    with ExitStack() as stack:
-        if lock := held_lock(given.params):
-            stack.callback(lock.close)
-        _take_over(given, run_id, locked=lock is not None)
+    with ExitStack() as until_the_end:
+        try:
+            if url is None:
+                database = until_the_end.enter_context(
+                    own_database(PURPOSE, otherwise=", or name a database by --database")
+                )
+            else:
+                database = until_the_end.enter_context(_prepared(given_database(url, PURPOSE), run_id))
+            _take_settings(database, site)
+        except psycopg.Error as exc:
+            raise OwnDatabaseError(f"There is no database to work in: {one_line(exc)}") from exc
+        yield database
+
+
+@contextmanager
+def _prepared(given: OwnDatabase, run_id: int) -> Iterator[OwnDatabase]:
+    """The given database, set up and emptied; no other load test uses it meanwhile."""
+    _refuse_the_sites(given, run_id)
+    lock = held_lock(given.params, LOCK)
+    if lock is None:
+        raise OwnDatabaseError(f"--database names {given.name}, in which another load test works.")
+    with closing(lock), closing(Database(given.params, name="prepare")) as asked:
+        _mark(asked, given.name)
         set_up(given)
-        _empty(given)
-        _take_settings(given, site)
+        with closing(Testbed(given)) as testbed:
+            testbed.empty()
         yield given
+
+
+def _mark(database: Database, name: str) -> None:
+    """Make it one of the load tests'; refuse one that is not and has tables."""
+    content = database.row("content") or {}
+    if content["has_tables"] and not content["marked"]:
+        raise OwnDatabaseError(
+            f"--database names {name}, which has tables that no load test made: name an empty database, "
+            "or one that load tests have used before."
+        )
+    database.run("mark")
+    database.run("explain_mark")
 
 
 def _take_settings(database: OwnDatabase, site: Database) -> None:
@@ -67,27 +86,12 @@ def _take_settings(database: OwnDatabase, site: Database) -> None:
         conn.execute(sql.SQL("UPDATE public.e2e_config SET {}").format(assignments))
 
 
-def _take_over(given: OwnDatabase, run_id: int, *, locked: bool) -> None:
-    """Make it one of the load tests'. Refuse the site's, one in which another load test works, and one with tables."""
+def _refuse_the_sites(given: OwnDatabase, run_id: int) -> None:
+    """The row of this run, which was written a moment ago, is in the site's database alone."""
+    query = "SELECT FROM public.load_run WHERE run_id = %s AND state = 'running' AND beat_at > now() - interval '1 min'"
     with psycopg.connect(**given.params, autocommit=True) as conn:
-        has_tables, marked, has_runs = conn.execute(_CONTENT).fetchone() or (True, False, False)
-        # The row of this run, which was written a moment ago, is in the site's database alone.
-        if has_runs and conn.execute(_SITES, [run_id]).fetchone() is not None:
+        known = conn.execute("SELECT to_regclass('public.load_run') IS NOT NULL").fetchone() == (True,)
+        if known and conn.execute(query, [run_id]).fetchone() is not None:
             raise OwnDatabaseError(
-                f"--database names {given.name}, the database of this site: name one for load tests."
+                f"--database names the database of this site, {given.name}: a load test empties its database."
             )
-        if not locked:
-            raise OwnDatabaseError(f"Another load test works in database {given.name}.")
-        if has_tables and not marked:
-            raise OwnDatabaseError(
-                f"--database names {given.name}, which has tables that no load test made, and a load test empties its "
-                "database: name an empty one, or one that load tests have used before."
-            )
-        conn.execute(_MARK)
-        conn.execute(_EXPLAIN_MARK)
-
-
-def _empty(given: OwnDatabase) -> None:
-    with closing(Testbed(given)) as testbed:
-        testbed.conn.execute(LOCK_TIMEOUT)
-        testbed.empty()

@@ -55,6 +55,23 @@ WHERE run_id = %(run_id)s;
 
 -- ------------------------------------------------------------------------------------------------------- its own database
 
+-- name: content
+-- Whether load tests have marked this database as theirs, and whether it has tables, but for those of extensions and what
+-- PGMQ brings before it has a queue.
+SELECT to_regnamespace('commandbus_loadtest') IS NOT NULL AS marked,
+       EXISTS (
+           SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+             AND n.nspname !~ '^pg_(toast|temp)'
+             AND CASE n.nspname WHEN 'pgmq' THEN c.relname ~ '^[qa]_'
+                 ELSE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') END) AS has_tables;
+
+-- name: mark
+CREATE SCHEMA IF NOT EXISTS commandbus_loadtest;
+
+-- name: explain_mark
+COMMENT ON SCHEMA commandbus_loadtest IS 'Says that this database belongs to load tests: each one empties it at its start';
+
 -- name: now
 SELECT clock_timestamp();
 

@@ -7,41 +7,29 @@ import os
 import socket
 import time
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import psycopg
 
 from bench.loadtest.errors import BrokenError, BusyError
 from bench.loadtest.statements import Database
-from e2e_site.database import session_params
+from e2e_site.database import held_lock, session_params
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
 
     from bench.loadtest.options import Plan
 
 KEPT_RUNS = 200
 BEAT_S = 2.0
-_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('bench.loadtest', 0))"
+LOCK = "bench.loadtest"
 _LOCK_SEEN_WITHIN_S = 2.0
-
-
-def held_lock(params: Mapping[str, Any]) -> psycopg.Connection[Any] | None:
-    """A connection that holds the lock of load tests on this database until it is closed; None where another does."""
-    conn = psycopg.connect(**{**params, "application_name": "loadtest lock"})
-    conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-    if conn.execute(_LOCK).fetchone() == (True,):
-        return conn
-    conn.close()
-    return None
 
 
 class RunLock:
     """While it is entered, no other load test of this site runs: they would disturb each other's figures.
 
-    The lock belongs to a transaction on a connection of its own (a pooler would leave a session's lock behind), so the
-    server lets go of it as soon as this process is gone.
+    The lock belongs to a connection of its own, so the server lets go of it as soon as this process is gone.
     """
 
     def __init__(self, database: Database, *, plan: Plan) -> None:
@@ -53,7 +41,7 @@ class RunLock:
         self.lost: Exception | None = None  # why lock or heartbeat could not be kept
 
     def __enter__(self) -> Self:
-        lock = held_lock(session_params())
+        lock = held_lock({**session_params(), "application_name": "loadtest lock"}, LOCK)
         if lock is None:
             raise BusyError(self._who())
         self._lock = lock

@@ -134,6 +134,21 @@ def test_ctrl_c_keeps_what_was_measured_and_leaves_nothing_running(
     assert (locks(bus), own_databases(bus)) == (0, [])
 
 
+def test_ctrl_c_while_its_database_is_made_ends_it_before_anything_was_sent(
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
+) -> None:
+    program = loadtest("--commands=10")
+    process = psutil.Process(program.pid)
+    wait_until(lambda: own_databases(bus) and process.children(), 20, "the set-up of its database")
+    assert run_row(bus)["phase"] == "preparing"
+    os.killpg(program.pid, signal.SIGINT)
+    assert program.wait(60) == 130, program.output
+    row = run_row(bus)
+    assert (row["state"], row["phase"]) == ("interrupted", "preparing")
+    assert row["verdict"] == "Interrupted before anything was sent."
+    assert (locks(bus), own_databases(bus)) == (0, [])
+
+
 def test_a_load_test_that_is_killed_takes_its_workers_along_and_the_next_one_clears_up(
     loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
@@ -232,15 +247,12 @@ def test_a_wrong_option_is_refused_before_anything_begins(
     assert not bus.rows("SELECT run_id FROM load_run")
 
 
-def test_the_sites_database_and_one_with_tables_of_others_are_refused(
-    loadtest: Callable[..., StartedProgram], bus: LiveBus, given: str
+def test_a_database_that_it_may_not_use_is_refused_and_the_page_says_why(
+    loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:
     program = loadtest("--commands=5", f"--database={bus.url}")
     assert program.wait() == 2, program.output
-    assert "the site's own database: name another." in program.output
-    with psycopg.connect(given) as conn:
-        conn.execute("CREATE TABLE invoices (id INT)")
-    program = loadtest("--commands=5", f"--database={given}")
-    assert program.wait() == 2, program.output
-    assert "which has tables that no load test made" in program.output
-    assert [row["state"] for row in bus.rows("SELECT state FROM load_run")] == ["failed", "failed"]
+    assert "--database names the database of this site" in program.output
+    row = run_row(bus)
+    assert (row["state"], row["phase"]) == ("failed", "preparing")
+    assert row["verdict"].startswith("--database names the database of this site")

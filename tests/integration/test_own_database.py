@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from e2e_site.database import held_lock
 from e2e_site.schema.own_database import (
     OwnDatabase,
     OwnDatabaseError,
@@ -17,6 +19,7 @@ from e2e_site.schema.own_database import (
     without_password,
 )
 from tests.integration.conftest import Manage
+from tests.support.pooler import pooler_before
 
 PURPOSE = "proof"
 PREFIX = prefix(PURPOSE)
@@ -60,16 +63,55 @@ def test_it_is_dropped_after_an_error_with_connections_still_open(database_url: 
 @DJANGO
 def test_what_a_killed_owner_left_is_dropped_by_the_next_one_and_that_of_a_living_one_is_not(database_url: str) -> None:
     dead, alive = f"{PREFIX}{os.getpid()}_dead", f"{PREFIX}{os.getpid()}_alive"
-    with (
-        psycopg.connect(database_url, autocommit=True) as server,
-        psycopg.connect(database_url, application_name=alive),
-    ):
+    lock = held_lock({"conninfo": database_url}, alive)  # held in another database than the next owner's
+    assert lock is not None
+    with psycopg.connect(database_url, autocommit=True) as server:
         for name in (dead, alive):
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         with own_database(PURPOSE) as own:
             assert own_of_this_process(database_url) == {alive, own.name}
+    lock.close()
     with own_database(PURPOSE) as own:
         assert own_of_this_process(database_url) == {own.name}
+
+
+@DJANGO
+def test_behind_a_pooler_that_of_a_living_one_is_not_dropped_either(
+    database_url: str, django_uses: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pooler_before(database_url, tmp_path) as pooled:
+        django_uses(pooled)
+        monkeypatch.setenv("DATABASE_URL", pooled)
+        with own_database(PURPOSE) as first, own_database(PURPOSE) as second:
+            assert own_of_this_process(database_url) == {first.name, second.name}
+        assert own_of_this_process(database_url) == set()
+        django_uses(database_url)
+
+
+@DJANGO
+def test_one_that_cannot_be_dropped_is_named_and_does_not_hide_how_the_work_ended(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as server:
+        with own_database(PURPOSE) as own:
+            server.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE true").format(sql.Identifier(own.name)))
+        assert own_of_this_process(database_url) == {own.name}
+        server.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(own.name)))
+    (record,) = (record for record in caplog.records if getattr(record, "action", "") == "database_left")
+    assert own.name in record.getMessage()
+    with own_database(PURPOSE):
+        assert own.name not in own_of_this_process(database_url)
+
+
+def test_it_may_be_a_copy_of_another_one_on_a_server_that_is_named(database_url: str) -> None:
+    with own_database(PURPOSE, server=database_url, template="template0") as first:
+        with psycopg.connect(first.url) as conn:
+            conn.execute("CREATE TABLE kept (id INTEGER)")
+        with own_database(PURPOSE, server=database_url, template=first.name) as second:
+            assert own_of_this_process(database_url) == {first.name, second.name}
+            with psycopg.connect(**second.params) as conn:
+                assert conn.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    assert own_of_this_process(database_url) == set()
 
 
 @DJANGO
@@ -78,6 +120,7 @@ def test_its_programs_work_on_nothing_else(database_url: str, monkeypatch: pytes
     with own_database(PURPOSE) as own:
         environment = own.environment()
         assert own.password not in own.conninfo() or not own.password
+        assert own.password not in repr(own) or not own.password
     assert environment["DATABASE_URL"] == own.url != database_url
     assert "LISTEN_DATABASE_URL" not in environment
 
