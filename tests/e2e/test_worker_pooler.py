@@ -179,7 +179,7 @@ def test_a_direct_way_that_is_none_or_leads_elsewhere(
 
 def test_a_direct_way_without_an_address_that_it_is_the_direct_way_to(start_manage: StartManage) -> None:
     check = start_manage("check", DATABASE_URL="", LISTEN_DATABASE_URL="postgres://bus@127.0.0.1:1/bus")
-    assert check.wait() == 1
+    assert check.wait() == 2
     assert "LISTEN_DATABASE_URL names a direct way to the database of DATABASE_URL, which is not set" in check.output
 
 
