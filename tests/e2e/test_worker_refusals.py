@@ -61,6 +61,10 @@ def test_a_database_without_the_schema(committed: str, start_worker: StartWorker
     assert all(line.endswith('Run "manage.py setup".') for line in (first, *others))
 
 
+def test_a_domain_that_there_is_not(committed: str, start_worker: StartWorker) -> None:
+    assert "--domain must be one of test, not 'live'" in refusal(start_worker("--domain", "live", ready=False))
+
+
 def test_a_live_worker_of_the_other_engine_on_the_queue(bus: LiveBus, start_worker: StartWorker) -> None:
     first, also_first = start_worker(), start_worker()
     line = refusal(start_worker("--engine", "library", ready=False))
