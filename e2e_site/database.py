@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
+import socket
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias, TypeVar
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
+STATEMENT_DEADLINE_S = 10.0  # for a statement of a worker: a server that is frozen or cut off never answers
 
 T = TypeVar("T")
 Query: TypeAlias = "LiteralString | Composed"
@@ -101,6 +104,25 @@ async def through_pooler(conn: psycopg.AsyncConnection[Any]) -> bool:
     return await cursor.fetchone() != (conn.info.backend_pid,)
 
 
+@contextmanager
+def broken_after(seconds: float, conn: psycopg.AsyncConnection[Any]) -> Iterator[None]:
+    """Break the connection after so many seconds, so that a statement that still waits for its answer fails.
+
+    By the socket, since asking a server to give a statement up waits for that server.
+    """
+
+    def give_up() -> None:
+        if not conn.closed:
+            with socket.socket(fileno=os.dup(conn.fileno())) as way:
+                way.shutdown(socket.SHUT_RDWR)
+
+    timer = asyncio.get_running_loop().call_later(seconds, give_up)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 class Outage:
     """Says once that the database is away and once that it is back, however many connections met it."""
 
@@ -146,16 +168,24 @@ class Link:
             self._outage.ends()
         return self._conn
 
-    async def rows(self, query: Query, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+    async def rows(
+        self,
+        query: Query,
+        params: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        deadline: float = STATEMENT_DEADLINE_S,
+    ) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows.
 
-        Raises ``ConnectionLostError``, or the ``psycopg.Error`` with which the server refused the statement.
+        Raises ``ConnectionLostError``, also where no answer came within ``deadline`` seconds, or the ``psycopg.Error``
+        with which the server refused the statement.
         """
         async with self._lock:
             conn = await self.connect()
             try:
-                cursor = await conn.execute(query, params)
-                return await cursor.fetchall() if cursor.description else []
+                with broken_after(deadline, conn):
+                    cursor = await conn.execute(query, params)
+                    return await cursor.fetchall() if cursor.description else []
             except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
                 if not conn.closed:
                     raise
@@ -166,9 +196,15 @@ class Link:
                 await conn.close()
                 raise
 
-    async def value(self, query: Query, params: Sequence[Any] | Mapping[str, Any] = ()) -> Any:
+    async def value(
+        self,
+        query: Query,
+        params: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        deadline: float = STATEMENT_DEADLINE_S,
+    ) -> Any:
         """Run one statement and return the first column of its first row; ``None`` without a row."""
-        rows = await self.rows(query, params)
+        rows = await self.rows(query, params, deadline=deadline)
         return rows[0][0] if rows else None
 
     async def is_pooled(self) -> bool:

@@ -11,23 +11,26 @@
 -- lead from the batch: LATERAL … LIMIT 1, or a ctid.
 
 CREATE OR REPLACE FUNCTION commandbus.receive_commands(
-    p_domain TEXT, p_limit INTEGER, p_lease_s INTEGER, p_after BIGINT DEFAULT 0, p_until BIGINT DEFAULT 9223372036854775807
+    p_domain TEXT, p_limit INTEGER, p_lease_s INTEGER, p_after BIGINT DEFAULT 0, p_until BIGINT DEFAULT 9223372036854775807,
+    p_worker UUID DEFAULT NULL, p_alone BOOLEAN DEFAULT FALSE, p_not BIGINT[] DEFAULT '{}'
 ) RETURNS JSON
 LANGUAGE plpgsql AS $$
 DECLARE
     v_answer JSON;
 BEGIN
-    EXECUTE format('SELECT commandbus.%I($1, $2, $3, $4)', 'receive_' || p_domain)
-    INTO v_answer USING p_limit, p_lease_s, p_after, p_until;
+    EXECUTE format('SELECT commandbus.%I($1, $2, $3, $4, $5, $6, $7)', 'receive_' || p_domain)
+    INTO v_answer USING p_limit, p_lease_s, p_after, p_until, p_worker, p_alone, p_not;
     RETURN v_answer;
 END
 $$;
-COMMENT ON FUNCTION commandbus.receive_commands(TEXT, INTEGER, INTEGER, BIGINT, BIGINT) IS
-    'Takes up to p_limit visible messages of a domain for p_lease_s seconds and begins their attempts; looks only at '
-    'messages beyond p_after, and not beyond p_until. Answers commands (arrays: msg_id, command_id, command_type, data, '
-    'correlation_id, reply_to, created_at, attempt, max_attempts, attempts over its life, behavior), how many were parked, '
-    'rejected or busy, whether no visible message was left there (dry), then the milliseconds until the next one becomes '
-    'visible (due_ms, only where p_after is 0), the last message looked at (last), and how long looking took (look_us)';
+COMMENT ON FUNCTION commandbus.receive_commands(TEXT, INTEGER, INTEGER, BIGINT, BIGINT, UUID, BOOLEAN, BIGINT[]) IS
+    'Takes up to p_limit visible messages of a domain for p_lease_s seconds and begins their attempts, for the worker '
+    'p_worker; looks only at messages beyond p_after, not beyond p_until, and not at those in p_not. Answers commands '
+    '(arrays: msg_id, command_id, command_type, data, correlation_id, reply_to, created_at, attempt, max_attempts, attempts '
+    'over its life, behavior), how many were parked, rejected or busy (at least), the messages whose last attempt has to '
+    'run alone (lone: they are left, unless p_alone), whether no visible message was left there (dry), then the '
+    'milliseconds until the next one becomes visible (due_ms, only where p_after is 0), the last message looked at (last), '
+    'and how long looking took (look_us)';
 
 CREATE OR REPLACE FUNCTION commandbus.finish_commands(p_domain TEXT, p_outcomes JSONB) RETURNS JSON
 LANGUAGE plpgsql AS $$
@@ -45,8 +48,9 @@ COMMENT ON FUNCTION commandbus.finish_commands(TEXT, JSONB) IS
 
 -- ---------------------------------------------------------------------------------------------------------- receive
 
-CREATE OR REPLACE FUNCTION commandbus.receive_test(p_limit INTEGER, p_lease_s INTEGER, p_after BIGINT, p_until BIGINT)
-RETURNS JSON
+CREATE OR REPLACE FUNCTION commandbus.receive_test(
+    p_limit INTEGER, p_lease_s INTEGER, p_after BIGINT, p_until BIGINT, p_worker UUID, p_alone BOOLEAN, p_not BIGINT[]
+) RETURNS JSON
 LANGUAGE plpgsql
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_material = off SET enable_sort = off SET jit = off SET plan_cache_mode = force_generic_plan
@@ -55,6 +59,10 @@ DECLARE
     v_after BIGINT := p_after;
     v_last BIGINT;               -- the last message of this round
     v_wanted INTEGER := p_limit;
+    v_limit INTEGER;             -- how many of them this round looks at
+    -- Only messages that are stored apart from their rows can be too large for one answer.
+    v_large BOOLEAN := pg_relation_size(
+        (SELECT reltoastrelid FROM pg_class WHERE oid = 'pgmq.q_test__commands'::regclass)) > 0;
     v_found INTEGER;             -- one round's candidates, queue rows locked …
     v_msg_ids BIGINT[];          -- … their messages and the commands that they name (null: none) …
     v_ids UUID[];
@@ -70,6 +78,11 @@ DECLARE
     v_more JSON;
     v_commands JSON;
     v_other JSON;                -- what became of candidates that may not begin
+    v_lone BIGINT[];             -- those of this round that have to run alone, and of all rounds
+    v_all_lone BIGINT[] := '{}';
+    v_told JSONB := CASE WHEN p_worker IS NULL THEN '{}' ELSE jsonb_build_object('worker', p_worker) END
+        || CASE WHEN p_alone THEN '{"alone": true}' ELSE '{}'::JSONB END;  -- in RECEIVED, beside the attempt
+    v_round_busy INTEGER;
     v_parked INTEGER := 0;
     v_rejected INTEGER := 0;
     v_busy INTEGER := 0;
@@ -81,28 +94,30 @@ BEGIN
     -- Each round looks at as many messages as are still wanted.
     FOR v_round IN 1..20 LOOP
         v_began := clock_timestamp();
+        v_limit := CASE WHEN v_large THEN commandbus.at_once('test', v_after, p_until, v_wanted) ELSE v_wanted END;
         SELECT count(*), max(msg_id), array_agg(msg_id), array_agg(command_id),
                array_agg(command_id) FILTER (WHERE command_row IS NOT NULL AND NOT held),
                array_agg(msg_id) FILTER (WHERE ok), array_agg(command_id) FILTER (WHERE ok),
                array_agg(attempts + 1) FILTER (WHERE ok), array_agg(max_attempts) FILTER (WHERE ok),
                array_agg(queue_row) FILTER (WHERE ok), array_agg(command_row) FILTER (WHERE ok),
                array_agg(test_row) FILTER (WHERE ok), array_agg(batch_id) FILTER (WHERE ok AND batch_id IS NOT NULL),
+               array_agg(msg_id) FILTER (WHERE lost AND NOT p_alone AND NOT held),
                json_agg(json_build_array(msg_id, command_id, command_type, data, correlation_id, reply_queue, created_at,
                    attempts + 1, max_attempts, life + 1, behavior)) FILTER (WHERE ok)
         INTO v_found, v_last, v_msg_ids, v_ids, v_locked, v_begun, v_begun_ids, v_attempts, v_most, v_queue_rows,
-             v_command_rows, v_test_rows, v_batches, v_more
+             v_command_rows, v_test_rows, v_batches, v_lone, v_more
         FROM (
             SELECT q.msg_id, q.command_id, q.queue_row, q.data, c.command_row, c.command_type, c.correlation_id,
                    nullif(c.reply_queue, '') AS reply_queue, c.created_at, c.attempts, c.max_attempts, c.batch_id,
-                   t.test_row, t.life, t.behavior, h.held,
+                   t.test_row, t.life, t.behavior, h.held, l.lost,
                    coalesce(c.msg_id = q.msg_id AND c.status IN ('PENDING', 'IN_PROGRESS') AND c.attempts < c.max_attempts
-                            AND NOT h.held, FALSE) AS ok
+                            AND NOT h.held AND (NOT l.lost OR p_alone), FALSE) AS ok
             FROM (
                 SELECT ctid AS queue_row, msg_id, commandbus.command_id_of(message) AS command_id,
                        coalesce(message -> 'data', '{}') AS data
                 FROM pgmq.q_test__commands
-                WHERE vt <= clock_timestamp() AND msg_id > v_after AND msg_id <= p_until
-                ORDER BY msg_id LIMIT v_wanted FOR UPDATE SKIP LOCKED
+                WHERE vt <= clock_timestamp() AND msg_id > v_after AND msg_id <= p_until AND msg_id <> ALL (p_not)
+                ORDER BY msg_id LIMIT v_limit FOR UPDATE SKIP LOCKED
             ) q
             LEFT JOIN LATERAL (
                 SELECT ctid AS command_row, msg_id, command_type, status, correlation_id, reply_queue, created_at, attempts,
@@ -119,9 +134,16 @@ BEGIN
                 SELECT t.test_row IS NULL
                        AND (SELECT TRUE FROM public.test_command WHERE command_id = q.command_id LIMIT 1) IS TRUE AS held
             ) h
+            -- Its last attempt: was the one before lost with its worker? Then whatever ended that worker may be in it.
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN c.attempts > 0 AND c.attempts = c.max_attempts - 1 AND c.status = 'IN_PROGRESS'
+                                 AND c.msg_id = q.msg_id
+                            THEN commandbus.was_lost('test', q.command_id, q.msg_id, c.attempts) ELSE FALSE END AS lost
+            ) l
         ) candidate;
         v_look := v_look + (clock_timestamp() - v_began);
-        v_dry := v_found < v_wanted;
+        v_began := clock_timestamp();
+        v_dry := v_found < v_limit;
         v_after := coalesce(v_last, v_after);
 
         IF v_begun IS NOT NULL THEN
@@ -139,7 +161,7 @@ BEGIN
             )
             INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
             SELECT 'test', command_id, 'RECEIVED', jsonb_build_object(
-                'msg_id', msg_id, 'attempt', attempt, 'max_attempts', max_attempts)
+                'msg_id', msg_id, 'attempt', attempt, 'max_attempts', max_attempts) || v_told
             FROM unnest(v_begun_ids, v_begun, v_attempts, v_most) AS b (command_id, msg_id, attempt, max_attempts);
             IF v_batches IS NOT NULL THEN
                 PERFORM commandbus.start_batches('test', v_batches);
@@ -148,12 +170,21 @@ BEGIN
             v_wanted := v_wanted - cardinality(v_begun);
         END IF;
         IF v_found > coalesce(cardinality(v_begun), 0) THEN
-            v_other := commandbus.settle_others('test', v_msg_ids, v_ids, v_locked, v_begun);
+            v_all_lone := v_all_lone || coalesce(v_lone, '{}');
+            v_other := commandbus.settle_others('test', v_msg_ids, v_ids, v_locked, v_begun || v_lone);
             v_parked := v_parked + (v_other ->> 'parked')::INTEGER;
             v_rejected := v_rejected + (v_other ->> 'rejected')::INTEGER;
-            v_busy := v_busy + (v_other ->> 'busy')::INTEGER;
+            v_round_busy := (v_other ->> 'busy')::INTEGER;
+            v_busy := v_busy + v_round_busy;
+            IF v_round_busy = v_found AND NOT v_dry THEN
+                -- Nothing but held rows: there may be thousands, so step over them faster than by rounds.
+                v_after := commandbus.before_free('test', v_after, p_until);
+            END IF;
         END IF;
-        EXIT WHEN v_dry OR v_wanted <= 0;
+        IF v_begun IS NULL THEN
+            v_look := v_look + (clock_timestamp() - v_began);
+        END IF;
+        EXIT WHEN v_dry OR v_wanted <= 0 OR (v_begun IS NOT NULL AND v_limit < v_wanted);
     END LOOP;
 
     IF v_dry AND p_after = 0 THEN
@@ -163,7 +194,7 @@ BEGIN
     END IF;
     RETURN json_build_object(
         'commands', coalesce(v_commands, '[]'), 'parked', v_parked, 'rejected', v_rejected, 'busy', v_busy,
-        'dry', v_dry, 'last', v_after, 'look_us', ceil(extract(epoch FROM v_look) * 1000000)::BIGINT,
+        'lone', to_json(v_all_lone), 'dry', v_dry, 'last', v_after, 'look_us', ceil(extract(epoch FROM v_look) * 1000000)::BIGINT,
         'due_ms', CASE WHEN v_due IS NOT NULL
             THEN greatest(0, ceil(extract(epoch FROM v_due - clock_timestamp()) * 1000)) END);
 END
@@ -178,31 +209,33 @@ COMMENT ON FUNCTION commandbus.start_batches(TEXT, UUID[]) IS
     'Part of receive_commands: marks batches as begun when their first member is received';
 
 CREATE OR REPLACE FUNCTION commandbus.settle_others(
-    p_domain TEXT, p_msg_ids BIGINT[], p_ids UUID[], p_locked UUID[], p_begun BIGINT[]
+    p_domain TEXT, p_msg_ids BIGINT[], p_ids UUID[], p_locked UUID[], p_left BIGINT[]
 ) RETURNS JSON
 LANGUAGE plpgsql AS $$
 DECLARE
     v_locked UUID[] := coalesce(p_locked, '{}');
-    v_begun BIGINT[] := coalesce(p_begun, '{}');
+    v_kept BIGINT[] := commandbus.messages_kept(ARRAY(
+        SELECT msg_id FROM unnest(p_msg_ids) m (msg_id) WHERE msg_id <> ALL (coalesce(p_left, '{}'))));
+    v_left BIGINT[] := coalesce(p_left, '{}') || v_kept;
     v_known UUID[] := ARRAY(
         SELECT c.command_id FROM unnest(p_ids) m (command_id)
         CROSS JOIN LATERAL (SELECT command_id FROM commandbus.command
                             WHERE domain = p_domain AND command_id = m.command_id LIMIT 1) c);
-    v_parked BIGINT[] := commandbus.park_expired(p_domain, p_msg_ids, p_ids, v_locked, v_begun);
+    v_parked BIGINT[] := commandbus.park_expired(p_domain, p_msg_ids, p_ids, v_locked, v_left);
     v_rejected INTEGER := commandbus.reject_messages(p_domain, p_msg_ids, p_ids, v_known);
 BEGIN
     -- What is left of the locked ones is final or was sent again since: its message is of no more use.
     PERFORM pgmq.archive(p_domain || '__commands', ARRAY(
         SELECT m.msg_id FROM unnest(p_msg_ids, p_ids) AS m (msg_id, command_id)
-        WHERE m.command_id = ANY (v_locked) AND m.msg_id <> ALL (v_begun || v_parked)));
+        WHERE m.command_id = ANY (v_locked) AND m.msg_id <> ALL (v_left || v_parked)));
     RETURN json_build_object('parked', cardinality(v_parked), 'rejected', v_rejected, 'busy', (
-        SELECT count(*) FROM unnest(p_ids) m (command_id)
-        WHERE m.command_id = ANY (v_known) AND m.command_id <> ALL (v_locked)));
+        SELECT count(*) FROM unnest(p_ids, p_msg_ids) m (command_id, msg_id)
+        WHERE m.command_id = ANY (v_known) AND (m.command_id <> ALL (v_locked) OR m.msg_id = ANY (v_kept))));
 END
 $$;
 COMMENT ON FUNCTION commandbus.settle_others(TEXT, BIGINT[], UUID[], UUID[], BIGINT[]) IS
-    'Part of receive_commands: parks, rejects or archives candidates that may not begin, and counts those that '
-    'another transaction holds; they are left as they are';
+    'Part of receive_commands: parks, rejects or archives candidates that may not begin, except p_left, and counts those '
+    'that another transaction holds or whose outcome a worker has; they are left as they are';
 
 CREATE OR REPLACE FUNCTION commandbus.park_expired(
     p_domain TEXT, p_msg_ids BIGINT[], p_ids UUID[], p_locked UUID[], p_begun BIGINT[]
@@ -274,90 +307,6 @@ END
 $$;
 COMMENT ON FUNCTION commandbus.reject_messages(TEXT, BIGINT[], UUID[], UUID[]) IS
     'Part of receive_commands: archives messages that are no command, one MESSAGE_REJECTED each; answers how many';
-
--- -------------------------------------------------------------------------------- a receive that the server refused
-
-CREATE OR REPLACE FUNCTION commandbus.receive_one_by_one(p_domain TEXT, p_limit INTEGER, p_lease_s INTEGER) RETURNS JSON
-LANGUAGE plpgsql AS $$
-DECLARE
-    v_msg_id BIGINT;
-    v_answer JSONB;
-    v_commands JSONB := '[]';
-    v_parked INTEGER := 0;
-    v_rejected INTEGER := 0;
-    v_busy INTEGER := 0;
-BEGIN
-    FOR v_msg_id IN EXECUTE format(
-        'SELECT msg_id FROM pgmq.%I WHERE vt <= clock_timestamp() ORDER BY msg_id LIMIT %s',
-        'q_' || p_domain || '__commands', p_limit)
-    LOOP
-        BEGIN
-            v_answer := commandbus.receive_commands(p_domain, 1, p_lease_s, v_msg_id - 1, v_msg_id);
-            v_commands := v_commands || (v_answer -> 'commands');
-            v_parked := v_parked + (v_answer ->> 'parked')::INTEGER;
-            v_rejected := v_rejected + (v_answer ->> 'rejected')::INTEGER;
-            v_busy := v_busy + (v_answer ->> 'busy')::INTEGER;
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR plpgsql_error OR raise_exception THEN
-            IF commandbus.park_culprit(p_domain, v_msg_id, SQLSTATE, SQLERRM) THEN
-                v_parked := v_parked + 1;
-            ELSE
-                v_rejected := v_rejected + 1;
-            END IF;
-        END;
-    END LOOP;
-    RETURN json_build_object('commands', v_commands, 'parked', v_parked, 'rejected', v_rejected, 'busy', v_busy,
-                             'dry', FALSE, 'last', 0, 'look_us', 0, 'due_ms', NULL);
-END
-$$;
-COMMENT ON FUNCTION commandbus.receive_one_by_one(TEXT, INTEGER, INTEGER) IS
-    'As receive_commands, for a batch that the server refused for what is in it: each message alone, and the culprit is '
-    'parked, or rejected where its command cannot be changed at all';
-
-CREATE OR REPLACE FUNCTION commandbus.park_culprit(p_domain TEXT, p_msg_id BIGINT, p_code TEXT, p_error TEXT) RETURNS BOOLEAN
-LANGUAGE plpgsql AS $$
-DECLARE
-    v_queue TEXT := p_domain || '__commands';
-    v_message JSONB;
-    v_why TEXT := format('It cannot be received: %s', left(p_error, 900));
-    v_batch_id UUID;
-BEGIN
-    EXECUTE format('SELECT message FROM pgmq.%I WHERE msg_id = $1', 'q_' || v_queue) INTO v_message USING p_msg_id;
-    BEGIN
-        WITH parked AS (
-            UPDATE commandbus.command
-            SET attempts = attempts + 1, status = 'IN_TROUBLESHOOTING_QUEUE', last_error_type = 'PERMANENT',
-                last_error_code = p_code, last_error_msg = v_why, updated_at = clock_timestamp()
-            WHERE domain = p_domain AND command_id = commandbus.command_id_of(v_message) AND msg_id = p_msg_id
-            RETURNING command_id, attempts, max_attempts, batch_id
-        ), audited AS (
-            INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
-            SELECT p_domain, command_id, e.event_type, jsonb_build_object(
-                'msg_id', p_msg_id, 'attempt', attempts, 'max_attempts', max_attempts) || e.details
-            FROM parked CROSS JOIN (VALUES
-                (1, 'RECEIVED', '{}'::JSONB),
-                (2, 'MOVED_TO_TSQ', jsonb_build_object('error_type', 'PERMANENT', 'error_code', p_code,
-                                                       'error_msg', v_why, 'reason', 'NOT_RECEIVABLE'))
-            ) AS e (place, event_type, details) ORDER BY e.place
-        )
-        SELECT batch_id INTO STRICT v_batch_id FROM parked;
-        IF v_batch_id IS NOT NULL THEN
-            PERFORM commandbus.count_batch(p_domain, v_batch_id, 0, 0, 0, 1);
-        END IF;
-        PERFORM pgmq.archive(v_queue, p_msg_id);
-        RETURN TRUE;
-    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR plpgsql_error OR raise_exception
-                   OR no_data_found THEN
-        INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
-        VALUES (p_domain, '00000000-0000-0000-0000-000000000000', 'MESSAGE_REJECTED', jsonb_build_object(
-            'msg_id', p_msg_id, 'message', left(v_message::TEXT, 1024), 'reason', v_why));
-        PERFORM pgmq.archive(v_queue, p_msg_id);
-        RETURN FALSE;
-    END;
-END
-$$;
-COMMENT ON FUNCTION commandbus.park_culprit(TEXT, BIGINT, TEXT, TEXT) IS
-    'Part of receive_one_by_one: parks the command of a message that makes the server refuse (true), or rejects the '
-    'message where its command cannot be changed either (false)';
 
 -- ----------------------------------------------------------------------------------------------------------- finish
 
@@ -702,24 +651,34 @@ COMMENT ON FUNCTION commandbus.write_late(TEXT, commandbus.outcome[]) IS
 CREATE OR REPLACE FUNCTION commandbus.extend_leases(p_domain TEXT, p_attempts JSONB, p_lease_s INTEGER) RETURNS JSON
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_ids UUID[];
+    v_queue TEXT := 'q_' || p_domain || '__commands';
     v_msg_ids BIGINT[];
+    v_ids UUID[];
 BEGIN
-    -- Only the current attempt has a lease to extend: its command is locked, so that no other begins meanwhile.
+    -- The queue row alone: another transaction may hold the command's for long. Nothing begins an attempt without the
+    -- queue row either, so under its lock, in a statement of its own, the command tells whose attempt is the current one.
+    EXECUTE format(
+        'SELECT array_agg(msg_id) FROM (
+             SELECT msg_id FROM pgmq.%I
+             WHERE msg_id IN (SELECT (a ->> ''msg_id'')::BIGINT FROM jsonb_array_elements($1) a)
+             ORDER BY msg_id FOR UPDATE SKIP LOCKED) q', v_queue)
+    INTO v_msg_ids USING p_attempts;
     SELECT array_agg(c.command_id), array_agg(c.msg_id) INTO v_ids, v_msg_ids
     FROM jsonb_to_recordset(p_attempts) AS a (command_id UUID, msg_id BIGINT, attempt INTEGER)
     CROSS JOIN LATERAL (
         SELECT command_id, msg_id, status, attempts FROM commandbus.command
-        WHERE domain = p_domain AND command_id = a.command_id LIMIT 1 FOR UPDATE SKIP LOCKED) c
-    WHERE c.status = 'IN_PROGRESS' AND c.msg_id = a.msg_id AND c.attempts = a.attempt;
-    EXECUTE format('UPDATE pgmq.%I SET vt = clock_timestamp() + make_interval(secs => $2) WHERE msg_id = ANY ($1)',
-                   'q_' || p_domain || '__commands') USING v_msg_ids, p_lease_s;
+        WHERE domain = p_domain AND command_id = a.command_id LIMIT 1) c
+    WHERE c.status = 'IN_PROGRESS' AND c.msg_id = a.msg_id AND c.attempts = a.attempt AND a.msg_id = ANY (v_msg_ids)
+      AND NOT commandbus.has_ended(p_domain, a.command_id, a.msg_id, a.attempt);  -- else its vt is a backoff's end
+    EXECUTE format('UPDATE pgmq.%I SET vt = clock_timestamp() + make_interval(secs => $2) WHERE msg_id = ANY ($1)', v_queue)
+    USING v_msg_ids, p_lease_s;
     RETURN to_json(coalesce(v_ids, '{}'));
 END
 $$;
 COMMENT ON FUNCTION commandbus.extend_leases(TEXT, JSONB, INTEGER) IS
-    'Leases the messages of running attempts anew, for p_lease_s seconds from now. p_attempts: array of {command_id, '
-    'msg_id, attempt}. Answers the commands whose lease was extended: those whose attempt is still the current one';
+    'Leases the messages of attempts anew, for p_lease_s seconds from now: of attempts that run, and of those that ended '
+    'but whose outcome is not written. p_attempts: array of {command_id, msg_id, attempt}. Answers the commands whose lease '
+    'was extended: those whose attempt is still the current one';
 
 -- ---------------------------------------------------------------------------------------------------------- domains
 -- What a domain needs: two queues, and copies of the functions above. A row of commandbus.domain gets them by trigger.
@@ -779,8 +738,8 @@ LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE commandbus.engine_text('receive', p_domain);
     EXECUTE commandbus.engine_text('finish', p_domain);
-    EXECUTE format('COMMENT ON FUNCTION commandbus.%I(INTEGER, INTEGER, BIGINT, BIGINT) IS %L', 'receive_' || p_domain,
-                   'receive_commands for domain ' || p_domain);
+    EXECUTE format('COMMENT ON FUNCTION commandbus.%I(INTEGER, INTEGER, BIGINT, BIGINT, UUID, BOOLEAN, BIGINT[]) IS %L',
+                   'receive_' || p_domain, 'receive_commands for domain ' || p_domain);
     EXECUTE format('COMMENT ON FUNCTION commandbus.%I(JSONB) IS %L', 'finish_' || p_domain,
                    'finish_commands for domain ' || p_domain);
 END

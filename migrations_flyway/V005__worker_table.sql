@@ -19,7 +19,8 @@ CREATE TABLE public.e2e_worker (
     retried          BIGINT NOT NULL DEFAULT 0,
     parked           BIGINT NOT NULL DEFAULT 0,
     failed           BIGINT NOT NULL DEFAULT 0,
-    late             BIGINT NOT NULL DEFAULT 0
+    late             BIGINT NOT NULL DEFAULT 0,
+    kept             JSONB NOT NULL DEFAULT '[]'
 );
 
 COMMENT ON TABLE public.e2e_worker IS 'Worker processes and their last signs of life';
@@ -43,6 +44,9 @@ COMMENT ON COLUMN public.e2e_worker.retried IS 'Attempts that failed for a momen
 COMMENT ON COLUMN public.e2e_worker.parked IS 'Attempts that led to the troubleshooting queue';
 COMMENT ON COLUMN public.e2e_worker.failed IS 'Attempts that broke a business rule';
 COMMENT ON COLUMN public.e2e_worker.late IS 'Attempts that ended too late to count';
+COMMENT ON COLUMN public.e2e_worker.kept IS
+    'Messages (msg_id) of ended attempts whose outcomes it cannot write yet, since other transactions hold their rows: '
+    'no other worker parks them meanwhile';
 
 CREATE INDEX ix_e2e_worker_beat_at ON public.e2e_worker (beat_at);
 COMMENT ON INDEX public.ix_e2e_worker_beat_at IS 'Used by the dashboard: workers seen lately';

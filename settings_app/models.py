@@ -145,6 +145,7 @@ class Worker(ReadOnlyModel):
     parked = models.BigIntegerField()
     failed = models.BigIntegerField()
     late = models.BigIntegerField()
+    kept = models.JSONField()
 
     objects = WorkerQuerySet.as_manager()
 

@@ -41,25 +41,27 @@ LONGEST_MESSAGE = 1000  # of an error that was not written for the record, in ch
 class Attempt:
     """One received command, and the settings that were in force when it was received.
 
-    ``key`` is the command's id as text; ``lease_ends`` is by ``time.monotonic``, as ``began``.
+    ``key`` is the command's id as text; ``asked``, ``began`` and ``lease_ends`` are by ``time.monotonic``: the lease is
+    counted from when the receive was sent, which is before the server counts it.
     """
 
     key: str
     context: AttemptContext
     settings: WorkerSettings
+    asked: float = field(default_factory=time.monotonic)
     began: float = field(default_factory=time.monotonic)
     lease_ends: float = 0.0
 
     def __post_init__(self) -> None:
-        self.lease_ends = self.began + self.settings.visibility_timeout
+        self.lease_ends = self.asked + self.settings.visibility_timeout
 
     def lease_left(self) -> float:
-        """Seconds until others can see its message; a little less, since the lease began on the server before."""
-        return self.lease_ends - time.monotonic() - 0.1 * self.settings.visibility_timeout
+        """Seconds until others can see its message."""
+        return self.lease_ends - time.monotonic()
 
     @classmethod
-    def from_row(cls, domain: str, row: list[Any], settings: WorkerSettings) -> Self:
-        """From one array of what ``commandbus.receive_commands`` answers."""
+    def from_row(cls, domain: str, row: list[Any], settings: WorkerSettings, asked: float) -> Self:
+        """From one array of what ``commandbus.receive_commands`` answers to a call that was sent when ``asked``."""
         (msg_id, command_id, command_type, data, correlation_id, reply_to, created_at) = row[:7]
         (attempt, max_attempts, life_attempt, behavior) = row[7:]
         command = Command(
@@ -79,7 +81,7 @@ class Attempt:
             behavior=behavior,
             life_attempt=life_attempt or 0,
         )
-        return cls(key=command_id, context=context, settings=settings)
+        return cls(key=command_id, context=context, settings=settings, asked=asked)
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -87,7 +89,7 @@ class Outcome:
     """How one attempt ended. ``result`` is JSON text.
 
     ``again`` is set when it was sent to the server before and no answer came; ``busy`` counts how often another
-    transaction held a row of its command.
+    transaction held a row of its command; ``suspect``: the server refused it alone, and others not.
     """
 
     attempt: Attempt
@@ -98,6 +100,7 @@ class Outcome:
     error_details: dict[str, Any] | None = None
     again: bool = False
     busy: int = 0
+    suspect: bool = False
 
     def to_json(self) -> str:
         """One object of ``commandbus.finish_commands``' array, as text."""

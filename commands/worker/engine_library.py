@@ -27,13 +27,14 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from commands.worker.handlers import AttemptContext
-from e2e_site.database import Backoff, ConnectionLostError
+from e2e_site.database import STATEMENT_DEADLINE_S, Backoff, ConnectionLostError, broken_after
 from settings_app.backoff import library_schedule
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
-    from psycopg import Notify
+    from psycopg import AsyncCursor, Notify
+    from psycopg.abc import Params
 
     from commands.worker.state import WorkerState
 
@@ -75,6 +76,12 @@ class UnlockedConnection(AsyncConnection[Any]):
     psycopg holds the connection's lock while that generator stands still, and the library keeps the generator: it
     would wait for ever, unseen, when it stops or dies after a notification.
     """
+
+    async def execute(
+        self, query: Any, params: Params | None = None, *, prepare: bool | None = None, binary: bool = False
+    ) -> AsyncCursor[Any]:
+        with broken_after(STATEMENT_DEADLINE_S, self):
+            return await super().execute(query, params, prepare=prepare, binary=binary)
 
     async def notifies(
         self,

@@ -1,6 +1,6 @@
 """Engine ``native``: our own loop. One statement takes a batch, one statement finishes a batch, on two connections.
 
-    queue ─► _receive_loop ─► received ─► _start_loop ─► running (tasks) ─► Finisher ─► queue, status, audit, reply
+    Receiver ─► _receive_loop ─► received ─► _start_loop ─► running (tasks) ─► Finisher ─► queue, status, audit, reply
 
 What is received is started: there are never more attempts than slots. docs/promises.md says what this keeps and how.
 The three loops overlap: while a batch is being started the next is asked for, and what has ended is written.
@@ -9,41 +9,29 @@ The three loops overlap: while a batch is being started the next is asked for, a
 from __future__ import annotations
 
 import asyncio
-import logging
+import random
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from commands.worker.attempts import Attempt, perform
-from commands.worker.blame import AT_RECEIVE, blames_the_batch
 from commands.worker.finisher import BUSY_PAUSE_S, Finisher
 from commands.worker.heartbeat import keep_leases
-from commands.worker.lookback import Lookback
+from commands.worker.receiver import Received, Receiver
+from commands.worker.trouble import Trouble
 from e2e_site.database import Backoff, ConnectionLostError, Link, end_all
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from commandbus import HandlerRegistry
 
     from commands.worker.state import WorkerState
     from settings_app.values import WorkerSettings
 
-logger = logging.getLogger(__name__)
-
-RECEIVE = "SELECT commandbus.receive_commands(%s, %s, %s, %s)"
-RECEIVE_ONE_BY_ONE = "SELECT commandbus.receive_one_by_one(%s, %s, %s)"
 STARTED_AT_A_TIME = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class Received:
-    """What one receive said of the queue. ``due_s``: seconds until there may be more to see, where that is known."""
-
-    dry: bool
-    busy: int
-    due_s: float | None
 
 
 class NativeEngine:
@@ -53,11 +41,14 @@ class NativeEngine:
         self._registry = registry
         self._state = state
         self._receive_link = receive
-        self._received: deque[tuple[list[Any], WorkerSettings]] = deque()
+        self._receiver = Receiver(state, receive)
+        self._received: deque[tuple[list[Any], WorkerSettings, float]] = deque()
         self._arrived = asyncio.Event()
         self._running: dict[Attempt, asyncio.Task[None]] = {}
-        self._receiving = False
-        self._lookback = Lookback()
+        self._lone: set[int] = set()  # messages whose last attempt has to run alone in a process
+        self._lone_at = 0.0  # others have their turn until then
+        self._backoff = Backoff()
+        self._trouble = Trouble("receive")
         self._room = asyncio.Event()  # a slot became free, or outcomes were written
         self._finisher = Finisher(state, finish, self._room)
 
@@ -69,7 +60,8 @@ class NativeEngine:
         finisher = asyncio.create_task(self._finisher.run(), name="finish")
         receiver = asyncio.create_task(self._receive_loop(), name="receive")
         starter = asyncio.create_task(self._start_loop(), name="start")
-        heartbeat = asyncio.create_task(keep_leases(self._state, self._receive_link, self._running), name="heartbeat")
+        leases = keep_leases(self._state, self._receive_link, self._running, self._finisher.attempts)
+        heartbeat = asyncio.create_task(leases, name="heartbeat")
         stop = asyncio.create_task(self._state.stop.wait(), name="stop")
         receiver.add_done_callback(lambda _: self._room.set())
         try:
@@ -81,35 +73,49 @@ class NativeEngine:
     # -- taking ------------------------------------------------------------------------------------------------------
 
     async def _receive_loop(self) -> None:
-        state, backoff = self._state, Backoff()
+        state = self._state
         while not state.stop.is_set():
             self._room.clear()
+            if self._may_run_alone():
+                await self._perform_alone()
+                continue
             wanted = self._wanted()
             if wanted <= 0:
                 await _first_of(self._room, state.wake)
                 state.wake.clear()
                 continue
             state.wake.clear()
-            try:
-                received = await self._receive(wanted)
-            except ConnectionLostError:
-                await _first_of(state.stop, timeout=backoff.next())
+            received = await self._take(self._receiver.take(wanted, unwritten=self._finisher.overdue()))
+            if received is None:
                 continue
-            except psycopg.Error as exc:
-                logger.error("cannot receive: %s", exc, extra={"action": "receive_failed"})  # noqa: TRY400  # one line
-                await _first_of(state.stop, timeout=backoff.next())
-                continue
-            backoff.reset()
-            if received.dry:
+            self._lone.update(received.lone)
+            if received.dry and not self._may_run_alone():
                 if state.once and await self._queue_is_empty():
                     return
                 await self._rest(received)
 
+    async def _take(self, receive: Coroutine[Any, Any, Received]) -> Received | None:
+        """Begin what a receive answers; without an answer wait a moment, and return None."""
+        try:
+            received = await receive
+        except ConnectionLostError:
+            await _first_of(self._state.stop, timeout=self._backoff.next())
+            return None
+        except psycopg.Error as exc:
+            self._trouble.met(exc)
+            await _first_of(self._state.stop, timeout=self._backoff.next())
+            return None
+        self._backoff.reset()
+        self._trouble.over()
+        self._received.extend((row, received.settings, received.asked) for row in received.rows)
+        self._arrived.set()
+        return received
+
     def _wanted(self) -> int:
         """How many messages may be taken now: never more than can be started at once."""
         settings = self._state.settings
-        if self._finisher.left() >= 2 * settings.concurrency or self._finisher.is_overdue():
-            return 0  # first write that the work is done: an overdue message would be taken again
+        if self._finisher.is_full(2 * settings.concurrency):
+            return 0  # first write that the work is done
         wanted = min(settings.batch_size, settings.concurrency - self._begun())
         if self._received and wanted < min(settings.batch_size, settings.concurrency) / 2:
             return 0  # more slots may be free in a moment: no crumbs
@@ -119,43 +125,12 @@ class NativeEngine:
         """Attempts that have a slot."""
         return len(self._received) + len(self._running)
 
-    async def _receive(self, wanted: int) -> Received:
-        settings, domain, after = self._state.settings, self._state.domain, self._lookback.after()
-        parameters = (domain, wanted, settings.visibility_timeout)
-        self._receiving = True
-        try:
-            answer = await self._receive_link.value(RECEIVE, (*parameters, after))
-        except psycopg.Error as exc:
-            if not blames_the_batch(exc, AT_RECEIVE):
-                raise
-            reason = exc.diag.message_primary
-            logger.warning("the server refused a batch, taking it one by one: %s", reason, extra={"action": "split"})
-            after = 0
-            answer = await self._receive_link.value(RECEIVE_ONE_BY_ONE, parameters)
-        finally:
-            self._receiving = False
-        self._lookback.looked(after, answer["last"], answer["look_us"] / 1e6)
-        rows = answer["commands"]
-        self._received.extend((row, settings) for row in rows)
-        self._arrived.set()
-        counts = self._state.counts
-        counts.received += len(rows)
-        counts.parked += answer["parked"]
-        if answer["parked"]:
-            logger.warning("parked at receive", extra={"action": "parked", "commands": answer["parked"]})
-        if answer["rejected"]:
-            logger.warning("rejected messages", extra={"action": "rejected", "messages": answer["rejected"]})
-        due_s = self._lookback.until_full_look() if after else None
-        if answer["due_ms"] is not None:
-            due_s = answer["due_ms"] / 1000
-        return Received(dry=answer["dry"], busy=answer["busy"], due_s=due_s)
-
     async def _rest(self, received: Received) -> None:
         """Wait for a notification, the poll interval or the next visible message, whichever comes first."""
         timeout = self._state.settings.poll_interval
         if received.due_s is not None:
             timeout = min(timeout, received.due_s)
-        if received.busy:
+        if received.busy or self._lone:
             timeout = min(timeout, BUSY_PAUSE_S)
         events = [self._state.wake, self._room] if self._state.once else [self._state.wake]
         await _first_of(*events, timeout=timeout)
@@ -168,6 +143,32 @@ class NativeEngine:
             return await self._state.messages_left() == 0
         except ConnectionLostError:
             return False
+
+    # -- what has to run alone ---------------------------------------------------------------------------------------
+
+    def _may_run_alone(self) -> bool:
+        """Whether it is the turn of an attempt that may end its process: what is not written would be lost with it."""
+        if not self._lone or self._finisher.left() > self._finisher.waiting():
+            return False
+        return time.monotonic() >= self._lone_at or not (self._begun() or self._finisher.left())
+
+    async def _perform_alone(self) -> None:
+        """Let all others end, then perform one such attempt; after it the others have as much time."""
+        began = time.monotonic()
+        await self._all_written()
+        if self._begun() or self._finisher.left() or self._state.stop.is_set():
+            return
+        msg_id = random.choice(list(self._lone))  # noqa: S311  # so that several processes do not want the same
+        self._lone.discard(msg_id)
+        if await self._take(self._receiver.take_alone(msg_id)):
+            await self._all_written()
+        self._lone_at = 2 * time.monotonic() - began
+
+    async def _all_written(self) -> None:
+        """Return when nothing runs and nothing is left to write but what other transactions hold up, or at a stop."""
+        while (self._begun() or self._finisher.waiting()) and not self._state.stop.is_set():
+            self._room.clear()
+            await _first_of(self._room, self._state.stop, timeout=1)
 
     # -- performing --------------------------------------------------------------------------------------------------
 
@@ -182,8 +183,8 @@ class NativeEngine:
             self._arrived.clear()
             while self._received:
                 for _ in range(min(STARTED_AT_A_TIME, len(self._received))):
-                    row, settings = self._received.popleft()
-                    attempt = Attempt.from_row(self._state.domain, row, settings)
+                    row, settings, asked = self._received.popleft()
+                    attempt = Attempt.from_row(self._state.domain, row, settings, asked)
                     self._running[attempt] = asyncio.create_task(self._perform(attempt))
                 self._state.in_flight = self._begun()
                 await asyncio.sleep(0)
@@ -213,7 +214,7 @@ class NativeEngine:
             abandoned = self._begun() + self._finisher.left()
             left = deadline - time.monotonic()
             if left <= 0 or self._state.hurry.is_set() or (receiver.done() and not abandoned):
-                return abandoned + self._receiving
+                return abandoned + self._receiver.waiting
             self._room.clear()
             await _first_of(self._room, self._state.hurry, timeout=min(left, 1))
 

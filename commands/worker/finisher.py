@@ -18,10 +18,14 @@ import psycopg
 
 from commands.rules.words import EventType, OutcomeKind, Status
 from commands.worker.attempts import Outcome
-from commands.worker.blame import AT_FINISH, blames_the_batch
+from commands.worker.blame import is_of_the_moment, others_succeed
+from commands.worker.trouble import Trouble
 from e2e_site.database import Backoff, ConnectionLostError, Link
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from commands.worker.attempts import Attempt
     from commands.worker.state import WorkerState
 
 logger = logging.getLogger(__name__)
@@ -31,6 +35,9 @@ MOST_PER_FINISH = 1000
 MOST_LINES = 20  # in the log, for the outcomes of one call
 BUSY_PAUSE_S = 0.1
 LONGEST_BUSY_PAUSE_S = 1.0
+LASTS = 3  # so often busy: another transaction holds the row for long
+MOST_BUSY = 1000
+MOST_DEADLINE_S = 60.0
 COUNTED = {"completed": "completed", "retry": "retried", "parked": "parked", "failed": "failed", "late": "late"}
 
 
@@ -44,8 +51,11 @@ class Finisher:
         self._unwritten: deque[Outcome] = deque()
         self._parts: list[list[Outcome]] = []  # of a batch that the server refused, to be written one after the other
         self._writing: list[Outcome] = []
-        self._held_up = 0  # busy outcomes on their way back into unwritten
+        self._busy: set[Outcome] = set()  # on their way back into unwritten
         self._added = asyncio.Event()
+        self._backoff = Backoff()
+        self._trouble = Trouble("finish")
+        self._lost = 0  # answers that did not come, since one did
 
     def add(self, outcome: Outcome) -> None:
         self._unwritten.append(outcome)
@@ -53,42 +63,71 @@ class Finisher:
 
     def left(self) -> int:
         """How many outcomes are not yet written."""
-        return len(self._unwritten) + sum(map(len, self._parts)) + len(self._writing) + self._held_up
+        return self.waiting() + len(self._busy)
 
-    def is_overdue(self) -> bool:
-        """Whether an outcome waits whose lease is over: its message can be seen again."""
-        return any(outcome.attempt.lease_left() <= 0 for outcome in chain(self._unwritten, self._writing, *self._parts))
+    def waiting(self) -> int:
+        """The same without those whose rows other transactions hold."""
+        return len(self._unwritten) + sum(map(len, self._parts)) + len(self._writing)
+
+    def is_full(self, most: int) -> bool:
+        """Whether ``most`` outcomes wait, or as many are held up as a worker keeps: then take nothing more."""
+        return self.waiting() >= most or len(self._busy) >= MOST_BUSY
+
+    def attempts(self) -> Iterator[Attempt]:
+        """The attempts whose outcomes are not yet written."""
+        return (outcome.attempt for outcome in self._all())
+
+    def overdue(self) -> list[int]:
+        """The messages of those whose lease is over: they can be seen again, and must not begin again here."""
+        return [attempt.context.msg_id for attempt in self.attempts() if attempt.lease_left() <= 0]
+
+    def _all(self) -> Iterator[Outcome]:
+        return chain(self._unwritten, self._writing, self._busy, *self._parts)
 
     async def run(self) -> None:
         """Write what is added, at once where no write is under way."""
-        backoff = Backoff()
         while True:
             await self._added.wait()
             self._added.clear()
             while batch := self._next_to_write():
                 self._writing = batch
-                pause = 0.0
-                try:
-                    await self._write(batch)
-                    backoff.reset()
-                except ConnectionLostError:
-                    # The server may have committed: the next call has to look.
-                    for outcome in batch:
-                        outcome.again = True
-                    pause = self._put_back(batch, backoff)
-                except psycopg.Error as exc:
-                    if not blames_the_batch(exc, AT_FINISH):
-                        logger.error("cannot finish: %s", exc, extra={"action": "finish_failed"})  # noqa: TRY400
-                        pause = self._put_back(batch, backoff)
-                    else:
-                        self._isolate(batch, exc)
+                pause = await self._try(batch)
                 self._writing = []
                 self._room.set()
                 await asyncio.sleep(pause)
 
-    def _put_back(self, batch: list[Outcome], backoff: Backoff) -> float:
+    async def _try(self, batch: list[Outcome]) -> float:
+        """Write a batch; seconds to wait before the next one."""
+        try:
+            await self._write(batch)
+        except ConnectionLostError:
+            # The server may have committed: the next call has to look.
+            self._lost += 1
+            for outcome in batch:
+                outcome.again = True
+            return self._put_back(batch)
+        except psycopg.Error as exc:
+            self._lost = 0
+            if is_of_the_moment(exc) or not await others_succeed(self._link, self._state.domain):
+                self._trouble.met(exc)
+                return self._put_back(batch)
+            self._isolate(batch, exc)
+            return 0.0
+        self._lost = 0
+        self._backoff.reset()
+        self._trouble.over()
+        return 0.0
+
+    def _put_back(self, batch: list[Outcome]) -> float:
+        for outcome in batch:
+            outcome.suspect = False
         self._unwritten.extendleft(reversed(batch))
-        return backoff.next()
+        return self._backoff.next()
+
+    def _deadline(self) -> float:
+        """Seconds for an answer: so few that it can be asked for again within the lease, more where none came."""
+        fraction = max(1.0, self._state.settings.visibility_timeout / 3)
+        return min(MOST_DEADLINE_S, fraction * 2.0**self._lost)
 
     def _next_to_write(self) -> list[Outcome]:
         """The outcomes of the next call, at most one per command: a part of a refused batch, or what waits."""
@@ -109,7 +148,7 @@ class Finisher:
 
     async def _write(self, batch: list[Outcome]) -> None:
         body = f"[{','.join([outcome.to_json() for outcome in batch])}]"
-        answer = await self._link.value(FINISH, (self._state.domain, body))
+        answer = await self._link.value(FINISH, (self._state.domain, body), deadline=self._deadline())
         accepted, busy, before = answer["accepted"], set(answer["busy"]), answer["before"]
         ended: dict[str, list[Outcome]] = {}
         for outcome in batch:
@@ -119,26 +158,40 @@ class Finisher:
             else:
                 ended.setdefault(_action(outcome, accepted.get(key), before.get(key)), []).append(outcome)
         self._record(ended)
+        self._say_kept()
 
     def _send_later(self, outcome: Outcome) -> None:
         """Another transaction holds a row of this command: try it again in a moment while other batches go on."""
-        self._held_up += 1
+        self._busy.add(outcome)
 
         def back() -> None:
-            self._held_up -= 1
+            self._busy.discard(outcome)
             self.add(outcome)
 
         pause = min(LONGEST_BUSY_PAUSE_S, BUSY_PAUSE_S * 2**outcome.busy)
         outcome.busy += 1
         asyncio.get_running_loop().call_later(pause, back)
 
+    def _say_kept(self) -> None:
+        """Have the worker's row say which messages are held up for long, so that no receive parks their commands."""
+        if not self._busy and not self._state.kept:
+            return
+        kept = [outcome.attempt.context.msg_id for outcome in self._all() if outcome.busy >= LASTS][:MOST_BUSY]
+        if set(kept) - set(self._state.kept):
+            self._state.beat_now.set()
+        self._state.kept = kept
+
     def _isolate(self, batch: list[Outcome], exc: psycopg.Error) -> None:
-        """The server refused this batch for what is in it: halve it until the culprit is alone, and park that."""
+        """The server refused this batch and takes others: halve it until the culprit is alone, and park that."""
         if len(batch) > 1:
             middle = len(batch) // 2
             self._parts += [batch[:middle], batch[middle:]]
             return
         (outcome,) = batch
+        if not outcome.suspect:
+            outcome.suspect = True  # once more, between two tries of others that succeed
+            self._parts.append(batch)
+            return
         reason = exc.diag.message_primary or type(exc).__name__
         if outcome.kind is OutcomeKind.PERMANENT:
             logger.error(

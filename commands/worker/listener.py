@@ -24,6 +24,7 @@ from settings_app.models import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     from commands.worker.state import WorkerState
 
@@ -35,6 +36,9 @@ LOCK_CLASS = zlib.crc32(b"e2e_worker") & 0x7FFFFFFF
 ELSEWHERE = "LISTEN_DATABASE_URL names another database than DATABASE_URL"
 
 LOCK = "SELECT pg_advisory_lock_shared(%s, %s)"
+# Tells receives of other workers that this one lives. An earlier connection of its own may still have it.
+LIVE = "SELECT pg_try_advisory_lock(commandbus.worker_key(%s))"
+RETRY_LIVE_S = 5.0
 # Workers of the other engine that are alive: those with a lock, and those that poll.
 OTHERS = """
     SELECT (SELECT count(*) FROM pg_locks
@@ -95,6 +99,8 @@ class Listener:
         self._outage = outage
         self._conn: psycopg.AsyncConnection[Any] | None = None
         self._opened = 0.0
+        self._worker_id: UUID | None = None
+        self._shows_life = False
 
     async def open(self, *, needed: int, workers: int = 1) -> None:
         """Connect; raise ``StartError`` where the server has no room or a worker of the other engine is alive.
@@ -116,6 +122,9 @@ class Listener:
 
     async def join(self, state: WorkerState) -> None:
         """Look once more, now that others see this worker; ``StartError`` as ``open``."""
+        self._worker_id = state.worker_id
+        if self._conn is not None:
+            await self._show_life(self._conn)
         if self.polling and (alive := await self._others(state.link)):
             await state.take_back()
             raise StartError(self._beside(alive))
@@ -144,10 +153,13 @@ class Listener:
                 assert self._conn is not None
                 backoff.reset()
                 state.wake.set()  # what was notified before this connection listened
-                state.look_at_settings.set()
-                async for notification in self._conn.notifies():
-                    event = state.look_at_settings if notification.channel == CONFIG_CHANNEL else state.wake
-                    event.set()
+                state.beat_now.set()
+                while True:
+                    timeout = None if self._shows_life else RETRY_LIVE_S
+                    async for notification in self._conn.notifies(timeout=timeout):
+                        event = state.beat_now if notification.channel == CONFIG_CHANNEL else state.wake
+                        event.set()
+                    await self._show_life(self._conn)
             except psycopg.Error as exc:
                 self._outage.begins(exc, self._opened)
                 self._opened = math.inf  # what fails next is no connection of before
@@ -189,8 +201,13 @@ class Listener:
         self._conn, self._opened = conn, time.monotonic()
         await conn.execute(LOCK, (LOCK_CLASS, engine_lock(self._queue, self._engine)))
         await self._refuse_beside_others(conn)
+        await self._show_life(conn)
         for channel in (f"pgmq_notify_{self._queue}", CONFIG_CHANNEL):
             await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+
+    async def _show_life(self, conn: psycopg.AsyncConnection[Any]) -> None:
+        if self._worker_id is not None:
+            (self._shows_life,) = await _row(conn, LIVE, (self._worker_id,))
 
     async def _refuse_beside_others(self, conn: psycopg.AsyncConnection[Any]) -> None:
         if alive := await self._others(conn):

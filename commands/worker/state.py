@@ -33,19 +33,21 @@ LOAD = "SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1"
 BEAT = """
     WITH before AS (SELECT beat_at FROM public.e2e_worker WHERE worker_id = %(worker_id)s)
     INSERT INTO public.e2e_worker AS w (worker_id, host, pid, engine, queue_name, polling, started_at,
-        settings_version, overrides, concurrency, in_flight, received, completed, retried, parked, failed, late)
+        settings_version, overrides, concurrency, in_flight, received, completed, retried, parked, failed, late, kept)
     VALUES (%(worker_id)s, %(host)s, %(pid)s, %(engine)s, %(queue_name)s, %(polling)s,
         clock_timestamp() - make_interval(secs => %(age_s)s), %(settings_version)s, %(overrides)s::jsonb,
-        %(concurrency)s, %(in_flight)s, %(received)s, %(completed)s, %(retried)s, %(parked)s, %(failed)s, %(late)s)
+        %(concurrency)s, %(in_flight)s, %(received)s, %(completed)s, %(retried)s, %(parked)s, %(failed)s, %(late)s,
+        %(kept)s::jsonb)
     ON CONFLICT (worker_id) DO UPDATE SET
         beat_at = clock_timestamp(), settings_version = excluded.settings_version, concurrency = excluded.concurrency,
         in_flight = excluded.in_flight, received = excluded.received, completed = excluded.completed,
-        retried = excluded.retried, parked = excluded.parked, failed = excluded.failed, late = excluded.late
+        retried = excluded.retried, parked = excluded.parked, failed = excluded.failed, late = excluded.late,
+        kept = excluded.kept
     RETURNING (SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1),
         (SELECT clock_timestamp() - beat_at > %(silence)s FROM before)
 """
 TAKE_BACK = "DELETE FROM public.e2e_worker WHERE worker_id = %s"
-STOPPED = "UPDATE public.e2e_worker SET stopped_at = clock_timestamp(), in_flight = 0 WHERE worker_id = %s"
+STOPPED = "UPDATE public.e2e_worker SET stopped_at = clock_timestamp(), in_flight = 0, kept = '[]' WHERE worker_id = %s"
 FORGET_OLD = "DELETE FROM public.e2e_worker WHERE beat_at < clock_timestamp() - interval '1 day'"
 
 
@@ -80,11 +82,12 @@ class WorkerState:
     began: float = field(default_factory=time.monotonic)
     counts: Counts = field(default_factory=Counts)
     in_flight: int = 0
+    kept: list[int] = field(default_factory=list)  # messages of ended attempts whose rows other transactions hold
     gave_way: bool = False  # to a worker of the other engine, which came while the connection was lost
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # take nothing more, drain
     hurry: asyncio.Event = field(default_factory=asyncio.Event)  # give up what is running
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # look at the queue, the settings, and stop
-    look_at_settings: asyncio.Event = field(default_factory=asyncio.Event)  # they changed, or may have
+    beat_now: asyncio.Event = field(default_factory=asyncio.Event)  # settings, or what the row says, may have changed
     was_silent: asyncio.Event = field(default_factory=asyncio.Event)  # others may have taken it for dead
     settings_changed: asyncio.Event = field(default_factory=asyncio.Event)  # for an engine that must restart for it
 
@@ -109,10 +112,10 @@ class WorkerState:
         pause = POLLING_BEAT_S if self.polling else BEAT_S
         await self._try(self.link.rows(FORGET_OLD))
         while True:
-            self.look_at_settings.clear()
+            self.beat_now.clear()
             await self._try(self.beat())
             try:
-                await asyncio.wait_for(self.look_at_settings.wait(), pause)
+                await asyncio.wait_for(self.beat_now.wait(), pause)
             except TimeoutError:
                 continue
 
@@ -154,6 +157,7 @@ class WorkerState:
             "overrides": json.dumps(dict(self.overrides)),
             "concurrency": self.settings.concurrency,
             "in_flight": self.in_flight,
+            "kept": json.dumps(self.kept),
             **asdict(self.counts),
         }
 

@@ -300,10 +300,21 @@ def test_only_the_current_attempt_of_a_command_that_is_not_final_extends_its_lea
     assert bus.extend_lease(command_id, second, lease=60) == []
 
 
-def test_a_held_row_has_its_lease_extended_later_and_nobody_waits(bus: HandBus) -> None:
+def test_a_lease_is_extended_while_the_commands_row_is_held_and_without_a_wait(bus: HandBus) -> None:
     command_id = bus.send()
     attempt = bus.begin(command_id, lease=5)
     with bus.connect() as other:
         other.execute("SELECT FROM commandbus.command WHERE command_id = %s FOR UPDATE", [command_id])
+        other.execute("SELECT FROM test_command WHERE command_id = %s FOR UPDATE", [command_id])
+        assert bus.extend_lease(command_id, attempt, lease=60) == [str(command_id)]
+    with bus.connect() as other:
+        other.execute("SELECT FROM pgmq.q_test__commands FOR UPDATE")
         assert bus.extend_lease(command_id, attempt, lease=60) == []
-    assert bus.extend_lease(command_id, attempt, lease=60) == [str(command_id)]
+
+
+def test_the_backoff_of_an_attempt_that_ended_is_no_lease_to_extend(bus: HandBus) -> None:
+    command_id = bus.send()
+    attempt = bus.begin(command_id)
+    bus.finish(outcome(command_id, attempt, "transient", delay_ms=3000))
+    assert bus.extend_lease(command_id, attempt, lease=60) == []
+    assert _lease(bus) <= 3
