@@ -1,4 +1,4 @@
-"""Leases that are extended: always of work that is done but not yet written, where the settings say so of work that runs.
+"""Leases that are extended: of work that is done but not yet written, and where the settings say so of work that runs.
 
 The latter is off by default, so that a lease that runs out can be seen. A `timeout` command that runs is never
 extended: it is there to show what happens then.

@@ -8,9 +8,9 @@ class Lookback:
 
     Those may be delayed or leased messages, rows that other transactions hold, or dead rows that an open snapshot
     keeps. Messages below the mark become visible too, or were sent by a slow transaction, so now and then a sweep
-    begins at the first message. It goes on where the last look ended until one finds what can be taken, or the end of the queue.
-    The longer that took, the later the next sweep begins: it costs a twentieth of the time at most, or a fifth where
-    held rows were met, which may be released at any moment.
+    begins at the first message. It goes on where the last look ended until one finds what can be taken, or the end of
+    the queue. The longer that took, the later the next sweep begins: it costs a twentieth of the time at most, or a
+    fifth where held rows were met, which may be released at any moment.
     """
 
     SHARE = 20

@@ -155,6 +155,49 @@ def test_a_row_lock_on_one_command_leaves_that_one_untouched_and_delivers_the_ot
     assert list(bus.receive()["commands"]) == [locked]
 
 
+def test_thousands_of_held_commands_before_it_do_not_keep_a_command_waiting(bus: HandBus) -> None:
+    _send_many(bus, 3000)
+    with bus.connect() as other:
+        other.execute("SELECT FROM commandbus.command FOR UPDATE")
+        free = bus.send()
+        answer = bus.receive(4)
+        assert (list(answer["commands"]), answer["parked"], answer["rejected"]) == ([free], 0, 0)
+        assert answer["busy"] > 0
+
+
+def test_held_commands_are_stepped_over_without_a_write_to_them(bus: HandBus) -> None:
+    _send_many(bus, 200)
+    with bus.connect() as other:
+        other.execute("SELECT FROM test_command FOR UPDATE")
+        bus.receive(4)
+        locked = bus.value("SELECT count(*) FROM pgmq.q_test__commands WHERE xmax <> 0")
+        assert locked <= 8  # those of the first rounds
+
+
+def _send_many(bus: HandBus, count: int) -> None:
+    bus.conn.execute(
+        "SELECT commandbus.send_commands('test', 'TestCommand', (SELECT jsonb_agg(jsonb_build_array("
+        "gen_random_uuid(), '{\"type\": \"success\"}'::jsonb, '{}'::jsonb)) FROM generate_series(1, %s)), 3)",
+        [count],
+    )
+
+
+def test_large_messages_are_received_a_few_at_a_time(bus: HandBus) -> None:
+    sent = [bus.send() for _ in range(6)]
+    bus.conn.execute(  # 1.5 MB each, not to be compressed
+        "UPDATE pgmq.q_test__commands q SET message = message || jsonb_build_object('data', jsonb_build_object('x', ("
+        "SELECT string_agg(md5(q.msg_id::text || i), '') FROM generate_series(1, 48000) i)))"
+    )
+    received: list[UUID] = []
+    while (answer := bus.receive(10))["commands"]:
+        assert len(answer["commands"]) <= 3
+        received += answer["commands"]
+        assert answer["dry"] == (len(received) == len(sent))
+    assert received == sent
+    small = [bus.send() for _ in range(5)]
+    assert list(bus.receive(10)["commands"]) == small
+
+
 def test_two_workers_never_receive_the_same_message(bus: HandBus) -> None:
     sent = {bus.send() for _ in range(6)}
     with bus.connect() as one, bus.connect() as two:
@@ -260,6 +303,38 @@ def test_an_operator_can_retry_a_command_that_could_not_be_received(bus: HandBus
     bus.value("SELECT commandbus.operator_retry('test', %s, 'ann')", [culprit])
     bus.finish(outcome(culprit, bus.begin(culprit)))
     assert bus.word(culprit) == "SRTORC"
+
+
+def test_where_the_server_refuses_every_message_none_is_blamed(bus: HandBus) -> None:
+    sent = [bus.send(), bus.send()]
+    with bus.connect() as other:
+        other.execute(
+            """
+            CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'closed for today'; END $$;
+            CREATE TRIGGER refuse BEFORE UPDATE ON commandbus.command FOR EACH ROW EXECUTE FUNCTION pg_temp.refuse()
+            """
+        )
+        with pytest.raises(psycopg.errors.RaiseException, match="closed for today"):
+            other.execute("SELECT commandbus.receive_one_by_one('test', 10, 30)")
+        other.rollback()
+    assert [bus.word(command_id) for command_id in sent] == ["S", "S"]
+    assert bus.archived() == []
+
+
+def test_a_try_of_the_engine_succeeds_and_leaves_nothing(bus: HandBus) -> None:
+    assert bus.value("SELECT commandbus.try_engine('test')") is True
+    for table in ("commandbus.command", "commandbus.audit", "commandbus.parked", "public.test_command"):
+        assert bus.value(f"SELECT count(*) FROM {table}") == 0
+    assert (bus.queued(), bus.archived(), bus.replies()) == ([], [], [])
+
+
+def test_a_try_of_the_engine_fails_where_an_outcome_cannot_be_written(bus: HandBus) -> None:
+    with bus.connect() as other:
+        other.execute("ALTER TABLE commandbus.parked RENAME TO away")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            other.execute("SELECT commandbus.try_engine('test')")
+        other.rollback()
 
 
 def test_an_error_of_the_moment_parks_nobody(bus: HandBus) -> None:

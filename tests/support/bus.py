@@ -59,9 +59,19 @@ class HandBus:
         """Put any JSON value into the command queue."""
         return int(self.value("SELECT pgmq.send('test__commands', %s::jsonb, 0)", [json.dumps(message)]))
 
-    def receive(self, limit: int = 10, *, lease: int = 30, conn: psycopg.Connection[Json] | None = None) -> Json:
-        """The answer of receive_commands, its commands by their ids: ``{"msg_id", "attempt", "life", "behavior"}``."""
-        row = (conn or self.conn).execute("SELECT commandbus.receive_commands('test', %s, %s) AS a", [limit, lease])
+    def receive(
+        self, limit: int = 10, *, lease: int = 30, worker: UUID | None = None, only: int | None = None,
+        alone: bool = False, conn: psycopg.Connection[Json] | None = None,
+    ) -> Json:  # fmt: skip
+        """The answer of receive_commands, its commands by their ids: ``{"msg_id", "attempt", "life", "behavior"}``.
+
+        ``only``: look at this message alone.
+        """
+        first, last = (0, 2**62) if only is None else (only - 1, only)
+        row = (conn or self.conn).execute(
+            "SELECT commandbus.receive_commands('test', %s, %s, %s, %s, %s, %s) AS a",
+            [limit, lease, first, last, worker, alone],
+        )
         answer: Json = (row.fetchone() or {})["a"]
         answer["commands"] = {
             UUID(c[1]): {"msg_id": c[0], "attempt": c[7], "max_attempts": c[8], "life": c[9], "behavior": c[10]}

@@ -1,0 +1,35 @@
+"""A server that takes a statement and never answers: the worker gives the connection up and goes on by itself."""
+
+from tests.e2e.conftest import StartWorker
+from tests.support.proxy import Proxy
+from tests.support.workers import COMPLETED, LiveBus
+
+
+def test_an_end_whose_answer_never_comes_is_sent_again_within_the_lease(
+    bus: LiveBus, proxy: Proxy, start_worker: StartWorker
+) -> None:
+    bus.settings(visibility_timeout=6, concurrency=4)
+    worker = start_worker("--poll-interval", "60", DATABASE_URL=proxy.url)
+    proxy.cut(b'"again":false', silent=True)
+    sent = [bus.timeout(100 * i) for i in range(3)]
+    bus.wait_for_status(COMPLETED, sent)
+    proxy.cut(b"")
+    after = bus.send()
+    bus.wait_for_status(COMPLETED, [after], timeout=20)
+    bus.assert_done_once([*sent, after], attempts=1)
+    assert proxy.cuts >= 1
+    worker.wait_for("database_back")
+    assert worker.stop() == 0
+    assert bus.worker_row(worker)["completed"] == 4
+
+
+def test_a_receive_whose_answer_never_comes_is_given_up(bus: LiveBus, proxy: Proxy, start_worker: StartWorker) -> None:
+    bus.settings(visibility_timeout=2)
+    worker = start_worker("--poll-interval", "60", DATABASE_URL=proxy.url)
+    proxy.cut(b"receive_commands", b"TestCommand", silent=True)
+    lost = bus.send()
+    bus.wait_for_attempts(1, [lost])
+    proxy.cut(b"")
+    bus.wait_for_status(COMPLETED, [lost])
+    bus.assert_done_once([lost], attempts=2)
+    assert worker.stop() == 0
