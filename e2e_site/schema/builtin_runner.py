@@ -70,7 +70,7 @@ def apply(conn: psycopg.Connection, config: Config, migration: Migration, statem
                 conn.execute(command)
             record(conn, config, migration, milliseconds=round((time.monotonic() - started) * 1000))
     except (psycopg.Error, _EndedFromWithinError) as exc:
-        left = _left_behind(conn, transaction)
+        left = _left_behind(conn, transaction, statement)
         raise FlywayError(f"{migration.script} failed{_place(statement, exc)} and {left}: {_said(exc)}") from exc
 
 
@@ -97,10 +97,10 @@ def _value(conn: psycopg.Connection, query: LiteralString, *params: object) -> o
     return row and row[0]
 
 
-def _left_behind(conn: psycopg.Connection, transaction: str | None) -> str:
-    """What the failed migration left, as the server knows it."""
-    if conn.closed:
-        return 'may have been applied all the same, as "flyway info" will show'
+def _left_behind(conn: psycopg.Connection, transaction: str | None, statement: Statement | None) -> str:
+    """What the migration left that failed in this statement, or after its last one; as the server knows it."""
+    if conn.closed:  # the end was not asked for while a statement was under way
+        return "left nothing behind" if statement else 'may be applied all the same, as "flyway info" will show'
     match transaction and _value(conn, "SELECT pg_xact_status(%s::xid8)", transaction):
         case None | "aborted":
             return "left nothing behind"

@@ -13,6 +13,7 @@ from e2e_site.schema.own_database import OwnDatabase, own_database
 from e2e_site.schema.statements import split
 from tests.support.clusters import server_url
 from tests.support.migration_folder import MigrationFolder
+from tests.support.pooler import pooler_before
 
 Row = tuple[object, ...]
 
@@ -131,9 +132,24 @@ def test_an_error_at_the_end_of_the_transaction_leaves_nothing_behind(migrations
     assert (tables(migrations), migrations.history()) == ([], [])
 
 
-def test_a_connection_that_is_lost_leaves_open_what_became_of_it(migrations: MigrationFolder) -> None:
-    migrations.write(V1__x="SELECT 1;\nSELECT pg_terminate_backend(pg_backend_pid());")
-    with pytest.raises(FlywayError, match=r"V1__x\.sql failed at line 2 and may have been applied all the same"):
+def test_a_connection_that_is_lost_in_a_statement_leaves_nothing_behind(migrations: MigrationFolder) -> None:
+    migrations.write(V1__x="CREATE TABLE a ();\nSELECT pg_terminate_backend(pg_backend_pid());")
+    with pytest.raises(FlywayError, match=r"V1__x\.sql failed at line 2 and left nothing behind: "):
+        migrations.run()
+    assert (tables(migrations), migrations.history()) == ([], [])
+
+
+def test_a_connection_that_is_lost_at_the_end_leaves_open_what_became_of_it(migrations: MigrationFolder) -> None:
+    migrations.write(
+        V1__x="""
+            CREATE TABLE a ();
+            CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
+            CREATE CONSTRAINT TRIGGER t AFTER INSERT ON a INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION f();
+            INSERT INTO a DEFAULT VALUES;
+        """
+    )
+    with pytest.raises(FlywayError, match=r"V1__x\.sql failed and may be applied all the same"):
         migrations.run()
 
 
@@ -158,6 +174,20 @@ def test_a_setting_ends_with_its_migration(migrations: MigrationFolder, setting:
     ((user,),) = migrations.query("SELECT current_user")
     assert migrations.query("SELECT * FROM public.two") == [(user, user, "\\")]
     assert [row[6] for row in migrations.history()] == [user, user]
+
+
+def test_through_a_pooler_no_setting_reaches_other_clients(migrations: MigrationFolder, tmp_path: Path) -> None:
+    migrations.write(
+        V1__set="CREATE SCHEMA s; SET search_path TO s; SET ROLE pg_monitor; SET statement_timeout = '1min';",
+        V2__two="CREATE TABLE two ();",
+    )
+    session = "SELECT current_setting('search_path'), current_user, current_setting('statement_timeout')"
+    before = migrations.query(session)
+    with pooler_before(migrations.url, tmp_path) as pooled:
+        through = MigrationFolder(tmp_path, pooled)
+        assert through.run() == ["Applied V1__set.sql.", "Applied V2__two.sql."]
+        assert through.query(session) == before
+    assert tables(migrations) == [("public", "two")]
 
 
 def test_what_a_database_is_set_to_does_not_change_a_migration(migrations: MigrationFolder) -> None:
