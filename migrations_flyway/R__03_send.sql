@@ -10,14 +10,15 @@ DECLARE
     v_queue TEXT := p_domain || '__commands';
     v_sent INTEGER;
 BEGIN
-    -- The message's number is drawn first, so that all rows are made from one list.
+    -- The numbers of messages and rows are drawn first, in the order of the list; all rows are made from that one list.
+    -- Then one order of locks for all who send, or two who send the same at once would wait for each other: first the
+    -- commands, by their ids, then the rows of test_command, by their ids. The count of what was sent makes the second wait
+    -- for the whole of the first: parts of one statement run in no order otherwise.
     EXECUTE format(
         'WITH new AS MATERIALIZED (
-             SELECT nextval(%L) AS msg_id, (c ->> 0)::UUID AS command_id, c -> 1 AS behavior, c -> 2 AS payload,
-                    gen_random_uuid() AS correlation_id
+             SELECT nextval(%L) AS msg_id, nextval(%L) AS row_id, (c ->> 0)::UUID AS command_id, c -> 1 AS behavior,
+                    c -> 2 AS payload, gen_random_uuid() AS correlation_id
              FROM jsonb_array_elements($3) c
-         ), tested AS (
-             INSERT INTO public.test_command (command_id, behavior, payload) SELECT command_id, behavior, payload FROM new
          ), queued AS (
              INSERT INTO pgmq.%I (msg_id, vt, message) OVERRIDING SYSTEM VALUE
              SELECT msg_id, clock_timestamp(), jsonb_build_object(
@@ -27,7 +28,11 @@ BEGIN
          ), sent AS (
              INSERT INTO commandbus.command (domain, queue_name, msg_id, command_id, command_type, status, max_attempts,
                  reply_queue, correlation_id)
-             SELECT $1, $6, msg_id, command_id, $2, ''PENDING'', $4, $5, correlation_id FROM new
+             SELECT $1, $6, msg_id, command_id, $2, ''PENDING'', $4, $5, correlation_id FROM new ORDER BY command_id
+             RETURNING TRUE
+         ), tested AS (
+             INSERT INTO public.test_command (id, command_id, behavior, payload)
+             SELECT row_id, command_id, behavior, payload FROM new WHERE (SELECT count(*) FROM sent) > 0 ORDER BY command_id
          ), audited AS (
              INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
              SELECT $1, command_id, ''SENT'', jsonb_build_object(
@@ -35,7 +40,8 @@ BEGIN
                  ''msg_id'', msg_id, ''batch_id'', NULL) FROM new
          )
          SELECT count(*) FROM new',
-        pg_get_serial_sequence(format('pgmq.%I', 'q_' || v_queue), 'msg_id'), 'q_' || v_queue)
+        pg_get_serial_sequence(format('pgmq.%I', 'q_' || v_queue), 'msg_id'),
+        pg_get_serial_sequence('public.test_command', 'id'), 'q_' || v_queue)
     INTO v_sent USING p_domain, p_command_type, p_commands, p_max_attempts, p_reply_queue, v_queue;
     PERFORM pg_notify('pgmq_notify_' || v_queue, '');
     RETURN v_sent;

@@ -20,8 +20,10 @@ from uuid import UUID
 import psycopg
 from commandbus import DuplicateCommandError
 from psycopg.errors import UniqueViolation
+from psycopg.pq import TransactionStatus
 from uuid_utils.compat import uuid7
 
+from commands.bus.conflicts import trying_again
 from commands.rules.payload import payload_text
 from commands.rules.words import COMMAND_TYPE, reply_queue
 
@@ -56,7 +58,8 @@ def send_chunk(
 ) -> int:
     """Send these in the connection's transaction, or in one of their own on an autocommit connection; how many.
 
-    All or none: raises the library's ``DuplicateCommandError`` where one of them is known already.
+    All or none: raises the library's ``DuplicateCommandError`` where one of them is known already, and
+    SendConflictError where the database gave way to another transaction (`trying_again`).
     """
     return _send(conn, domain, _body(commands), max_attempts=max_attempts, reply=reply)
 
@@ -120,8 +123,12 @@ def _body(commands: Sequence[NewCommand]) -> str:
 
 def _send(conn: psycopg.Connection[Any], domain: str, body: str, *, max_attempts: int, reply: bool) -> int:
     queue = reply_queue(domain) if reply else ""
+    own = conn.autocommit and conn.info.transaction_status == TransactionStatus.IDLE
     try:
-        row = conn.execute(SEND, (domain, COMMAND_TYPE, body, max_attempts, queue)).fetchone()
+        row = trying_again(
+            lambda: conn.execute(SEND, (domain, COMMAND_TYPE, body, max_attempts, queue)).fetchone(),
+            whole_transaction=own,
+        )
     except UniqueViolation as exc:
         raise DuplicateCommandError(domain, f"one of many: {exc.diag.message_detail}") from exc
     assert row is not None

@@ -11,6 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from psycopg.errors import UniqueViolation
 from uuid_utils.compat import uuid7
 
+from commands.bus.conflicts import trying_again
 from commands.models import TestCommand
 from commands.rules.words import COMMAND_TYPE, DOMAIN, reply_queue
 from settings_app.models import Configuration
@@ -29,26 +30,29 @@ def send_test_command(
     """Send one test command in the caller's transaction, or in one of its own; returns its row.
 
     ``max_attempts`` is copied from the settings, so a later change of them does not touch this command. ``reply``
-    asks for a reply. Raises the library's ``DuplicateCommandError`` for a known ``command_id``.
+    asks for a reply. Raises the library's ``DuplicateCommandError`` for a known ``command_id``, and SendConflictError
+    where the database gave way to another transaction (`trying_again`).
     """
-    command_id = command_id or uuid7()
+    new_id = command_id or uuid7()
     try:
-        return _send(command_id, behavior, payload or {}, reply=reply)
+        return trying_again(
+            lambda: _send(new_id, behavior, payload or {}, reply=reply), whole_transaction=connection.get_autocommit()
+        )
     except (IntegrityError, UniqueViolation) as exc:
         # The library looks first and inserts then: of two sends at the same time, the second meets the constraint.
-        raise DuplicateCommandError(DOMAIN, str(command_id)) from exc
+        raise DuplicateCommandError(DOMAIN, str(new_id)) from exc
 
 
 def _send(command_id: UUID, behavior: Behavior, payload: dict[str, Any], *, reply: bool) -> TestCommand:
+    # The command first and its row then, as commandbus.send_commands does: in one order nobody waits in a circle.
     with transaction.atomic():
-        row = TestCommand.objects.create(command_id=command_id, payload=payload, behavior=behavior.to_json())
         SyncCommandBus(pool=None).send(  # type: ignore[arg-type]  # not needed with `conn`
             domain=DOMAIN,
             command_type=COMMAND_TYPE,
-            command_id=row.command_id,
-            data=row.payload,
+            command_id=command_id,
+            data=payload,
             reply_to=reply_queue(DOMAIN) if reply else None,
             max_attempts=Configuration.load().max_attempts,
             conn=connection.connection,
         )
-    return row
+        return TestCommand.objects.create(command_id=command_id, payload=payload, behavior=behavior.to_json())

@@ -1,6 +1,7 @@
 """What lies on disk for Flyway: ``flyway.conf`` and the migrations, read as Flyway reads them.
 
-The built-in runner does a part of what Flyway does. What it cannot do is refused here, before anything is changed.
+The built-in runner does a part of what Flyway does. What it cannot do is refused here: a file, a setting or an encoding
+when they are read, a statement before it is applied.
 """
 
 import re
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e_site.options import SiteError
+from e2e_site.schema.statements import Statement, line_ends, split
 
 _MIGRATION = re.compile(r"(?:V(?P<version>\d+(?:[._]\d+)*)|R)__(?P<description>.+)\.sql")
 _OTHER_KINDS = {
@@ -18,12 +20,12 @@ _OTHER_KINDS = {
     "after": "a callback",
     "createSchema": "a callback",
 }
-# Comments, strings and dollar-quoted bodies: no word in them is a statement of the file.
-_OPAQUE = re.compile(r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$\w*\$).*?\1""", re.DOTALL)
+# Matched against the code of one statement.
 _NOT_IN_A_TRANSACTION = re.compile(
-    r"\s*(BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|VACUUM|ALTER\s+SYSTEM|(?:CREATE|DROP)\s+(?:DATABASE|TABLESPACE)"
-    r"|(?:CREATE|CREATE\s+UNIQUE|DROP)\s+INDEX\s+CONCURRENTLY|REINDEX\b.*\bCONCURRENTLY|COPY\b.*\bFROM\s+STDIN)\b",
-    re.IGNORECASE | re.DOTALL,
+    r"(BEGIN|START TRANSACTION|COMMIT|END|ABORT|ROLLBACK(?! (?:WORK |TRANSACTION )?TO\b)|PREPARE TRANSACTION"
+    r"|VACUUM|ALTER SYSTEM|(?:CREATE|DROP) (?:DATABASE|TABLESPACE)|(?:CREATE|CREATE UNIQUE|DROP) INDEX CONCURRENTLY"
+    r"|REINDEX\b.*\bCONCURRENTLY|COPY\b.*\b(?:FROM STDIN|TO STDOUT))\b",
+    re.IGNORECASE,
 )
 _KNOWN_SETTINGS = {
     "locations",
@@ -87,7 +89,7 @@ class Config:
 def read_config(path: Path) -> Config:
     """Read ``flyway.conf``. Relative locations are relative to its folder."""
     values: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _read_text(path, path.name).splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         key, _, value = line.partition("=")
@@ -152,21 +154,42 @@ def _read(path: Path, script: str) -> Migration:
             if kind
             else f"{script} is not named like a migration (V<version>__<description>.sql or R__<description>.sql)."
         )
-    text = path.read_bytes().decode("utf-8")
-    _refuse_what_needs_no_transaction(script, text)
     return Migration(
         version=match["version"] and match["version"].replace("_", "."),
         description=match["description"].replace("_", " "),
         script=script,
-        text=text,
+        text=_read_text(path, script),
     )
 
 
-def _refuse_what_needs_no_transaction(script: str, text: str) -> None:
-    for statement in _OPAQUE.sub(" ", text).split(";"):
-        if match := _NOT_IN_A_TRANSACTION.match(statement):
-            words = " ".join(match[1].split())
+def _read_text(path: Path, name: str) -> str:
+    """The whole of a file. FlywayError where PostgreSQL would get another text than a person sees in it."""
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8")
+    except OSError as exc:
+        raise FlywayError(f"{name} cannot be read: {exc.strerror}.") from exc
+    except UnicodeDecodeError as exc:
+        line = line_ends(data[: exc.start].decode("utf-8")) + 1
+        raise FlywayError(
+            f"{name}, line {line}: the byte 0x{data[exc.start]:02x} is not UTF-8; save the file in UTF-8."
+        ) from exc
+    if "\0" in text:
+        line = line_ends(text.partition("\0")[0]) + 1
+        raise FlywayError(
+            f"{name}, line {line}: a NUL byte, after which PostgreSQL reads nothing; save the file in UTF-8 (UTF-16 is "
+            "full of them)."
+        )
+    return text
+
+
+def statements_of(migration: Migration) -> list[Statement]:
+    """What is to be executed, one by one. FlywayError names file and line of what cannot be part of a transaction."""
+    found = list(split(migration.text.removeprefix("\ufeff")))
+    for statement in found:
+        if match := _NOT_IN_A_TRANSACTION.match(statement.code):
             raise FlywayError(
-                f"{script}: {words} does not fit into one transaction per migration, which is all that the built-in "
-                "runner does; use Flyway itself."
+                f"{migration.script}, line {statement.line}: {match[1]} does not fit into one transaction per "
+                "migration, which is all that the built-in runner does; use Flyway itself."
             )
+    return found

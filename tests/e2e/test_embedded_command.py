@@ -44,7 +44,8 @@ def test_below_a_directory_of_mode_0700_it_runs_and_changes_no_directorys_mode(t
 
 
 def test_it_is_started_stopped_and_shown_by_hand(checkout: Checkout) -> None:
-    assert checkout.manage("embeddedpg", "status") == "Not running.\n"
+    status = checkout.run(PYTHON, "manage.py", "embeddedpg", "status")
+    assert (status.exit_code, status.output) == (3, "Not running.\n")
     started = checkout.manage("embeddedpg", "start")
     assert f"Started on 127.0.0.1:{checkout.cluster.port}." in started
     assert checkout.manage("embeddedpg", "start") == f"Running on 127.0.0.1:{checkout.cluster.port}.\n"

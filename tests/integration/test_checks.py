@@ -1,13 +1,16 @@
 """The set-up checks: each id, what it names, and that it never stops the cure."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
 from django.core.checks import Tags, run_checks
 
 from commands import checks
+from e2e_site.schema import flyway
 from tests.integration.conftest import Manage
+from tests.support.migration_folder import MigrationFolder
 
 MakeDatabase = Callable[[], str]
 UseDatabase = Callable[[str], None]
@@ -48,6 +51,19 @@ def test_a_database_that_does_not_exist(missing_database: MakeDatabase, django_u
     (problem,) = checks.problems()
     assert problem.id == checks.UNREACHABLE
     assert "manage.py setup" in str(problem.hint)
+
+
+def test_a_migration_that_is_no_text_is_named(
+    database_url: str, django_uses: UseDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = MigrationFolder(tmp_path, database_url)
+    (tmp_path / "V1__x.sql").write_bytes(b"SELECT 'caf\xe9';")
+    monkeypatch.setattr(flyway, "CONFIG_FILE", files.conf)
+    django_uses(database_url)
+
+    (problem,) = checks.problems()
+    assert problem.id == checks.SCHEMA == "commands.W002"
+    assert problem.msg.startswith("V1__x.sql, line 1: the byte 0xe9 is not UTF-8")
 
 
 def test_an_empty_database_lacks_schema_and_pgmq(empty_database: MakeDatabase, django_uses: UseDatabase) -> None:

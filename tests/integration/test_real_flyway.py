@@ -138,6 +138,27 @@ def test_repeatable_files_are_applied_alike_and_again_by_either(small_files: Mak
     ]
 
 
+def test_both_take_the_same_text_for_statements_and_begin_each_file_in_the_same_schema(
+    small_files: MakeFolder,
+) -> None:
+    found = []
+    runners: tuple[Runner, ...] = ("flyway", "builtin")
+    for runner in runners:
+        files = small_files()
+        files.write(
+            V1__text=r"CREATE TABLE said AS SELECT E'it\'s; BEGIN;' AS x; /* a /* b */ ; COMMIT; */ CREATE SCHEMA s;",
+            V2__path="SET search_path TO s; SET ROLE pg_monitor; RESET ROLE; CREATE TABLE one ();",
+            V3__role="SET ROLE pg_monitor;",
+            V4__two="CREATE TABLE two AS SELECT current_user AS who, current_setting('search_path') AS path;",
+        )
+        files.run("migrate", runner)
+        places = "SELECT schemaname, tablename FROM pg_tables WHERE tablename IN ('said', 'one', 'two') ORDER BY 2"
+        found.append((files.query(places), files.query("SELECT * FROM two, said"), files.history()))
+
+    assert found[0] == found[1]
+    assert found[0][0] == [("s", "one"), ("public", "said"), ("public", "two")]
+
+
 def test_both_say_the_same_of_each_entry(small_files: MakeFolder) -> None:
     files = small_files()
     files.query("CREATE TABLE before ()")

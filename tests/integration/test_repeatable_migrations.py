@@ -65,7 +65,7 @@ def test_a_repeatable_migration_that_fails_leaves_the_older_one_and_its_history(
     before = migrations.history()
     migrations.write(R__a="CREATE OR REPLACE VIEW a AS SELECT 1 AS x, 2 AS y;\nSELECT 1 / 0;")
 
-    with pytest.raises(FlywayError, match=r"R__a\.sql failed and left nothing behind: division by zero"):
+    with pytest.raises(FlywayError, match=r"R__a\.sql failed at line 2 and left nothing behind: division by zero"):
         migrations.run()
     assert migrations.history() == before
     assert migrations.query("SELECT * FROM a") == [(1,)]

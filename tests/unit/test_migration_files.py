@@ -1,12 +1,20 @@
 """flyway.conf and the migrations, read as Flyway reads them; what the built-in runner cannot do is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from e2e_site.schema.flyway import CONFIG_FILE
-from e2e_site.schema.migration_files import Config, FlywayError, checksum, read_config, read_migrations, version_key
+from e2e_site.schema.migration_files import (
+    Config,
+    FlywayError,
+    checksum,
+    read_config,
+    read_migrations,
+    statements_of,
+    version_key,
+)
 
 MakeConfig = Callable[..., Config]
 
@@ -15,12 +23,12 @@ MakeConfig = Callable[..., Config]
 def config_of(tmp_path: Path) -> MakeConfig:
     """Makes a configuration whose one location holds the files given as ``{name: text}``."""
 
-    def make(files: dict[str, str]) -> Config:
+    def make(files: Mapping[str, str | bytes]) -> Config:
         folder = tmp_path / "sql"
         for name, text in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode())
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
         conf = tmp_path / "flyway.conf"
         conf.write_text("flyway.locations=filesystem:sql\nflyway.placeholderReplacement=false\n")
         return read_config(conf)
@@ -107,26 +115,59 @@ def test_a_file_that_the_built_in_runner_cannot_apply_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    "statement",
+    ("statement", "words"),
     [
-        "CREATE INDEX CONCURRENTLY i ON t (a)",
-        "vacuum t",
-        "ALTER SYSTEM SET work_mem = 1",
-        "COMMIT",
-        "COPY t FROM stdin",
+        ("CREATE INDEX CONCURRENTLY i ON t (a)", "CREATE INDEX CONCURRENTLY"),
+        ("vacuum t", "vacuum"),
+        ("ALTER /* why */ SYSTEM SET work_mem = 1", "ALTER SYSTEM"),
+        ('COPY "t" (a) FROM stdin', r"COPY \(a\) FROM stdin"),
+        ("COPY t TO STDOUT", "COPY t TO STDOUT"),
+        ("BEGIN", "BEGIN"),
+        ("COMMIT AND CHAIN", "COMMIT"),
+        ("END", "END"),
+        ("abort", "abort"),
+        ("ROLLBACK", "ROLLBACK"),
+        ("ROLLBACK WORK AND CHAIN", "ROLLBACK"),
+        ("PREPARE TRANSACTION 'x'", "PREPARE TRANSACTION"),
     ],
 )
-def test_a_statement_that_does_not_fit_into_a_transaction_is_refused(config_of: MakeConfig, statement: str) -> None:
-    with pytest.raises(FlywayError, match=r"V1__x\.sql"):
-        read_migrations(config_of({"V1__x.sql": f"SELECT 1;\n-- why\n{statement};"}))
+def test_a_statement_that_does_not_fit_into_a_transaction_is_refused(
+    config_of: MakeConfig, statement: str, words: str
+) -> None:
+    (migration,) = read_migrations(config_of({"V1__x.sql": f"\ufeffSELECT 1;\n-- why\r\n\r{statement};\nSELECT 2;"}))
+    with pytest.raises(FlywayError, match=rf"\AV1__x\.sql, line 4: {words} does not fit into one transaction"):
+        statements_of(migration)
 
 
-def test_such_words_inside_strings_comments_and_bodies_are_no_statements(config_of: MakeConfig) -> None:
-    text = (
-        "/* ; COMMIT; */ SELECT '; COMMIT;'; -- ; COMMIT;\nDO $x$ BEGIN; COMMIT; END $x$; SELECT \"; COMMIT;\" FROM t;"
-    )
+@pytest.mark.parametrize("text", ["ROLLBACK TO a", "ROLLBACK WORK TO SAVEPOINT a", "PREPARE x AS SELECT 1", "ENDPOINT"])
+def test_what_leaves_the_transaction_alone_is_for_the_server_to_judge(config_of: MakeConfig, text: str) -> None:
+    (migration,) = read_migrations(config_of({"V1__x.sql": text}))
+    assert [statement.text for statement in statements_of(migration)] == [text]
 
-    assert len(read_migrations(config_of({"V1__x.sql": text}))) == 1
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ("SELECT 1;\nSELECT 'é';".encode("latin-1"), 2),
+        ("SELECT 'é';".encode("utf-16"), 1),
+        ("SELECT 1;".encode("utf-16-be"), 1),
+        ("SELECT 1;".encode("utf-16-le"), 1),
+        (b"SELECT 1;\r\nSELECT 2;\rSELECT\0 3;", 3),
+    ],
+    ids=["Latin-1", "UTF-16 with BOM", "UTF-16BE", "UTF-16LE", "NUL"],
+)
+def test_a_file_that_is_not_plain_utf_8_is_refused_by_name_and_line(
+    config_of: MakeConfig, data: bytes, line: int
+) -> None:
+    with pytest.raises(FlywayError, match=rf"V1__x\.sql, line {line}: .*in UTF-8"):
+        read_migrations(config_of({"V1__x.sql": data}))
+
+
+def test_a_configuration_that_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> None:
+    conf = tmp_path / "flyway.conf"
+    conf.write_bytes(b"# caf\xe9\n")
+    with pytest.raises(FlywayError, match=r"flyway\.conf, line 1: the byte 0xe9"):
+        read_config(conf)
 
 
 def test_two_files_of_one_version_are_refused_by_name(config_of: MakeConfig) -> None:

@@ -1,5 +1,6 @@
 """``manage.py embeddedpg start|stop|status|url``: the embedded PostgreSQL by hand."""
 
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -7,6 +8,8 @@ from django.core.management.base import CommandParser
 
 from e2e_site.command import SiteCommand
 from e2e_site.embedded.cluster import Cluster, demo_cluster
+
+NOT_RUNNING = 3  # as the "status" of init scripts ends, so that a script need not read the words
 
 
 class Command(SiteCommand):
@@ -31,7 +34,8 @@ class Command(SiteCommand):
 
     def _status(self, cluster: Cluster) -> str:
         if not cluster.is_running():
-            return "Not running."
+            self.stdout.write("Not running.")
+            sys.exit(NOT_RUNNING)
         return f"Running on 127.0.0.1:{cluster.port}, {cluster.clients()} client connections."
 
     def _url(self, cluster: Cluster) -> str:
