@@ -15,6 +15,12 @@ from tests.support.workers import FINAL
 
 LEASES = 3
 LONGEST_PAUSE_S = 2
+HELD = 4000
+
+_PENDING = "SELECT count(*) FROM commandbus.command WHERE status = 'PENDING'"
+_HOLD = """
+    SELECT FROM commandbus.command WHERE status = 'PENDING' ORDER BY msg_id LIMIT %s FOR UPDATE
+"""
 
 
 @pytest.mark.parametrize(
@@ -53,4 +59,27 @@ def test_a_held_row_delays_its_command_and_no_other(row: LiteralString, make_loa
     assert pause <= LONGEST_PAUSE_S
     # As fast as it is sent, or as the machine allows at the moment.
     before, _ = load.ends_between(began_at, held_at)
+    assert rate >= min(LEAST_RATE, before / 2)
+
+
+def test_thousands_of_held_commands_delay_no_other(make_load: MakeLoad) -> None:
+    load = make_load(lease=2)
+    worker = load.worker()
+    began_at = load.now()
+    with load.stream.running(), load.fault() as fault:
+        load.wait_for_some_time()
+        in_flight = load.catch(worker, idle=True)
+        stopped_at = load.now()
+        wait_until(lambda: load.bus.value(_PENDING) >= HELD, 20, "a backlog")
+        with load.bus.connect() as other:
+            other.execute(_HOLD, [HELD])
+            held_at = load.now()
+            fault.hit(len(in_flight))
+            worker.signal(signal.SIGCONT)
+            wait_until(lambda: (load.now() - held_at).total_seconds() > LEASES * load.lease, 20)
+            let_go_at = load.now()
+    load.assert_kept()
+    rate, pause = load.ends_between(held_at, let_go_at)
+    assert pause <= LONGEST_PAUSE_S
+    before, _ = load.ends_between(began_at, stopped_at)
     assert rate >= min(LEAST_RATE, before / 2)

@@ -40,7 +40,7 @@ def test_work_that_is_done_counts_though_its_row_was_held_past_the_lease(
     command_id = bus.timeout(500, max_attempts=1)
     bus.wait_for_attempts(1, [command_id])
     with bus.connect() as other:
-        other.execute(sql.SQL("SELECT FROM {} = %s FOR UPDATE").format(sql.SQL(row)), [command_id])  # type: ignore[arg-type]
+        other.execute(sql.SQL("SELECT FROM {} = %s FOR UPDATE").format(sql.SQL(row)), [command_id])
         wait_out(bus, leases=3)
         others = [bus.send() for _ in range(20)]
         bus.wait_for_status(COMPLETED, others)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -60,7 +61,7 @@ def make_attempt() -> MakeAttempt:
             "behavior": {"type": "success"},
         }
         assert values.keys() <= row.keys()
-        return Attempt.from_row("test", list({**row, **values}.values()), SETTINGS)
+        return Attempt.from_row("test", list({**row, **values}.values()), SETTINGS, time.monotonic())
 
     return make
 
@@ -240,10 +241,10 @@ def test_an_error_is_written_as_it_was_raised_whatever_is_in_it(
         assert (written["error_msg"], written["error_details"]) == (message, details)
 
 
-def test_a_lease_is_taken_for_over_a_little_early_and_anew_when_it_was_extended(
-    make_attempt: MakeAttempt,
-) -> None:
+def test_a_lease_counts_from_when_it_was_asked_for_and_anew_when_it_was_extended(make_attempt: MakeAttempt) -> None:
     attempt = make_attempt()
-    assert 26 < attempt.lease_left() <= 27
+    assert attempt.asked <= attempt.began
+    assert attempt.lease_ends == attempt.asked + 30
+    assert 29 < attempt.lease_left() <= 30
     attempt.lease_ends += 10
-    assert 36 < attempt.lease_left() <= 37
+    assert 39 < attempt.lease_left() <= 40
