@@ -14,6 +14,7 @@ import psycopg
 
 from commands.worker.blame import is_of_the_moment, is_too_much
 from commands.worker.lookback import Lookback
+from e2e_site.database import STATEMENT_DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from settings_app.values import WorkerSettings
 
 logger = logging.getLogger(__name__)
+
+ONE_BY_ONE_DEADLINE_S = 60.0
 
 RECEIVE = """
     SELECT commandbus.receive_commands(%(domain)s, %(limit)s, %(lease)s, %(after)s, p_worker => %(worker)s,
@@ -108,20 +111,21 @@ class Receiver:
 
     async def _take_one_by_one(self, params: dict[str, Any], exc: psycopg.Error) -> Received:
         """The server refused a batch, perhaps for one message in it: each alone. Raises as ``take``."""
+        answer = await self._ask(RECEIVE_ONE_BY_ONE, params, deadline=ONE_BY_ONE_DEADLINE_S)
         reason = exc.diag.message_primary
-        logger.warning("the server refused a batch, taking it one by one: %s", reason, extra={"action": "split"})
-        answer = await self._ask(RECEIVE_ONE_BY_ONE, params)
+        logger.warning("the server refused a batch, took it one by one: %s", reason, extra={"action": "split"})
         self._lookback.start_again()
         return self._received(answer, None)
 
     def _params(self) -> dict[str, Any]:
         return {"domain": self._state.domain, "worker": self._state.worker_id}
 
-    async def _ask(self, statement: Any, params: dict[str, Any]) -> _Answer:
+    async def _ask(self, statement: Any, params: dict[str, Any], *, deadline: float = STATEMENT_DEADLINE_S) -> _Answer:
         settings, asked = self._state.settings, time.monotonic()
         self.waiting = True
         try:
-            content = await self._link.value(statement, {**params, "lease": settings.visibility_timeout})
+            parameters = {**params, "lease": settings.visibility_timeout}
+            content = await self._link.value(statement, parameters, deadline=deadline)
         finally:
             self.waiting = False
         return _Answer(content, asked, settings)
