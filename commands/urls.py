@@ -1,6 +1,9 @@
-from django.urls import path
+from django.urls import path, register_converter
 
 from commands.pages import dashboard, detail, send
+from commands.pages.converters import CommandIdConverter
+
+register_converter(CommandIdConverter, "command_id")
 
 app_name = "commands"
 
@@ -8,6 +11,6 @@ urlpatterns = [
     path("", dashboard.page, name="dashboard"),
     path("live/", dashboard.live, name="dashboard_live"),
     path("send/", send.page, name="send"),
-    path("commands/<uuid:command_id>/", detail.page, name="detail"),
-    path("commands/<uuid:command_id>/live/", detail.live, name="detail_live"),
+    path("commands/<command_id:command_id>/", detail.page, name="detail"),
+    path("commands/<command_id:command_id>/live/", detail.live, name="detail_live"),
 ]

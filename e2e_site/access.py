@@ -1,4 +1,4 @@
-"""Who may see and change what.
+"""Who may see and change what, and who may keep what was seen.
 
 Reading needs a login, unless PUBLIC_READ is true. Whatever is not a plain read needs a login always; views that
 change something ask for a permission on top, with `permission_needed`.
@@ -7,6 +7,7 @@ change something ask for a permission on top, with `permission_needed`.
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
@@ -15,9 +16,19 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+from e2e_site.errors import permission_denied
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class HtmxHttpRequest(HttpRequest):
+    """A request that passed django-htmx's middleware."""
+
+    htmx: HtmxDetails
 
 
 class ReadAccessMiddleware(LoginRequiredMiddleware):
@@ -30,14 +41,50 @@ class ReadAccessMiddleware(LoginRequiredMiddleware):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
 
-    def handle_no_permission(  # type: ignore[override]  # the middleware's caller takes any response
-        self, request: HttpRequest, view_func: Callable[..., Any]
-    ) -> HttpResponseBase:
-        # A redirect would put the login form into the middle of the page that asked for a fragment.
-        if request.headers.get("HX-Request"):
-            current = request.headers.get("HX-Current-URL", "/")
-            return HttpResponseClientRedirect(redirect_to_login(current, reverse("login")).url)
-        return super().handle_no_permission(request, view_func)
+
+class RefusedFragmentMiddleware:
+    """Refuses a fragment so that the page round it can act on it; a redirect would put the login form into its middle.
+
+    Without a login the whole page goes to the login, and back to itself. A user whom another login would help is told
+    in place.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HtmxHttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not request.htmx or not _leads_to_a_login(response):
+            return response
+        if request.user.is_authenticated:
+            return permission_denied(request, PermissionDenied(f"{request.user.get_username()} may not open it."))
+        page = request.htmx.current_url_abs_path or "/"
+        return HttpResponseClientRedirect(redirect_to_login(page, reverse("login")).url)
+
+
+def _leads_to_a_login(response: HttpResponse) -> bool:
+    if response.status_code != 302:
+        return False
+    return urlsplit(response["Location"]).path in {reverse("login"), reverse("admin:login")}
+
+
+class PrivateAnswerMiddleware:
+    """Keeps pages out of caches, unless a view says otherwise.
+
+    What is made for a session is stored nowhere, not even by its browser. What everybody may see, a browser may keep
+    for its Back button.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        # By the cookie: asking who is logged in would ask the database, for an error page too.
+        cookie = settings.SESSION_COOKIE_NAME
+        for_one = cookie in request.COOKIES or cookie in response.cookies
+        response.setdefault("Cache-Control", "private, no-store" if for_one else "private, no-cache")
+        return response
 
 
 def permission_needed(permission: str, purpose: str) -> Callable[[View[P]], View[P]]:

@@ -6,6 +6,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import loader
+from django.utils.http import url_has_allowed_host_and_scheme
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -18,6 +19,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403 with the reason: a page, or an alert alone where a page asked for a fragment of it."""
+    template = "_refused.html" if getattr(request, "htmx", False) else "403.html"
+    return render(request, template, {"exception": str(exception)}, status=403)
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a form without a valid token; ``reason`` is Django's, for the log only."""
-    return render(request, "403_csrf.html", status=403)
+    """403 for a form without a valid token, with the way back to it; ``reason`` is Django's, for the log only."""
+    form = request.headers.get("Referer", "")
+    ours = url_has_allowed_host_and_scheme(form, {request.get_host()}, require_https=request.is_secure())
+    return render(request, "403_csrf.html", {"form_address": form if ours else ""}, status=403)

@@ -5,6 +5,7 @@ nothing and writes nothing.
 """
 
 import warnings
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ def _flag(name: str, *, default: bool) -> bool:
     if word not in words:
         raise ImproperlyConfigured(f"{name} is {word!r}; allowed: true or false.")
     return words[word]
+
+
+def _whole(name: str, *, default: int, most: int) -> int:
+    """A whole number from 0 to ``most``."""
+    text: str = env.str(name, default=str(default))
+    if not (text.isascii() and text.isdecimal() and int(text[:20]) <= most):
+        raise ImproperlyConfigured(f"{name} is {text!r}; allowed: a whole number from 0 to {most:,}.")
+    return int(text)
 
 
 # --- Database ------------------------------------------------------------------------------------------------------
@@ -127,10 +136,32 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-# Behind HTTPS set HTTPS=true; on plain http the browser would drop secure cookies.
+# Behind HTTPS set HTTPS=true; on plain http the browser would drop secure cookies, and be sent away for ever.
 HTTPS: bool = _flag("HTTPS", default=False)
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+# For how long a browser that came once asks by HTTPS only. Subdomains are for their owner to decide about.
+_A_YEAR_S = 31_536_000
+_HSTS_SECONDS = _whole("HSTS_SECONDS", default=_A_YEAR_S, most=2 * _A_YEAR_S)
+SECURE_HSTS_SECONDS = _HSTS_SECONDS if HTTPS else 0
+
+# How many proxies stand before the site: that many entries at the end of X-Forwarded-For are theirs.
+PROXIES: int = _whole("PROXIES", default=1 if HTTPS else 0, most=9)
+
+# Failed logins (e2e_site/logins.py). From one address: so many for one user name, so many for all.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_HANDLER = "e2e_site.logins.LoginThrottle"
+AXES_CLIENT_IP_CALLABLE = "e2e_site.logins.client_address"
+AXES_LOCKOUT_CALLABLE = "e2e_site.logins.refusal"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_FAILURE_LIMIT = 5
+LOGIN_FAILURES_PER_ADDRESS = 50
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # else whoever goes on trying would wait for ever
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True  # it would grow without end
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -164,11 +195,13 @@ INSTALLED_APPS = [
     "django_htmx",
     "tailwind",
     "csp",
+    "axes",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "e2e_site.access.PrivateAnswerMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -176,7 +209,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "e2e_site.access.RefusedFragmentMiddleware",
     "e2e_site.access.ReadAccessMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "e2e_site.urls"
 WSGI_APPLICATION = "e2e_site.wsgi.application"
@@ -224,6 +259,8 @@ LOGGING = {
     "loggers": {
         # The worker says once that the database is away; the pool would say it at each try.
         "psycopg.pool": {"level": "ERROR"},
+        # Of each failed login it says three lines; a refused one is ours to say.
+        "axes": {"level": "ERROR"},
         "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
     },
 }

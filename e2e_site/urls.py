@@ -14,4 +14,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler403 = "e2e_site.errors.permission_denied"
 handler500 = "e2e_site.errors.server_error"

@@ -32,7 +32,7 @@ class ConfigurationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes n
     def get_urls(self) -> list[URLPattern]:
         own = [
             path("1/reset/", self.admin_site.admin_view(self.reset_view), name="settings_app_configuration_reset"),
-            path("1/workers/", self.workers_view, name="settings_app_configuration_workers"),
+            path("1/workers/", self.admin_site.admin_view(self.workers_view), name="settings_app_configuration_workers"),
         ]
         return own + super().get_urls()
 
@@ -74,8 +74,8 @@ class ConfigurationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes n
 
     def workers_view(self, request: HttpRequest) -> HttpResponse:
         """The panel of `workers_context` alone, for its own refresh."""
-        if not (self.admin_site.has_permission(request) and self.has_view_permission(request)):
-            raise PermissionDenied
+        if not self.has_view_permission(request):
+            raise PermissionDenied("You need the permission settings_app.view_configuration for it.")
         return render(request, "settings_app/_workers.html", workers_context())
 
     def reset_view(self, request: HttpRequest) -> HttpResponse:

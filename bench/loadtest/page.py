@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from bench.loadtest import pictures, styles
 from bench.models import LoadRun, LoadSample
@@ -13,7 +13,7 @@ PAGE_SIZE = 25
 LARGEST_ID = 2**63 - 1
 
 
-@require_GET
+@require_safe
 def load_tests(request: HttpRequest) -> HttpResponse:
     return render(request, "bench/load_tests.html", load_tests_context(request.GET.get("before", "")))
 
@@ -33,12 +33,12 @@ def load_tests_context(before: str) -> dict[str, Any]:
     }
 
 
-@require_GET
+@require_safe
 def load_test(request: HttpRequest, run_id: int) -> HttpResponse:
     return render(request, "bench/load_test.html", {**load_test_context(run_id), "live": True})
 
 
-@require_GET
+@require_safe
 def load_test_live(request: HttpRequest, run_id: int) -> HttpResponse:
     return render(request, "bench/_load_test.html", load_test_context(run_id))
 

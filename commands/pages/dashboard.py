@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from commands.models import Domain
 from commands.pages import queries
@@ -18,12 +18,12 @@ EVENTS_SHOWN = 20
 REJECTED_SHOWN = 5
 
 
-@require_GET
+@require_safe
 def page(request: HttpRequest) -> HttpResponse:
     return render(request, "commands/dashboard.html", {**context(request.GET.get("domain", DOMAIN)), "live": True})
 
 
-@require_GET
+@require_safe
 def live(request: HttpRequest) -> HttpResponse:
     return render(request, "commands/_dashboard.html", context(request.GET.get("domain", DOMAIN)))
 

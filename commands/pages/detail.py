@@ -8,7 +8,7 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from commands.pages import queries
 from commands.pages.forms import fields_of
@@ -18,12 +18,12 @@ from commands.rules.words import EventType, Status
 LATE_ENDS_AWAITED = timedelta(minutes=1)
 
 
-@require_GET
+@require_safe
 def page(request: HttpRequest, command_id: UUID) -> HttpResponse:
     return render(request, "commands/detail.html", {**context(command_id), "live": True})
 
 
-@require_GET
+@require_safe
 def live(request: HttpRequest, command_id: UUID) -> HttpResponse:
     return render(request, "commands/_detail.html", context(command_id))
 

@@ -12,7 +12,7 @@ from commands.rules.behaviors import BehaviorType
 from e2e_site.access import permission_needed
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_needed("commands.add_testcommand", "send commands")
 def page(request: HttpRequest) -> HttpResponse:
     form = SendForm(request.POST) if request.method == "POST" else SendForm(initial=fields_of(request.GET.dict()))

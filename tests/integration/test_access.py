@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django.fixtures import Settings
@@ -26,8 +27,8 @@ PAGES: dict[str, dict[str, int]] = {
     "": READ,
     "live/": READ,
     "send/": {"anonymous": 302, "user": 403, "admin": 200},
-    "commands/<uuid:command_id>/": READ,
-    "commands/<uuid:command_id>/live/": READ,
+    "commands/<command_id:command_id>/": READ,
+    "commands/<command_id:command_id>/live/": READ,
     "loadtests/": READ,
     "loadtests/<int:run_id>/": READ,
     "loadtests/<int:run_id>/live/": READ,
@@ -67,7 +68,7 @@ def _address(page: str, command_id: UUID) -> str:
     if "<int:run_id>" in page:
         connection.ensure_connection()
         page = page.replace("<int:run_id>", str(add_run(connection.connection, samples=3)))
-    return "/" + page.replace("<uuid:command_id>", str(command_id))
+    return "/" + page.replace("<command_id:command_id>", str(command_id))
 
 
 def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
@@ -160,7 +161,87 @@ def test_a_post_without_the_token_of_its_form_sends_nothing() -> None:
     response = client.post("/send/", {"type": "success"})
     assert response.status_code == 403
     assert "This form is out of date" in response.text
+    assert ">Load the form again" not in response.text, "nobody knows where it came from"
     assert not TestCommand.objects.exists()
+
+
+def test_a_form_that_is_out_of_date_leads_back_to_itself_and_nowhere_else() -> None:
+    client = Client(enforce_csrf_checks=True)
+    for came_from, leads_back in (("http://testserver/send/?type=success", True), ("http://evil.example/send/", False)):
+        response = client.post("/send/", {"type": "success"}, headers={"Referer": came_from})
+        assert response.status_code == 403
+        assert (f'href="{came_from}" class="btn btn-primary">Load the form again' in response.text) is leads_back
+
+
+@pytest.mark.parametrize("who", ["anonymous", "user", "admin"])
+@pytest.mark.parametrize("page", [*PAGES, *ADMIN_PAGES, "nowhere/"])
+def test_head_answers_as_get_does(
+    page: str, who: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
+) -> None:
+    settings.PUBLIC_READ = True
+    client, address = visitor(who), page if page.startswith("/") else _address(page, command_id)
+    head, get = client.head(address), client.get(address)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.get("Location") == get.get("Location")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ADMIN_PAGES, "nowhere/"])
+def test_what_is_made_for_a_session_is_stored_nowhere_and_what_all_may_see_in_no_shared_cache(
+    page: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
+) -> None:
+    settings.PUBLIC_READ = True
+    address = page if page.startswith("/") else _address(page, command_id)
+    assert "private" in Client().get(address)["Cache-Control"]
+    for who in ("user", "admin"):
+        policy = visitor(who).get(address)["Cache-Control"]
+        assert "private" in policy
+        assert "no-store" in policy
+
+
+def test_a_command_id_in_another_spelling_finds_its_page(command_id: UUID, settings: Settings) -> None:
+    settings.PUBLIC_READ = True
+    for spelled in (str(command_id).upper(), command_id.hex, command_id.hex.upper()):
+        for page in ("", "live/"):
+            response = Client().get(f"/commands/{spelled}/{page}")
+            assert response.status_code == 200
+            assert str(command_id) in response.text
+    for wrong in (str(command_id)[:-1], f"{command_id}0", f"{{{command_id}}}", f"urn:uuid:{command_id}", "-" * 36):
+        response = Client().get(f"/commands/{wrong}/")
+        assert response.status_code == 404
+        assert 'id="sidebar"' in response.text
+
+
+WORKERS = "/admin/settings_app/configuration/1/workers/"
+
+
+def _fragment(client: Client, address: str, page: str) -> HttpResponse:
+    return client.get(address, headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{page}"})
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_a_fragment_of_the_admin_moves_the_whole_page_to_the_login_when_the_session_has_ended(
+    public: bool, settings: Settings
+) -> None:
+    settings.PUBLIC_READ = public
+    response = _fragment(Client(), WORKERS, ADMIN_PAGES[1])
+    assert (response.status_code, response.content) == (200, b"")
+    assert response["HX-Redirect"] == f"/login/?next={ADMIN_PAGES[1]}"
+
+
+@pytest.mark.parametrize(
+    ("staff", "says"),
+    [(True, "You need the permission settings_app.view_configuration"), (False, "eve may not open it")],
+    ids=["no permission", "no staff"],
+)
+def test_a_fragment_that_a_user_may_no_longer_see_is_refused_in_place(staff: bool, says: str) -> None:
+    client = Client()
+    client.force_login(User.objects.create(username="eve", is_staff=staff))
+    response = _fragment(client, WORKERS, ADMIN_PAGES[1])
+    assert response.status_code == 403
+    assert "HX-Redirect" not in response
+    assert "data-live-refused" in response.text
+    assert says in response.text
+    assert "<html" not in response.text
 
 
 def test_a_fragment_asked_for_after_the_session_ended_moves_the_whole_page_to_the_login(settings: Settings) -> None:

@@ -20,7 +20,8 @@
     }
   };
   const seconds = () => Number(select?.value ?? 2);
-  const ended = () => region.querySelector("[data-live-final]") !== null;
+  const refused = () => region.querySelector("[data-live-refused]") !== null;
+  const ended = () => refused() || region.querySelector("[data-live-final]") !== null;
   const selecting = () => {
     const selection = document.getSelection();
     return selection && !selection.isCollapsed && selection.rangeCount > 0 && region.contains(selection.anchorNode);
@@ -34,6 +35,7 @@
   };
   const describe = () => {
     if (failures) say("reconnecting", "Reconnecting…");
+    else if (refused()) say("refused", "Not allowed");
     else if (ended()) say("ended", "Ended");
     else if (!seconds()) say("off", "Not refreshing");
     else if (selecting()) say("paused", "Paused: text selected");
@@ -54,9 +56,13 @@
     htmx.trigger(region, "live:tick");
   };
 
+  // What may no longer be seen is replaced by the server's word on it.
+  region.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.target === region && event.detail.xhr.status === 403) event.detail.shouldSwap = true;
+  });
   region.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== region) return;
-    failures = event.detail.successful ? 0 : failures + 1;
+    failures = event.detail.successful || refused() ? 0 : failures + 1;
     schedule();
   });
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : tickSoon()));
