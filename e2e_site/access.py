@@ -1,4 +1,4 @@
-"""Who may see and change what, and who may keep what was seen.
+"""Who may see and change what.
 
 Reading needs a login, unless PUBLIC_READ is true. Whatever is not a plain read needs a login always; views that
 change something ask for a permission on top, with `permission_needed`.
@@ -66,25 +66,6 @@ def _leads_to_a_login(response: HttpResponse) -> bool:
     if response.status_code != 302:
         return False
     return urlsplit(response["Location"]).path in {reverse("login"), reverse("admin:login")}
-
-
-class PrivateAnswerMiddleware:
-    """Keeps pages out of caches, unless a view says otherwise.
-
-    What is made for a session is stored nowhere, not even by its browser. What everybody may see, a browser may keep
-    for its Back button.
-    """
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        # By the cookie: asking who is logged in would ask the database, for an error page too.
-        cookie = settings.SESSION_COOKIE_NAME
-        for_one = cookie in request.COOKIES or cookie in response.cookies
-        response.setdefault("Cache-Control", "private, no-store" if for_one else "private, no-cache")
-        return response
 
 
 def permission_needed(permission: str, purpose: str) -> Callable[[View[P]], View[P]]:

@@ -36,7 +36,7 @@ class LoginThrottle(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no t
 
     def refused_until(self, request: HttpRequest, credentials: Credentials = None) -> datetime | None:
         """When a password is tried again; None where one is tried now."""
-        username, address = get_client_username(request, credentials), request.axes_ip_address
+        username, address = get_client_username(request, credentials), _address(request)
         failures = AccessAttempt.objects.filter(
             ip_address=address, attempt_time__gte=get_cool_off_threshold(request)
         ).order_by("-attempt_time")
@@ -51,8 +51,14 @@ class LoginThrottle(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no t
     def reset_user_attempts(self, request: HttpRequest, credentials: Credentials = None) -> int:
         """Axes would forget every failure of the address: an own login now and then would cover any guessing."""
         username = get_client_username(request, credentials)
-        deleted, _ = AccessAttempt.objects.filter(username=username, ip_address=request.axes_ip_address).delete()
+        deleted, _ = AccessAttempt.objects.filter(username=username, ip_address=_address(request)).delete()
         return int(deleted)
+
+
+def _address(request: HttpRequest) -> str | None:
+    """What `client_address` said; axes remembers it in the request."""
+    address: str | None = request.axes_ip_address  # type: ignore[attr-defined]
+    return address
 
 
 def _end(failures: Iterable[tuple[datetime, int]], limit: int) -> datetime | None:
@@ -94,7 +100,7 @@ def refusal(request: HttpRequest, answer: HttpResponse, credentials: Credentials
         extra={
             "action": "login_refused",
             "user": get_client_username(request, credentials),
-            "address": request.axes_ip_address,  # type: ignore[attr-defined]  # set by axes
+            "address": _address(request),
             "seconds": seconds,
         },
     )

@@ -32,7 +32,9 @@ class ConfigurationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes n
     def get_urls(self) -> list[URLPattern]:
         own = [
             path("1/reset/", self.admin_site.admin_view(self.reset_view), name="settings_app_configuration_reset"),
-            path("1/workers/", self.admin_site.admin_view(self.workers_view), name="settings_app_configuration_workers"),
+            path(
+                "1/workers/", self.admin_site.admin_view(self.workers_view), name="settings_app_configuration_workers"
+            ),
         ]
         return own + super().get_urls()
 

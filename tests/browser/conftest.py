@@ -116,7 +116,8 @@ def visit(browser: Browser, site: str, accounts: None) -> Iterator[Callable[...,
 
 
 def _session(name: str) -> str:
-    user, _ = User.objects.get_or_create(username=name, is_staff=name == "admin", is_superuser=name == "admin")
+    rights = {"is_staff": name == "admin", "is_superuser": name == "admin"}
+    user, _ = User.objects.get_or_create(username=name, defaults=rights)
     client = Client()
     client.force_login(user)
     return client.cookies["sessionid"].value

@@ -32,10 +32,12 @@ for _name in (
     "ALLOWED_HOSTS",
     "CSRF_TRUSTED_ORIGINS",
     "DEBUG",
+    "HSTS_SECONDS",
     "HTTPS",
     "LISTEN_DATABASE_URL",
     "LOG_FORMAT",
     "LOG_LEVEL",
+    "PROXIES",
     "PUBLIC_READ",
 ):
     os.environ.pop(_name, None)
