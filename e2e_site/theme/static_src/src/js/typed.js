@@ -1,6 +1,7 @@
 // What a person typed survives what came between: a session that ended, a form out of date, an error page. Kept when the
 // page is left, for this tab alone (sessionStorage); filled in once, where the same user comes back to the same page by
-// way of pages that are marked data-keeps-typed. Passwords and files are never kept, and nothing is sent.
+// way of pages that are marked data-keeps-typed, which may name the address that they lead back to. Passwords and files
+// are never kept, and nothing is sent.
 (() => {
   const KEY = "typed";
   const NEVER = ["password", "file", "submit", "button", "reset", "image"];
@@ -21,7 +22,7 @@
       }
     },
   };
-  const between = document.querySelector("[data-keeps-typed]") !== null;
+  const between = document.querySelector("[data-keeps-typed]");
   const user = () => document.querySelector("[data-user]")?.dataset.user ?? "";
   const forms = () => [...document.forms].filter((form) => form.method === "post" && !("notKept" in form.dataset));
   const controls = (form) =>
@@ -80,6 +81,8 @@
     const kept = storage.read();
     if (!kept) return;
     if (between) {
+      const back = between.dataset.keepsTyped;
+      if (back && new URL(back, location).pathname !== kept.path) return storage.write(null);
       storage.write({ ...kept, cameBetween: true });
       for (const notice of document.querySelectorAll("[data-typed-kept]")) notice.hidden = false;
       return;
