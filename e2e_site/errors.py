@@ -6,7 +6,9 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import loader
+from django.urls import Resolver404
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views import defaults
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -21,8 +23,21 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403 with the reason: a page, or an alert alone where a page asked for a fragment of it."""
-    template = "_refused.html" if getattr(request, "htmx", False) else "403.html"
-    return render(request, template, {"exception": str(exception)}, status=403)
+    if getattr(request, "htmx", False):
+        return _refused(request, 403, "You may not see this any more.", str(exception))
+    return defaults.permission_denied(request, exception)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404: a page, or an alert alone for a fragment of what was there when its page was made."""
+    if getattr(request, "htmx", False):
+        reason = "" if isinstance(exception, Resolver404) else str(exception)
+        return _refused(request, 404, "This is not there any more.", reason)
+    return defaults.page_not_found(request, exception)
+
+
+def _refused(request: HttpRequest, status: int, what: str, reason: str) -> HttpResponse:
+    return render(request, "_refused.html", {"what": what, "reason": reason}, status=status)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

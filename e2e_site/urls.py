@@ -15,4 +15,5 @@ urlpatterns = [
 ]
 
 handler403 = "e2e_site.errors.permission_denied"
+handler404 = "e2e_site.errors.page_not_found"
 handler500 = "e2e_site.errors.server_error"

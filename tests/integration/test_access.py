@@ -244,6 +244,16 @@ def test_a_fragment_that_a_user_may_no_longer_see_is_refused_in_place(staff: boo
     assert "<html" not in response.text
 
 
+def test_a_fragment_of_what_is_gone_says_so_in_place(settings: Settings) -> None:
+    settings.PUBLIC_READ = True
+    address = f"/commands/{UUID(int=1)}/"
+    response = _fragment(Client(), f"{address}live/", address)
+    assert response.status_code == 404
+    assert "data-live-refused" in response.text
+    assert f"No command has the id {UUID(int=1)}." in response.text
+    assert "<html" not in response.text
+
+
 def test_a_fragment_asked_for_after_the_session_ended_moves_the_whole_page_to_the_login(settings: Settings) -> None:
     settings.PUBLIC_READ = False
     response = Client().get("/live/", headers={"HX-Request": "true", "HX-Current-URL": "http://testserver/?a=1"})

@@ -35,7 +35,7 @@
   };
   const describe = () => {
     if (failures) say("reconnecting", "Reconnecting…");
-    else if (refused()) say("refused", "Not allowed");
+    else if (refused()) say("refused", "Not refreshing");
     else if (ended()) say("ended", "Ended");
     else if (!seconds()) say("off", "Not refreshing");
     else if (selecting()) say("paused", "Paused: text selected");
@@ -56,9 +56,10 @@
     htmx.trigger(region, "live:tick");
   };
 
-  // What may no longer be seen is replaced by the server's word on it.
+  // What may no longer be seen, or is gone, is replaced by the server's word on it; other errors leave what is there.
   region.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.target === region && event.detail.xhr.status === 403) event.detail.shouldSwap = true;
+    if (event.target === region && event.detail.xhr.responseText.includes("data-live-refused"))
+      event.detail.shouldSwap = true;
   });
   region.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== region) return;
