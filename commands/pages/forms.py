@@ -56,7 +56,7 @@ class SendForm(forms.Form):
     error_code = forms.CharField(
         label="Error code",
         required=False,
-        help_text="The code that it fails with; PERMANENT or TRANSIENT if left empty.",
+        help_text="The code that it fails with; PERMANENT, BUSINESS_RULE or TRANSIENT if left empty.",
         widget=forms.TextInput(attrs={"maxlength": MAX_ERROR_CODE_LENGTH, **_applies_to("error_code")}),
     )
     error_message = forms.CharField(

@@ -11,7 +11,8 @@ Errors::
     Exception
     └── SimulatedFailure            an attempt fails on purpose, with `code` and `message`
         ├── SimulatedPermanentFailure
-        └── SimulatedTransientFailure
+        ├── SimulatedTransientFailure
+        └── SimulatedBusinessRuleFailure
 """
 
 from collections.abc import Mapping
@@ -28,10 +29,11 @@ MAX_ERROR_MESSAGE_LENGTH = 1000
 
 
 class BehaviorType(StrEnum):
-    """The five things that a test command can do."""
+    """What a test command can do."""
 
     SUCCESS = "success"  # completes at its first attempt
     FAIL_PERMANENT = "fail_permanent"  # fails once and for good
+    BUSINESS_RULE = "business_rule"  # its own rule says no, once and for good; no operator is needed
     FAIL_TRANSIENT = "fail_transient"  # fails at every attempt, until none is left
     FAIL_TRANSIENT_THEN_SUCCEED = "fail_transient_then_succeed"  # fails `transient_failures` times, then completes
     TIMEOUT = "timeout"  # works for `execution_time_ms`, to be set longer than the lease, then completes
@@ -41,6 +43,7 @@ class BehaviorType(StrEnum):
 PARAMETERS: Mapping[BehaviorType, tuple[str, ...]] = {
     BehaviorType.SUCCESS: ("execution_time_ms",),
     BehaviorType.FAIL_PERMANENT: ("execution_time_ms", "error_code", "error_message"),
+    BehaviorType.BUSINESS_RULE: ("execution_time_ms", "error_code", "error_message"),
     BehaviorType.FAIL_TRANSIENT: ("execution_time_ms", "error_code", "error_message"),
     BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED: ("execution_time_ms", "transient_failures"),
     BehaviorType.TIMEOUT: ("execution_time_ms",),
@@ -71,6 +74,10 @@ class SimulatedPermanentFailure(SimulatedFailure):
 
 class SimulatedTransientFailure(SimulatedFailure):
     """A later attempt may succeed."""
+
+
+class SimulatedBusinessRuleFailure(SimulatedFailure):
+    """The command is at its end: its rule says no."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +126,15 @@ class Behavior:
 def act(behavior: Behavior, attempt: int) -> dict[str, Any]:
     """What attempt number ``attempt`` (from 1, over the command's life) comes to, after its execution time.
 
-    Returns the command's result, or raises `SimulatedPermanentFailure` or `SimulatedTransientFailure`.
+    Returns the command's result, or raises the `SimulatedFailure` that its type names.
     """
     match behavior.type:
         case BehaviorType.SUCCESS | BehaviorType.TIMEOUT:
             return {"status": "success"}
         case BehaviorType.FAIL_PERMANENT:
             raise SimulatedPermanentFailure(*_error(behavior, "PERMANENT", "Simulated permanent failure"))
+        case BehaviorType.BUSINESS_RULE:
+            raise SimulatedBusinessRuleFailure(*_error(behavior, "BUSINESS_RULE", "Simulated business rule failure"))
         case BehaviorType.FAIL_TRANSIENT:
             raise SimulatedTransientFailure(*_error(behavior, "TRANSIENT", "Simulated transient failure"))
         case BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED:

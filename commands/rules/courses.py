@@ -16,6 +16,7 @@ from settings_app.backoff import backoff_ms
 PARTS_OF_A_LEASE = 4  # one such part is how close to a multiple of the lease is too close to tell
 FINAL_LETTERS = {
     Status.COMPLETED: LETTERS[EventType.COMPLETED],
+    Status.FAILED: LETTERS[EventType.BUSINESS_RULE_FAILED],
     Status.IN_TROUBLESHOOTING_QUEUE: LETTERS[EventType.MOVED_TO_TSQ],
 }
 SENT, RECEIVED, FAILED = (LETTERS[event] for event in (EventType.SENT, EventType.RECEIVED, EventType.FAILED))
@@ -70,7 +71,7 @@ class Circumstances:
         match self.behavior.type:
             case BehaviorType.SUCCESS | BehaviorType.TIMEOUT:
                 return 1
-            case BehaviorType.FAIL_PERMANENT | BehaviorType.FAIL_TRANSIENT:
+            case BehaviorType.FAIL_PERMANENT | BehaviorType.BUSINESS_RULE | BehaviorType.FAIL_TRANSIENT:
                 return None
             case BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED:
                 first = self.behavior.transient_failures + 1
@@ -79,9 +80,17 @@ class Circumstances:
                 assert_never(self.behavior.type)
 
     @property
+    def own_end(self) -> Status:
+        """How it ends where the end of its last attempt decides."""
+        if self.first_success:
+            return Status.COMPLETED
+        is_rule = self.behavior.type is BehaviorType.BUSINESS_RULE
+        return Status.FAILED if is_rule else Status.IN_TROUBLESHOOTING_QUEUE
+
+    @property
     def retries(self) -> int:
         """How many attempts fail and are followed by another, where each ends before the next begins."""
-        if self.behavior.type is BehaviorType.FAIL_PERMANENT:
+        if self.behavior.type in (BehaviorType.FAIL_PERMANENT, BehaviorType.BUSINESS_RULE):
             return 0
         return (self.first_success or self.max_attempts) - 1
 
@@ -151,7 +160,7 @@ def _one_by_one(circumstances: Circumstances) -> Course:
     """No lease runs out, or no slot is free to notice it: each attempt ends before the next begins."""
     attempts = circumstances.retries + 1
     return Course(
-        status=Status.COMPLETED if circumstances.first_success else Status.IN_TROUBLESHOOTING_QUEUE,
+        status=circumstances.own_end,
         attempts=attempts,
         ends_ms=attempts * circumstances.work_ms + sum(circumstances.waits_ms()),
     )

@@ -95,12 +95,11 @@ def expectation(circumstances: Circumstances) -> Expectation:
 
 def _mixed_pattern(circumstances: Circumstances, statuses: frozenset[Status], most: int) -> str:
     """Attempts that fail and are followed by another, then those of which the first success or the end counts."""
-    failures, ends = circumstances.retries, []
-    if Status.COMPLETED in statuses:
-        ends.append(_repeated(RECEIVED, 1, most - failures) + FINAL_LETTERS[Status.COMPLETED])
+    failures = circumstances.retries
+    ends = [_repeated(RECEIVED, 1, most - failures) + FINAL_LETTERS[status] for status in REPLIES if status in statuses]
     if Status.IN_TROUBLESHOOTING_QUEUE in statuses:
         left = circumstances.max_attempts - failures
-        fewest = left if circumstances.first_success else 1  # a failure parks by its own end, too
+        fewest = 1 if circumstances.own_end is Status.IN_TROUBLESHOOTING_QUEUE else left  # its own end may park it, too
         ends.append(_repeated(RECEIVED, fewest, left) + FINAL_LETTERS[Status.IN_TROUBLESHOOTING_QUEUE])
     end = ends[0] if len(ends) == 1 else f"({'|'.join(ends)})"
     return SENT + _repeated(f"({RECEIVED}{FAILED}?)", failures, failures) + end

@@ -9,6 +9,8 @@ from commands.rules.expectation import Bounds
 from commands.rules.formatting import duration
 from commands.rules.words import Status
 
+_ENDS = {Status.COMPLETED: "completes", Status.FAILED: "fails by its own rule"}  # for which no operator is needed
+
 
 def sentence(circumstances: Circumstances) -> str:
     """ "fails twice, then completes at attempt 3, after about 3 s": without capital letter and full stop."""
@@ -39,7 +41,7 @@ def _failures(circumstances: Circumstances) -> str:
     """What it does before its end: "fails twice, then "."""
     most, failures = circumstances.max_attempts, circumstances.retries
     match circumstances.behavior.type:
-        case BehaviorType.SUCCESS | BehaviorType.TIMEOUT:
+        case BehaviorType.SUCCESS | BehaviorType.TIMEOUT | BehaviorType.BUSINESS_RULE:
             return ""
         case BehaviorType.FAIL_PERMANENT:
             return "fails for good at attempt 1, then "
@@ -59,7 +61,9 @@ def _out_of_reach(circumstances: Circumstances) -> str:
 
 
 def _last(way: Course) -> str:
-    return f"completes at attempt {way.attempts}" if way.status is Status.COMPLETED else "goes to the TSQ"
+    if way.status is Status.IN_TROUBLESHOOTING_QUEUE:
+        return "goes to the TSQ"
+    return f"{_ENDS[way.status]} at attempt {way.attempts}"
 
 
 def _times(number: int) -> str:
@@ -110,15 +114,16 @@ def _counts(circumstances: Circumstances, ways: Iterable[Course]) -> str:
 
 
 def _ends(circumstances: Circumstances, ways: Iterable[Course]) -> str:
-    completed = [way for way in ways if way.status is Status.COMPLETED]
+    ended = [way for way in ways if way.status in _ENDS]
     parked = [way for way in ways if way.status is Status.IN_TROUBLESHOOTING_QUEUE]
-    if not parked:
-        return f"it completes with {_attempts(completed)}, {_after(completed)}"
-    if not completed:
+    if not ended:
         return f"it goes to the TSQ with {_attempts(parked)}, {_after(parked)}"
+    does = _ENDS[circumstances.own_end]
+    if not parked:
+        return f"it {does} with {_attempts(ended)}, {_after(ended)}"
     most = circumstances.max_attempts
     used_up = "its delivery is used up" if most == 1 else f"its {most} deliveries are used up"
-    return f"it completes {_after(completed)}, or goes to the TSQ {_after(parked)}, when {used_up}"
+    return f"it {does} {_after(ended)}, or goes to the TSQ {_after(parked)}, when {used_up}"
 
 
 def _attempts(ways: list[Course]) -> str:

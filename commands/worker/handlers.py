@@ -11,12 +11,20 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from commandbus import Command, HandlerContext, HandlerRegistry, PermanentCommandError, TransientCommandError
+from commandbus import (
+    BusinessRuleException,
+    Command,
+    HandlerContext,
+    HandlerRegistry,
+    PermanentCommandError,
+    TransientCommandError,
+)
 
 from commands.rules.behaviors import (
     Behavior,
     BehaviorError,
     BehaviorType,
+    SimulatedBusinessRuleFailure,
     SimulatedPermanentFailure,
     SimulatedTransientFailure,
     act,
@@ -77,3 +85,5 @@ async def handle_test_command(command: Command, context: HandlerContext) -> dict
         raise PermanentCommandError(exc.code, exc.message) from exc
     except SimulatedTransientFailure as exc:
         raise TransientCommandError(exc.code, exc.message) from exc
+    except SimulatedBusinessRuleFailure as exc:
+        raise BusinessRuleException(exc.code, exc.message) from exc

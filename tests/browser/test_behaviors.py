@@ -13,6 +13,7 @@ from tests.support.visitor import Visitor
 BEHAVIORS: dict[str, tuple[dict[str, str], str, str]] = {
     "success": ({"Execution time (ms)": "200"}, "Completed", "1 of 3"),
     "fail_permanent": ({"Error code": "BROKEN"}, "In TSQ", "1 of 3"),
+    "business_rule": ({"Error code": "NO_FUNDS"}, "Failed", "1 of 3"),
     "fail_transient": ({"Error message": "Down for now"}, "In TSQ", "3 of 3"),
     "fail_transient_then_succeed": ({"Transient failures": "2"}, "Completed", "3 of 3"),
     "timeout": ({"Execution time (ms)": "1500"}, "Completed", "1 of 3"),
@@ -21,6 +22,7 @@ FIELDS = {"Execution time (ms)", "Transient failures", "Error code", "Error mess
 TAKEN = {
     "success": {"Execution time (ms)"},
     "fail_permanent": {"Execution time (ms)", "Error code", "Error message"},
+    "business_rule": {"Execution time (ms)", "Error code", "Error message"},
     "fail_transient": {"Execution time (ms)", "Error code", "Error message"},
     "fail_transient_then_succeed": {"Execution time (ms)", "Transient failures"},
     "timeout": {"Execution time (ms)"},

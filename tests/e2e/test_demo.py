@@ -62,9 +62,9 @@ def all_final(checkout: Checkout) -> bool:
     return checkout.query(f"SELECT bool_and(status IN {FINAL}) FROM commandbus.command") == [(True,)]
 
 
-def test_five_behaviors_reach_their_ends_and_a_second_start_finds_them_without_a_network(checkout: Checkout) -> None:
+def test_six_behaviors_reach_their_ends_and_a_second_start_finds_them_without_a_network(checkout: Checkout) -> None:
     first = Demo(checkout)
-    wait_until(lambda: all_final(checkout), 30, "End of the five commands")
+    wait_until(lambda: all_final(checkout), 30, "End of the six commands")
     rows = checkout.query(
         """
         SELECT t.behavior ->> 'type', c.status, t.attempts FROM public.test_command t
@@ -72,6 +72,7 @@ def test_five_behaviors_reach_their_ends_and_a_second_start_finds_them_without_a
         """
     )
     assert rows == [
+        ("business_rule", "FAILED", 1),
         ("fail_permanent", "IN_TROUBLESHOOTING_QUEUE", 1),
         ("fail_transient", "IN_TROUBLESHOOTING_QUEUE", 3),
         ("fail_transient_then_succeed", "COMPLETED", 3),
@@ -87,7 +88,7 @@ def test_five_behaviors_reach_their_ends_and_a_second_start_finds_them_without_a
     assert "<html" in second.page()
     assert time.monotonic() - began < 10
     assert second.login == password
-    assert checkout.query("SELECT count(*) FROM public.test_command") == [(5,)]
+    assert checkout.query("SELECT count(*) FROM public.test_command") == [(6,)]
     second.stop()
 
 

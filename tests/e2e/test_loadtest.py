@@ -19,7 +19,7 @@ from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 from tests.support.workers import LiveBus
 
-MIX = "success=70,fail_permanent=10,fail_transient=10,fail_transient_then_succeed=10"
+MIX = "success=60,fail_permanent=10,business_rule=10,fail_transient=10,fail_transient_then_succeed=10"
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_in_a_database_that_is_given_its_commands_stay_and_the_settings_are_the_
     with psycopg.connect(given) as conn:
         rows = conn.execute("SELECT status, count(*) FROM commandbus.command GROUP BY 1").fetchall()
         assert conn.execute("SELECT base_delay_ms, max_delay_ms FROM e2e_config").fetchone() == (100, 200)
-    assert dict(rows) == {"COMPLETED": account["completed"], "IN_TROUBLESHOOTING_QUEUE": account["in_tsq"]}
+    assert dict(rows) == {"COMPLETED": account["completed"], "FAILED": account["failed"], "IN_TROUBLESHOOTING_QUEUE": account["in_tsq"]}
     assert account["sent"] == 60, "those of the run before are gone"
     assert bus.worker_row(worker)["received"] == 0
 

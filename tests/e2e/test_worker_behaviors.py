@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.conftest import StartWorker
 from tests.support.bus import Json
 from tests.support.deviations import pins
-from tests.support.workers import COMPLETED, PARKED, LiveBus
+from tests.support.workers import COMPLETED, FAILED, PARKED, LiveBus
 
 SUCCESS = {"status": "success"}
 
@@ -49,17 +49,20 @@ def test_each_command_ends_as_its_behavior_says(engine: Engine, bus: LiveBus) ->
     success = bus.send({"type": "success"})
     slow = bus.timeout(300)
     permanent = bus.send({"type": "fail_permanent", "error_code": "NO_FUNDS", "error_message": "Nothing left"})
+    rule = bus.send({"type": "business_rule", "error_code": "NO_FUNDS", "error_message": "Nothing left"})
     transient = bus.send({"type": "fail_transient"})
     recovers = bus.send({"type": "fail_transient_then_succeed", "transient_failures": 2})
     silent = bus.send({"type": "success"}, reply="")
     rowless = bus.send(row=False)
     invalid = bus.send({"type": "fly"})
     bus.wait_for_status(COMPLETED, [success, slow, recovers, silent])
+    bus.wait_for_status(FAILED, [rule])
     bus.wait_for_status(PARKED, [permanent, transient, rowless, invalid])
 
     expect_completed(bus, success, word="SRC", result=SUCCESS)
     expect_completed(bus, slow, word="SRC", result=SUCCESS)
     expect_completed(bus, recovers, word="SRFRFRC", result={"status": "success", "attempts": 3})
+    expect_failed(bus, rule, error=("BUSINESS_RULE", "NO_FUNDS", "Nothing left"))
     expect_parked(bus, permanent, word="SRT", error=("PERMANENT", "NO_FUNDS", "Nothing left"))
     expect_parked(bus, transient, word="SRFRFRT", error=("TRANSIENT", "TRANSIENT", "Simulated transient failure"))
     assert bus.events(transient)[-1]["details_json"]["reason"] == "EXHAUSTED"
@@ -67,7 +70,7 @@ def test_each_command_ends_as_its_behavior_says(engine: Engine, bus: LiveBus) ->
     assert (bus.word(rowless), bus.command(rowless)["last_error_code"]) == ("SRT", "TEST_COMMAND_NOT_FOUND")
     assert (bus.word(invalid), bus.command(invalid)["last_error_code"]) == ("SRT", "INVALID_BEHAVIOR")
     assert bus.queued() == []
-    assert len(bus.archived()) == 4
+    assert len(bus.archived()) == 5
 
 
 def expect_completed(bus: LiveBus, command_id: UUID, *, word: str, result: Json) -> None:
@@ -78,6 +81,17 @@ def expect_completed(bus: LiveBus, command_id: UUID, *, word: str, result: Json)
     assert row["processed_at"] is not None
     (reply,) = bus.replies_to(command_id)
     assert (reply["outcome"], reply["result"]) == ("SUCCESS", result)
+
+
+def expect_failed(bus: LiveBus, command_id: UUID, *, error: tuple[str, str, str]) -> None:
+    """By its own rule: no operator, and a reply that says so."""
+    assert bus.word(command_id) == "SRB"
+    command, row = bus.command(command_id), bus.test_command(command_id)
+    assert command["attempts"] == row["attempts"] == 1
+    assert (command["last_error_type"], command["last_error_code"], command["last_error_msg"]) == error
+    assert (row["result"], row["processed_at"]) == (None, None)
+    (reply,) = bus.replies_to(command_id)
+    assert (reply["outcome"], reply["result"]["error_code"], reply["result"]["error_message"]) == ("FAILED", *error[1:])
 
 
 def expect_parked(bus: LiveBus, command_id: UUID, *, word: str, error: tuple[str, str, str]) -> None:

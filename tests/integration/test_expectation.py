@@ -90,6 +90,8 @@ def slow(kind: str, work_ms: int, *, slots: int, heartbeat: bool = False) -> Cas
 @example(case=slow("timeout", 5000, slots=3, heartbeat=True))
 @example(case=slow("success", 5000, slots=3, heartbeat=True))
 @example(case=slow("fail_permanent", 3000, slots=2))
+@example(case=slow("business_rule", 3000, slots=1))
+@example(case=slow("business_rule", 3000, slots=2))
 @example(case=slow("fail_transient", 13_000, slots=2))
 @example(case=slow("fail_transient_then_succeed", 3000, slots=2))
 @example(case=slow("fail_transient_then_succeed", 3000, slots=1))

@@ -326,6 +326,7 @@ def test_a_commands_page_costs_the_same_queries_however_long_its_story(
     [
         ({"type": "success", "execution_time_ms": "20"}, {"type": "success", "execution_time_ms": 20}),
         ({"type": "fail_permanent", "error_code": "X"}, {"type": "fail_permanent", "error_code": "X"}),
+        ({"type": "business_rule", "error_code": "X"}, {"type": "business_rule", "error_code": "X"}),
         ({"type": "fail_transient", "error_message": "m"}, {"type": "fail_transient", "error_message": "m"}),
         (
             {"type": "fail_transient_then_succeed", "transient_failures": "2"},
@@ -415,4 +416,4 @@ def test_the_heartbeat_counts_for_what_the_form_says(admin_client: Client) -> No
 def test_without_a_script_each_field_says_which_behaviors_take_it(admin_client: Client) -> None:
     page = text(admin_client.get("/send/").text)
     assert "Only for fail_transient_then_succeed ." in page
-    assert "Only for fail_permanent, fail_transient ." in page
+    assert "Only for fail_permanent, business_rule, fail_transient ." in page

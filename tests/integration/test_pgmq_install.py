@@ -150,6 +150,7 @@ from commands.bus.send import send_test_command
 for wanted in (
     {"type": "success"},
     {"type": "fail_permanent"},
+    {"type": "business_rule"},
     {"type": "fail_transient"},
     {"type": "fail_transient_then_succeed", "transient_failures": 1},
     {"type": "timeout", "execution_time_ms": 20},
@@ -176,8 +177,9 @@ def test_each_behavior_ends_as_it_must_on_either_generation(manage: Manage, gene
     assert ends == [
         ("success", "COMPLETED", 1),
         ("fail_permanent", "IN_TROUBLESHOOTING_QUEUE", 1),
+        ("business_rule", "FAILED", 1),
         ("fail_transient", "IN_TROUBLESHOOTING_QUEUE", 3),
         ("fail_transient_then_succeed", "COMPLETED", 2),
         ("timeout", "COMPLETED", 1),
     ]
-    assert replies == (3,)
+    assert replies == (4,)

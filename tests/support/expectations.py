@@ -7,8 +7,9 @@ from commands.rules.expectation import Bounds, Expectation
 from commands.rules.words import ReplyOutcome, Status
 from tests.support.circumstances import circumstances
 
-DONE, PARKED = Status.COMPLETED, Status.IN_TROUBLESHOOTING_QUEUE
+DONE, PARKED, FAILED = Status.COMPLETED, Status.IN_TROUBLESHOOTING_QUEUE, Status.FAILED
 EITHER = {DONE, PARKED}
+REPLY = {DONE: ReplyOutcome.SUCCESS, FAILED: ReplyOutcome.FAILED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Row:
 
     @property
     def expected(self) -> Expectation:
-        replies = {status: int(status is DONE) for status in self.statuses}.values()
+        replies = {status: int(status is not PARKED) for status in self.statuses}.values()
         return Expectation(
             statuses=frozenset(self.statuses),
             attempts=bounds(self.attempts),
@@ -36,7 +37,7 @@ class Row:
             late_completed=bounds(self.late_completed),
             late_failed=bounds(self.late_failed),
             replies=Bounds(least=min(replies), most=max(replies)),
-            reply=ReplyOutcome.SUCCESS if DONE in self.statuses else None,
+            reply=next((REPLY[status] for status in REPLY if status in self.statuses), None),
             ends_ms=bounds(self.ends_ms),
         )
 
@@ -61,6 +62,11 @@ WITHIN_THE_LEASE = {
         of=circumstances("fail_permanent", 20),
         statuses={PARKED}, attempts=1, pattern="SRT", ends_ms=(20, 570),
         said="fails for good at attempt 1, then goes to the TSQ, after about 20 ms",
+    ),
+    "business_rule": Row(
+        of=circumstances("business_rule", 20),
+        statuses={FAILED}, attempts=1, pattern="SRB", ends_ms=(20, 570),
+        said="fails by its own rule at attempt 1, after about 20 ms",
     ),
     "fail_transient": Row(
         of=circumstances("fail_transient"),
@@ -173,6 +179,23 @@ BEYOND_THE_LEASE = {
         statuses={PARKED}, attempts=(1, 3), pattern="SR{1,3}T", late_failed=(0, 3), ends_ms=(3000, 7650),
         said=AGAIN.format(3) + "a failure counts only where no newer attempt has begun; "
         "it goes to the TSQ with 1 to 3 attempts, after about 3 s to 6 s",
+    ),
+    "business_rule, free slots": Row(
+        of=circumstances("business_rule", 3000, lease_s=2, slots=2),
+        statuses={PARKED}, attempts=3, pattern="SRRRT", late_failed=3, ends_ms=(6000, 7650),
+        said=AGAIN.format(3) + "every failure is late; it goes to the TSQ with 3 attempts, after about 6 s",
+    ),
+    "business_rule, one slot": Row(
+        of=circumstances("business_rule", 3000, lease_s=2, slots=1),
+        statuses={FAILED}, attempts=1, pattern="SRB", ends_ms=(3000, 3550),
+        said="works 3 s with a lease of 2 s, and no other slot is free to take it again: "
+        "fails by its own rule at attempt 1, after about 3 s",
+    ),
+    "business_rule, slots unknown": Row(
+        of=circumstances("business_rule", 3000, lease_s=2),
+        statuses={FAILED, PARKED}, attempts=(1, 3), pattern="S(R{1,3}B|RRRT)", late_failed=(0, 3), ends_ms=(3000, 7650),
+        said=AGAIN.format(3) + "a failure counts only where no newer attempt has begun; "
+        "it fails by its own rule after about 3 s, or goes to the TSQ after about 6 s, when its 3 deliveries are used up",
     ),
     "fail_transient, free slots": Row(
         of=circumstances("fail_transient", 3000, lease_s=2, slots=6),

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from commands.rules.behaviors import (
     Behavior,
+    SimulatedBusinessRuleFailure,
     SimulatedPermanentFailure,
     SimulatedTransientFailure,
     act,
@@ -113,6 +114,8 @@ class Simulator:
             return OutcomeKind.SUCCESS, {"result": act(Behavior.from_json(attempt["behavior"]), attempt["life"])}
         except SimulatedPermanentFailure:
             return OutcomeKind.PERMANENT, {}
+        except SimulatedBusinessRuleFailure:
+            return OutcomeKind.BUSINESS_RULE, {}
         except SimulatedTransientFailure:
             delay_ms = backoff_ms(
                 attempt["attempt"],

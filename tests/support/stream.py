@@ -20,15 +20,17 @@ _CHUNK, _MOST = 50, 250  # commands in one send: as a rule, and while it makes u
 
 
 def command(number: int) -> NewCommand:
-    """Command number so-and-so, a keyed hash of the seed: mostly successes, some retries, some that get parked."""
+    """Command number so-and-so, a keyed hash of the seed: mostly successes, some retries, some that fail or get parked."""
     digest = blake2b(f"{SEED}|{number}".encode(), digest_size=19).digest()
     work_ms, roll = digest[16] % 61, digest[17]
     if roll < 205:
         behavior = Behavior(type=BehaviorType.SUCCESS, execution_time_ms=work_ms)
     elif roll < 240:
         behavior = Behavior(type=BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED, transient_failures=1 + digest[18] % 2)
-    elif roll < 255:
+    elif roll < 249:
         behavior = Behavior(type=BehaviorType.FAIL_PERMANENT, execution_time_ms=work_ms)
+    elif roll < 255:
+        behavior = Behavior(type=BehaviorType.BUSINESS_RULE, execution_time_ms=work_ms)
     else:
         behavior = Behavior(type=BehaviorType.FAIL_TRANSIENT)
     return NewCommand(behavior=behavior, command_id=UUID(bytes=digest[:16], version=4))

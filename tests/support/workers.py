@@ -13,8 +13,8 @@ from tests.support.bus import HandBus, Json
 from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 
-COMPLETED, PARKED = "COMPLETED", "IN_TROUBLESHOOTING_QUEUE"
-FINAL = {COMPLETED, PARKED, "FAILED", "CANCELED"}
+COMPLETED, PARKED, FAILED = "COMPLETED", "IN_TROUBLESHOOTING_QUEUE", "FAILED"
+FINAL = {COMPLETED, PARKED, FAILED, "CANCELED"}
 
 
 class Worker:

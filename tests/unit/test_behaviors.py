@@ -9,6 +9,8 @@ from commands.rules.behaviors import (
     Behavior,
     BehaviorError,
     BehaviorType,
+    SimulatedBusinessRuleFailure,
+    SimulatedFailure,
     SimulatedPermanentFailure,
     SimulatedTransientFailure,
     act,
@@ -25,21 +27,22 @@ def test_success_and_timeout_return_success_at_any_attempt(kind: str) -> None:
     ("kind", "error", "code", "message"),
     [
         ("fail_permanent", SimulatedPermanentFailure, "PERMANENT", "Simulated permanent failure"),
+        ("business_rule", SimulatedBusinessRuleFailure, "BUSINESS_RULE", "Simulated business rule failure"),
         ("fail_transient", SimulatedTransientFailure, "TRANSIENT", "Simulated transient failure"),
     ],
 )
 def test_a_failing_behavior_raises_its_kind_with_its_default_code_and_message(
-    kind: str, error: type[SimulatedPermanentFailure | SimulatedTransientFailure], code: str, message: str
+    kind: str, error: type[SimulatedFailure], code: str, message: str
 ) -> None:
     with pytest.raises(error) as caught:
         act(Behavior.from_json({"type": kind}), 1)
     assert (caught.value.code, caught.value.message) == (code, message)
 
 
-@pytest.mark.parametrize("kind", ["fail_permanent", "fail_transient"])
+@pytest.mark.parametrize("kind", ["fail_permanent", "business_rule", "fail_transient"])
 def test_a_failing_behavior_raises_the_code_and_message_that_it_was_given(kind: str) -> None:
     behavior = Behavior.from_json({"type": kind, "error_code": "INVALID_ACCOUNT", "error_message": ""})
-    with pytest.raises((SimulatedPermanentFailure, SimulatedTransientFailure)) as caught:
+    with pytest.raises(SimulatedFailure) as caught:
         act(behavior, 1)
     assert (caught.value.code, caught.value.message) == ("INVALID_ACCOUNT", "")
 

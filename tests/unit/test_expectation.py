@@ -92,6 +92,6 @@ def test_away_from_multiples_of_the_lease_known_slots_leave_one_story(known: Cir
     is_near = past < known.margin_ms <= known.work_ms or past > known.lease_ms - known.margin_ms
     expected = expectation(known)
     if known.slots == 1 or not is_near:
-        assert re.fullmatch("S(R+|(RF)*R)[CT]", expected.word or "")
+        assert re.fullmatch("S(R+|(RF)*R)[CBT]", expected.word or "")
         assert len(expected.statuses) == 1
         assert expected.attempts.least == expected.attempts.most

@@ -19,7 +19,7 @@ def test_a_mix_is_read_in_any_order_and_without_what_weighs_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("sucess=1", "'sucess' is no behavior; there are success, fail_permanent, fail_transient, "),
+        ("sucess=1", "'sucess' is no behavior; there are success, fail_permanent, business_rule, fail_transient, "),
         ("", "'' is no behavior"),
         ("success=1,", "'' is no behavior"),
         ("success", "success needs a weight from 0 to 1,000,000, as in success=70, not ''."),

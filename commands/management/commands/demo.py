@@ -28,6 +28,7 @@ WEB_GRACE_S = 10
 SAMPLES = (
     Behavior(type=BehaviorType.SUCCESS),
     Behavior(type=BehaviorType.FAIL_PERMANENT),
+    Behavior(type=BehaviorType.BUSINESS_RULE),
     Behavior(type=BehaviorType.FAIL_TRANSIENT),
     Behavior(type=BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED, transient_failures=2),
     Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=3000),
