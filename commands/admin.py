@@ -94,7 +94,10 @@ class ReadOnlyAdmin(BoundedAdmin):
 
 @admin.register(TestCommand)
 class TestCommandAdmin(BoundedAdmin):
-    """Read, update and delete. A new one is made by the Send page: a row without a message would never be performed."""
+    """Read and delete. What was asked stays as it was sent.
+
+    A new one is made by the Send page: a row without a message would never be performed.
+    """
 
     list_display = ("id", "command_id", "type", "attempts", "processed_at", "created_at")
     list_display_links = ("id", "command_id")
@@ -102,16 +105,17 @@ class TestCommandAdmin(BoundedAdmin):
     fieldsets = (
         (None, {"fields": ("command_id", "created_at", "attempts", "processed_at", "result")}),
         (
-            "May be changed",
+            "What was asked",
             {
                 "fields": ("behavior", "payload"),
-                "description": "A worker reads the behavior when an attempt begins: a change counts from the next "
-                "attempt. The payload went out with the message: a change stays in this row. A command that is "
-                "deleted here before it was performed ends in the troubleshooting queue.",
+                "description": "It stays as it was sent. A command that is deleted here before it was performed ends "
+                "in the troubleshooting queue.",
             },
         ),
     )
-    readonly_fields = ("command_id", "created_at", "attempts", "processed_at", "result")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
 
     @admin.display(description="type")
     def type(self, obj: TestCommand) -> str:
@@ -124,10 +128,6 @@ class TestCommandAdmin(BoundedAdmin):
             raise PermissionDenied
         messages.info(request, "A test command is made by sending it.")
         return redirect("commands:send")
-
-    def save_model(self, request: HttpRequest, obj: TestCommand, form: Any, change: bool) -> None:
-        if form.changed_data:
-            obj.save(update_fields=form.changed_data)
 
     def view_on_site(self, obj: TestCommand) -> str:
         return reverse("commands:detail", args=[obj.command_id])

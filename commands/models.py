@@ -1,10 +1,11 @@
 """Unmanaged models: Flyway owns the tables (migrations_flyway/), these classes only name their columns.
 
-`TestCommand` is the site's own. The others are read-only by construction: a worker, the bus or an operator's action
-writes them through SQL functions, and an attempt to write them here raises `ReadOnlyError`, which names that tool.
+A `TestCommand` is made when it is sent, and stays as it was asked for. The others are read-only by construction: a
+worker, the bus or an operator's action writes them through SQL functions. An attempt to write them here raises
+`ReadOnlyError`, which says who does.
 """
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 from uuid import uuid4
 
 from django.db import models
@@ -13,21 +14,26 @@ from django.db.models.functions import Now
 from commands.fields import CheckedJSONField, validate_behavior, validate_payload
 from commands.rules.words import DOMAIN, EventType, Status
 from e2e_site.options import Exit, SiteError
-from e2e_site.read_only import ReadOnlyModel, ReadOnlyQuerySet
+from e2e_site.read_only import ReadOnlyError, ReadOnlyModel, ReadOnlyQuerySet
 
 
 class TestCommandQuerySet(models.QuerySet["TestCommand"]):
     def newest_first(self) -> Self:
         return self.order_by("-id")
 
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise ReadOnlyError(f"TestCommand is read-only once it is sent: {TestCommand.written_by}")
+
 
 class TestCommand(models.Model):
-    """What one test command must do and what came of it. `commands.bus.send` makes one together with its message."""
+    """What one test command must do and what came of it. `commands.bus.send` makes one together with its message.
+
+    From then on it can be read and deleted, and no more: what was asked stays, and the rest belongs to workers.
+    """
 
     __test__ = False  # the name is the story's; pytest need not collect it
 
-    # What a person may change once it is sent. The rest belongs to the worker, which writes it in SQL.
-    EDITABLE: ClassVar[tuple[str, ...]] = ("payload", "behavior")
+    written_by: ClassVar[str] = "send another; what comes of it, workers write in SQL."
 
     id = models.AutoField(primary_key=True)
     command_id = models.UUIDField(default=uuid4, unique=True, editable=False)
@@ -51,15 +57,15 @@ class TestCommand(models.Model):
     class Meta:
         managed = False
         db_table = "test_command"
+        default_permissions = ("add", "delete", "view")
 
     def __str__(self) -> str:
         return f"Test command {self.command_id}"
 
     def save(self, **kwargs: Any) -> None:
-        """Insert, or write `EDITABLE` only: a whole row would undo what a worker counted meanwhile."""
-        if not self._state.adding and kwargs.get("update_fields") is None:
-            kwargs["update_fields"] = self.EDITABLE
-        super().save(**kwargs)
+        if not self._state.adding:
+            raise ReadOnlyError(f"TestCommand is read-only once it is sent: {self.written_by}")
+        super().save(**{**kwargs, "force_insert": True})
 
 
 class UnknownDomainError(SiteError):

@@ -180,7 +180,7 @@ INSTALLED_APPS = [
     "settings_app",
     "bench",
     "whitenoise.runserver_nostatic",
-    "django.contrib.admin",
+    "e2e_site.apps.PermittedAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -110,7 +110,8 @@ def test_in_a_database_that_is_given_its_commands_stay_and_the_settings_are_the_
     with psycopg.connect(given) as conn:
         rows = conn.execute("SELECT status, count(*) FROM commandbus.command GROUP BY 1").fetchall()
         assert conn.execute("SELECT base_delay_ms, max_delay_ms FROM e2e_config").fetchone() == (100, 200)
-    assert dict(rows) == {"COMPLETED": account["completed"], "FAILED": account["failed"], "IN_TROUBLESHOOTING_QUEUE": account["in_tsq"]}
+    ends = {"completed": "COMPLETED", "failed": "FAILED", "in_tsq": "IN_TROUBLESHOOTING_QUEUE"}
+    assert dict(rows) == {status: account[name] for name, status in ends.items()}
     assert account["sent"] == 60, "those of the run before are gone"
     assert bus.worker_row(worker)["received"] == 0
 

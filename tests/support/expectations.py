@@ -195,7 +195,8 @@ BEYOND_THE_LEASE = {
         of=circumstances("business_rule", 3000, lease_s=2),
         statuses={FAILED, PARKED}, attempts=(1, 3), pattern="S(R{1,3}B|RRRT)", late_failed=(0, 3), ends_ms=(3000, 7650),
         said=AGAIN.format(3) + "a failure counts only where no newer attempt has begun; "
-        "it fails by its own rule after about 3 s, or goes to the TSQ after about 6 s, when its 3 deliveries are used up",
+        "it fails by its own rule after about 3 s, or goes to the TSQ after about 6 s, "
+        "when its 3 deliveries are used up",
     ),
     "fail_transient, free slots": Row(
         of=circumstances("fail_transient", 3000, lease_s=2, slots=6),

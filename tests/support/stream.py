@@ -20,7 +20,7 @@ _CHUNK, _MOST = 50, 250  # commands in one send: as a rule, and while it makes u
 
 
 def command(number: int) -> NewCommand:
-    """Command number so-and-so, a keyed hash of the seed: mostly successes, some retries, some that fail or get parked."""
+    """Command number so-and-so, a keyed hash of the seed: mostly successes, some retries, some failures."""
     digest = blake2b(f"{SEED}|{number}".encode(), digest_size=19).digest()
     work_ms, roll = digest[16] % 61, digest[17]
     if roll < 205:
