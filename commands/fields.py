@@ -8,9 +8,10 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.forms.fields import InvalidJSONInput
+from psycopg.types.json import Jsonb
 
 from commands.rules.behaviors import Behavior, BehaviorError
-from commands.rules.payload import PayloadError, parse_json, payload_text
+from commands.rules.payload import PayloadError, exact_json, parse_json, payload_text
 
 # The validators' codes are their own: for the code "invalid" Django puts the field's message in place of theirs.
 
@@ -34,6 +35,8 @@ def validate_payload(value: object) -> None:
 class JSONFormField(forms.JSONField):
     """Typed JSON: a text is either a value or a ValidationError, and is shown again as it was typed.
 
+    An initial value that is a `typed` text is shown as it stands.
+
     Left empty, it is {} where it is not required.
     """
 
@@ -56,8 +59,16 @@ class JSONFormField(forms.JSONField):
         return value if isinstance(value, InvalidJSONInput) else json.dumps(value, ensure_ascii=False, indent=2)
 
 
+def typed(text: str) -> InvalidJSONInput:
+    """A text for a `JSONFormField` to show: every digit stays."""
+    return InvalidJSONInput(text)
+
+
 class CheckedJSONField(models.JSONField):
-    """A JSON column whose validators run at every write (save, bulk_create, update), not only where a form cleans."""
+    """A JSON column whose validators run at every write (save, bulk_create, update), not only where a form cleans.
+
+    Numbers are written with every digit that was typed.
+    """
 
     empty_values: list[Any] = []  # {} and [] are values like others: validators see them
 
@@ -66,6 +77,9 @@ class CheckedJSONField(models.JSONField):
             for validator in self.validators:
                 validator(value)
         return super().get_db_prep_save(value, connection)
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        return Jsonb(value, dumps=exact_json)
 
     def formfield(self, **kwargs: Any) -> Any:
         # Compared with the row, not with what the page showed: both are the same unless another user changed it.

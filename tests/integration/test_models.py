@@ -94,7 +94,7 @@ CHANGES: dict[str, Callable[[TestCommand], object]] = {
 def test_what_was_asked_stays_as_it_was_sent(
     test_command: TestCommand, change: Callable[[TestCommand], object]
 ) -> None:
-    with pytest.raises(ReadOnlyError, match="read-only once it is sent: send another"):
+    with pytest.raises(ReadOnlyError, match="read-only once it is sent: send another"), transaction.atomic():
         change(test_command)
     test_command.refresh_from_db()
     assert (test_command.behavior, test_command.payload) == ({"type": "success"}, {"order": 7})

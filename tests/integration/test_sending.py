@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from commands.bus.send import send_test_command
 from commands.models import AuditEvent, Command, TestCommand
 from commands.rules.behaviors import Behavior, BehaviorType
+from commands.rules.payload import parse_json
 from commands.rules.words import EventType, Status
 from settings_app.models import Configuration
 
@@ -34,11 +35,29 @@ def test_a_sent_command_has_its_row_its_message_its_status_and_its_event() -> No
     assert (message["command_id"], message["data"]) == (str(sent.command_id), {"amount": 7})
 
 
+EXACT = '{"price": 0.1234567890123456789012, "tiny": 1e-400, "big": 1e400, "kept": 1.50, "id": 12345678901234567890123}'
+
+
+@pytest.mark.parametrize("text", [EXACT, '{"deep": [{"a": [1.10]}]}'])
+def test_a_number_keeps_the_digits_that_were_typed_in_the_row_and_in_the_message(text: str) -> None:
+    sent = send_test_command(Behavior(type=BehaviorType.SUCCESS), payload=parse_json(text))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::jsonb::text", [text])
+        (as_typed,) = cursor.fetchone()
+        cursor.execute(
+            "SELECT payload::text, (message -> 'data')::text, message ->> 'command_id'"
+            " FROM public.test_command, pgmq.q_test__commands"
+        )
+        assert cursor.fetchall() == [(as_typed, as_typed, str(sent.command_id))]
+
+
 def test_max_attempts_is_copied_from_the_settings_when_sent() -> None:
     Configuration.objects.update(max_attempts=7)
     sent = send_test_command(Behavior(type=BehaviorType.SUCCESS))
     Configuration.objects.update(max_attempts=2)
     assert Command.objects.get(command_id=sent.command_id).max_attempts == 7
+    given = send_test_command(Behavior(type=BehaviorType.SUCCESS), max_attempts=5)
+    assert Command.objects.get(command_id=given.command_id).max_attempts == 5
 
 
 def test_no_reply_queue_is_named_where_no_reply_is_wanted() -> None:
