@@ -11,6 +11,7 @@ urlpatterns = [
     path("", dashboard.page, name="dashboard"),
     path("live/", dashboard.live, name="dashboard_live"),
     path("send/", send.page, name="send"),
+    path("send/outlooks/", send.live_outlooks, name="send_outlooks"),
     path("commands/<command_id:command_id>/", detail.page, name="detail"),
     path("commands/<command_id:command_id>/live/", detail.live, name="detail_live"),
 ]

@@ -42,6 +42,12 @@ def command(command_id: UUID) -> Row | None:
     return found[0] if found else None
 
 
+def asked(command_id: UUID) -> Row | None:
+    """What was asked of a command of any domain, or None; the ``payload`` as text: None if too long to be sent."""
+    found = _SQL.rows("asked", command_id=command_id)
+    return found[0] if found else None
+
+
 def due(domain: str, msg_id: int | None) -> datetime | None:
     """When a message can be seen again; None where it is in the queue of its domain no more."""
     found = _SQL.rows("due", {"commands": queue_table(command_queue(domain))}, msg_id=msg_id)

@@ -62,6 +62,21 @@ LEFT JOIN public.test_command t ON t.command_id = c.command_id
 ORDER BY d.since
 LIMIT 1;
 
+-- name: asked
+-- What was asked of a command, of whatever domain. The payload as it is stored, every digit of it: a short one over several
+-- lines. One that is written with so many characters is too long to be sent again.
+SELECT c.max_attempts, c.reply_queue <> '' AS reply, t.behavior, CASE
+    WHEN length(t.payload::TEXT) <= 2000 THEN jsonb_pretty(t.payload)
+    WHEN length(t.payload::TEXT) <= 200000 THEN t.payload::TEXT
+END AS payload
+FROM commandbus.domain d
+CROSS JOIN LATERAL (
+    SELECT * FROM commandbus.command WHERE domain = d.name AND command_id = %(command_id)s LIMIT 1
+) c
+LEFT JOIN public.test_command t ON t.command_id = c.command_id
+ORDER BY d.since
+LIMIT 1;
+
 -- name: due
 -- When a message can be seen again.
 SELECT vt FROM pgmq.:"commands" WHERE msg_id = %(msg_id)s;
