@@ -197,6 +197,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "e2e_site.answers.HeadAnswerMiddleware",
     "e2e_site.answers.PrivateAnswerMiddleware",
+    "e2e_site.storable.StorableRequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

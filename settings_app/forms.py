@@ -1,14 +1,15 @@
 """The form of the one settings row. It knows what its user started from, so that two users do not undo each other."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from decimal import Decimal
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from settings_app.models import Configuration
-from settings_app.values import NAMES, Value, shown
+from settings_app.values import NAMES, SETTINGS, Value, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,16 @@ def differences(old: dict[str, Value], new: dict[str, Value]) -> list[Change]:
     ]
 
 
+class FiniteDecimalField(forms.DecimalField):
+    """Not even compares what is no number: Django does so before it validates."""
+
+    def to_python(self, value: Any) -> Decimal | None:
+        number: Decimal | None = super().to_python(value)
+        if number is not None and not number.is_finite():
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return number
+
+
 class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]  # takes none at run time
     """Every setting, and hidden beside them the version and the values that the user saw."""
 
@@ -48,6 +59,7 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]  # takes non
     class Meta:
         model = Configuration
         fields = tuple(NAMES)
+        field_classes: ClassVar = {name: FiniteDecimalField for name in SETTINGS if SETTINGS[name].places}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -89,11 +101,11 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]  # takes non
         )
 
     def _seen_values(self) -> dict[str, Value]:
-        """What the user started from, as far as the form sent it back."""
+        """What the user started from, as far as the form sent back what a setting may be."""
         seen: dict[str, Value] = {}
         for name in NAMES:
             try:
-                value = self.fields[name].to_python(self.data.get(self.add_initial_prefix(name)))
+                value = self.fields[name].clean(self.data.get(self.add_initial_prefix(name)))
             except ValidationError:
                 continue
             if value is not None:

@@ -22,7 +22,8 @@ def load_tests_context(before: str) -> dict[str, Any]:
     """A page of ``runs``, newest first; ``older``: where the next page begins; ``first``: it is the first page."""
     runs = LoadRun.objects.for_list().newest_first()
     if before:
-        if not before.isascii() or not before.isdecimal() or int(before[:20]) > LARGEST_ID:
+        digits = before.isascii() and before.isdecimal() and len(before) <= len(str(LARGEST_ID))
+        if not digits or int(before) > LARGEST_ID:
             raise Http404(f"No load test has the number {before}.")
         runs = runs.older_than(int(before))
     found = list(runs[: PAGE_SIZE + 1])
