@@ -31,7 +31,7 @@ NUMBERS: Mapping[str, Setting] = {
         ),
         _number("rate", "0.1", "100000", "0", unit="commands per second", places=1, help="Send by this schedule."),
         _number("seed", "0", str(2**63 - 1), "0", unit="", help="Which command gets which behavior."),
-        _number("max_wait", "1", "86400", "3600", unit="seconds", help="End after this time at the latest."),
+        _number("max_wait", "1", "86400", "3600", unit="seconds", help="Stop so long after sending began."),
     )
 }
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bench.loadtest.options import NUMBERS
 from commands.rules.formatting import Style
 
 PHASES = {
@@ -42,4 +43,6 @@ def command_line(options: dict[str, Any]) -> str:
         words.append(f"--rate {options['rate']:g}")
     words += [f"--{name.replace('_', '-')} {options[name]}" for name in ("concurrency", "batch_size")]
     words += [f"--lease {options['lease_s']}", f"--seed {options['seed']}"]
+    if options["max_wait_s"] != NUMBERS["max_wait"].default:
+        words.append(f"--max-wait {options['max_wait_s']}")
     return f"manage.py loadtest {' '.join(words)}"

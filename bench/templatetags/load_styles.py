@@ -27,6 +27,12 @@ def whole(number: float | None) -> str:
 
 
 @register.filter
+def rate(number: float) -> str:
+    """ "1,000", "0.5": as many decimal places as were asked for."""
+    return f"{number:,.1f}".removesuffix(".0")
+
+
+@register.filter
 def mix_text(options: dict[str, Any]) -> str:
     """ "success 90, fail_permanent 10"; of a single behavior its name."""
     mix = options["mix"]

@@ -70,6 +70,24 @@ def test_a_field_that_is_not_taken_is_not_sent(bus: HandBus, visit: Callable[...
     assert bus.value("SELECT behavior FROM test_command") == {"type": "success"}
 
 
+def test_what_is_said_beforehand_follows_what_is_typed(visit: Callable[..., Visitor]) -> None:
+    page = visit("admin").open("/send/")
+    recovers, works = page.locator("#outlook-fail_transient_then_succeed"), page.locator("#outlook-success")
+    page.locator("[value=fail_transient_then_succeed]").check()
+    page.get_by_label("Transient failures", exact=True).fill("4")
+    expect(recovers).to_contain_text("Fails at each of its 3 attempts (it would complete at attempt 5)")
+    page.get_by_label("Max attempts", exact=True).fill("5")
+    expect(recovers).to_contain_text("Fails 4 times, then completes at attempt 5")
+    page.get_by_label("Execution time (ms)", exact=True).fill("250")
+    expect(works).to_contain_text("Completes at attempt 1, after about 250 ms.")
+    page.get_by_label("Execution time (ms)", exact=True).press("End")
+    page.keyboard.type("e")  # a field of numbers gives it to nobody
+    expect(works).to_contain_text("Not known: execution_time_ms must be a whole number from 0 to 3,600,000.")
+    expect(works).not_to_contain_text("Completed")
+    expect(page.locator("[value=fail_transient_then_succeed]")).to_be_checked()
+    expect(page.get_by_label("Execution time (ms)", exact=True)).to_be_focused()
+
+
 def test_what_is_wrong_is_said_and_the_right_fields_stay_open(visit: Callable[..., Visitor]) -> None:
     page = visit("admin").open("/send/")
     page.locator("[value=fail_transient_then_succeed]").check()

@@ -89,7 +89,7 @@ def test_a_wrong_option_is_refused_with_what_is_allowed(option: str, text: str, 
 
 
 def test_the_command_to_run_it_again_asks_for_the_same() -> None:
-    made = plan(rate="50", execution_time="7", lease="9")
+    made = plan(rate="50", execution_time="7", lease="9", max_wait="60")
     again = options(*command_line(made.to_json()).removeprefix("manage.py loadtest ").split())
     assert (again.commands, again.mix, again.seed, again.rate) == (1000, made.options.mix, 7, 50)
-    assert (again.execution_time, again.lease, again.concurrency, again.batch_size) == (7, 9, 4, 10)
+    assert (again.execution_time, again.lease, again.concurrency, again.batch_size, again.max_wait) == (7, 9, 4, 10, 60)

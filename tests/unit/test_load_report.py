@@ -7,7 +7,7 @@ import pytest
 from bench.loadtest import report
 from bench.loadtest.pictures import charts, per_second
 from bench.loadtest.styles import PHASES, command_line, state_style
-from bench.templatetags.load_styles import mix_text, whole
+from bench.templatetags.load_styles import mix_text, rate, whole
 from tests.support.load_runs import LATENCY, document, plan
 
 Json = dict[str, Any]
@@ -147,6 +147,10 @@ def test_the_command_that_runs_it_again_has_what_was_given() -> None:
 def test_a_mix_of_one_is_its_name() -> None:
     assert mix_text({"mix": {"success": 100}}) == "success"
     assert mix_text({"mix": {"success": 90, "fail_permanent": 0.5}}) == "success 90, fail_permanent 0.5"
+
+
+def test_a_rate_has_the_decimal_places_that_were_asked_for() -> None:
+    assert [rate(number) for number in (0.5, 1.0, 12.5, 100_000.0)] == ["0.5", "1", "12.5", "100,000"]
 
 
 def test_a_figure_that_was_not_measured_is_a_dash() -> None:

@@ -47,7 +47,7 @@ class Command(SiteCommand):
             "--max-wait",
             type=SECONDS,
             metavar="SECONDS",
-            help="end after this time, exit code 3 if messages are left",
+            help="stop after this time, and let running attempts end; exit code 3 if messages are left",
         )
         parser.add_argument(
             "--grace",
