@@ -1,7 +1,6 @@
 """The form of the one settings row. It knows what its user started from, so that two users do not undo each other."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, ClassVar, cast
 
 from django import forms
@@ -44,8 +43,8 @@ def differences(old: dict[str, Value], new: dict[str, Value]) -> list[Change]:
 class FiniteDecimalField(forms.DecimalField):
     """Not even compares what is no number: Django does so before it validates."""
 
-    def to_python(self, value: Any) -> Decimal | None:
-        number: Decimal | None = super().to_python(value)
+    def to_python(self, value: Any) -> Any:
+        number = super().to_python(value)
         if number is not None and not number.is_finite():
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         return number

@@ -186,7 +186,7 @@ def test_another_like_a_command_that_the_site_would_not_send_fills_in_what_it_ca
     admin_client.post("/send/", {"type": "success"})
     foreign = """{"type": "explode", "execution_time_ms": [1], "error_code": 7}"""
     ask("UPDATE public.test_command SET behavior = %s, payload = to_jsonb(repeat('x', 200000))", foreign)
-    page = admin_client.get("/send/", {"like": TestCommand.objects.get().command_id})
+    page = admin_client.get(f"/send/?like={TestCommand.objects.get().command_id}")
     assert page.status_code == 200
     assert "Not known: execution_time_ms must be a whole number" in text(page.text)
     assert controls(page.text)["payload"] == "{}"
