@@ -11,7 +11,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -19,8 +20,10 @@ from django.utils.functional import cached_property
 
 from commands.models import AuditEvent, Command, TestCommand
 from commands.rules.words import DOMAIN
+from e2e_site.texts import cut
 
 MOST = 1000
+PAYLOAD_SHOWN = 100_000  # characters
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # takes none at run time
@@ -107,15 +110,23 @@ class TestCommandAdmin(BoundedAdmin):
         (
             "What was asked",
             {
-                "fields": ("behavior", "payload"),
+                "fields": ("behavior", "payload_as_stored"),
                 "description": "It stays as it was sent. A command that is deleted here before it was performed ends "
                 "in the troubleshooting queue.",
             },
         ),
     )
 
+    readonly_fields = ("payload_as_stored",)
+
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    @admin.display(description="payload")
+    def payload_as_stored(self, obj: TestCommand) -> str:
+        """Every digit of it, as far as anybody reads."""
+        found = TestCommand.objects.filter(pk=obj.pk).values_list(Cast("payload", TextField()), flat=True)
+        return cut(found.get(), PAYLOAD_SHOWN)
 
     @admin.display(description="type")
     def type(self, obj: TestCommand) -> str:

@@ -26,6 +26,7 @@ PAGES: dict[str, dict[str, int]] = {
     "": READ,
     "live/": READ,
     "send/": {"anonymous": 302, "user": 403, "admin": 200},
+    "send/outlooks/": {"anonymous": 302, "user": 403, "admin": 200},
     "commands/<command_id:command_id>/": READ,
     "commands/<command_id:command_id>/live/": READ,
     "loadtests/": READ,

@@ -114,12 +114,16 @@ def test_adding_leads_to_the_send_page(client_of: Callable[..., Client]) -> None
 
 def test_not_even_a_superuser_changes_what_was_asked(admin_client: Client, sent: Callable[..., TestCommand]) -> None:
     row = sent({"type": "timeout", "execution_time_ms": 5})
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE public.test_command SET payload = '{\"price\": 0.1234567890123456789012}'")
     page = admin_client.get(change_url(row)).content.decode()
     assert "{&quot;type&quot;: &quot;timeout&quot;, &quot;execution_time_ms&quot;: 5}" in page
+    assert "{&quot;price&quot;: 0.1234567890123456789012}" in page
     assert not re.findall(r'<(?:input|textarea)[^>]* name="(?:behavior|payload|_save)"', page)
     assert admin_client.post(change_url(row), {"behavior": '{"type": "success"}', "payload": "{}"}).status_code == 403
     row.refresh_from_db()
-    assert (row.behavior, row.payload) == ({"type": "timeout", "execution_time_ms": 5}, {"order": 7})
+    assert row.behavior == {"type": "timeout", "execution_time_ms": 5}
+    assert list(row.payload) == ["price"]
 
 
 def test_a_test_command_is_deleted_and_the_history_says_so(
