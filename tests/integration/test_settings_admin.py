@@ -259,6 +259,18 @@ def test_a_save_that_does_not_say_which_version_it_saw_is_refused(ada: Client) -
     assert Configuration.load().version == 1
 
 
+@pytest.mark.parametrize("odd", ["sNaN", "-NaN", "Infinity", "1e999999999", "9" * 5000, "x"], ids=lambda odd: odd[:12])
+def test_a_conflict_passes_over_what_no_setting_may_be_in_what_the_form_says_it_saw(ada: Client, odd: str) -> None:
+    opened = opened_form()
+    Configuration.change({"concurrency": 16}, version=1, by="grace")
+    seen = {f"initial-{name}": odd for name in SETTINGS}
+    response = ada.post(PAGE, {**opened, **seen, "poll_interval": "2"})
+    (message,) = errors_of(response)["__all__"]
+    assert message.startswith("grace changed the settings at ")
+    assert "no value that differs now" in message
+    assert 'name="poll_interval" value="2"' in response.content.decode()
+
+
 # --- Reset -----------------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ UNTOUCHED = {
     "transient_failures": "1",
     "error_code": "",
     "error_message": "",
+    "max_attempts": "",
     "payload": "{}",
     "reply": "on",
 }
@@ -30,6 +31,7 @@ def test_each_type_can_be_sent_with_nothing_filled_in(kind: BehaviorType) -> Non
     assert form.cleaned_data["behavior"] == Behavior(type=kind)
     assert form.cleaned_data["payload"] == {}
     assert form.cleaned_data["reply"] is True
+    assert form.cleaned_data["max_attempts"] is None
 
 
 def test_what_is_filled_in_becomes_the_behavior() -> None:
@@ -75,6 +77,10 @@ def test_the_form_starts_with_a_reply_and_the_defaults() -> None:
         ({"type": "fail_permanent", "error_message": "X" * 1001}, "error_message", "text of 0 to 1,000 characters"),
         ({"type": "success", "error_code": "X"}, "error_code", "does not apply to success; success takes"),
         ({"type": "timeout", "transient_failures": "3"}, "transient_failures", "does not apply to timeout"),
+        ({"max_attempts": "0"}, "max_attempts", "max_attempts must be a whole number from 1 to 100."),
+        ({"max_attempts": "101"}, "max_attempts", "whole number from 1 to 100"),
+        ({"max_attempts": "x"}, "max_attempts", "whole number from 1 to 100"),
+        ({"payload": '{"a": {"b": 1, "b": 2}}'}, "payload", "a.b is there twice"),
         ({"payload": "{"}, "payload", "Not valid JSON"),
         ({"payload": "[]"}, "payload", "must be a JSON object, not a list"),
         ({"payload": '"a"'}, "payload", "must be a JSON object"),

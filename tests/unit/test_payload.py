@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from commands.rules.payload import MAX_BYTES, MAX_DEPTH, PayloadError, parse_json, payload_text
+from commands.rules.payload import MAX_BYTES, MAX_DEPTH, PayloadError, holds_exact_numbers, parse_json, payload_text
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -81,6 +81,53 @@ def test_an_object_that_holds_itself_is_refused() -> None:
 def test_a_text_that_is_no_json_is_refused_and_the_error_says_where(text: str, message: str) -> None:
     with pytest.raises(PayloadError, match=message):
         parse_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('{"a": 1, "a": 1}', "a"),
+        ('{"lines": [{}, {"price": 1, "tax": {}, "price": 2}]}', "lines[1].price"),
+        ('[[{"two words": {"\u202e": 1, "\u202e": 2}}]]', r'[0][0]."two words"."\u202e"'),
+        ('{"%s": {"b": 1, "b": 2}}' % ("a" * 5000), "…" + "a" * 97 + ".b"),
+        ('{"a": 0, "a": {"b": 1, "b": 1}}', "a"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused_by_its_path(text: str, path: str) -> None:
+    with pytest.raises(PayloadError) as caught:
+        parse_json(text)
+    assert str(caught.value) == f"{path} is there twice: a key has one value."
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ("0.1234567890123456789012", "0.1234567890123456789012"),
+        ("1e400", "1" + "0" * 400),
+        ("-1.5E-5", "-0.000015"),
+        ("1e-400", "0." + "0" * 399 + "1"),
+        ("1.50", "1.50"),
+        ("12345678901234567890123", "12345678901234567890123"),
+        ("1e4299", "1" + "0" * 4299),
+        ("0.1", "0.1"),
+        ("7", "7"),
+    ],
+)
+def test_a_number_keeps_its_digits(typed: str, written: str) -> None:
+    value = parse_json(f'{{"a": [{{"b": {typed}}}]}}')
+    assert payload_text(value) == f'{{"a":[{{"b":{written}}}]}}'
+    assert holds_exact_numbers(value) == (written not in ("0.1", "7", "12345678901234567890123"))
+
+
+@pytest.mark.parametrize("number", ["1e4300", "1e-4300", "1e99999999999999999999", "-0e-9999", "1" * 4301])
+def test_a_number_that_no_worker_could_read_is_refused(number: str) -> None:
+    with pytest.raises(PayloadError, match="too many digits: written out, at most 4,300"):
+        parse_json(number)
+
+
+def test_the_size_counts_numbers_as_they_are_written_out() -> None:
+    with pytest.raises(PayloadError, match="at most 65,536 bytes"):
+        payload_text(parse_json(f'{{"a": [{",".join(["1e4000"] * 20)}]}}'))
 
 
 def test_a_text_that_is_json_is_its_value() -> None:
