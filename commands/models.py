@@ -37,16 +37,8 @@ class TestCommand(models.Model):
 
     id = models.AutoField(primary_key=True)
     command_id = models.UUIDField(default=uuid4, unique=True, editable=False)
-    payload = CheckedJSONField(
-        default=dict,
-        blank=True,
-        validators=[validate_payload],
-        help_text="A JSON object of at most 64 KiB. No behavior reads it.",
-    )
-    behavior = CheckedJSONField(
-        validators=[validate_behavior],
-        help_text='A JSON object, such as {"type": "success", "execution_time_ms": 500}.',
-    )
+    payload = CheckedJSONField(default=dict, blank=True, validators=[validate_payload])
+    behavior = CheckedJSONField(validators=[validate_behavior])
     created_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
     processed_at = models.DateTimeField(null=True, editable=False)
     attempts = models.IntegerField(null=True, default=0, editable=False)

@@ -16,7 +16,7 @@ from settings_app.models import Configuration
 DOES: Mapping[BehaviorType, str] = {
     BehaviorType.SUCCESS: "Works for its execution time, then succeeds.",
     BehaviorType.FAIL_PERMANENT: "Fails in a way that no retry can mend.",
-    BehaviorType.BUSINESS_RULE: "Fails by its own rule: final at once, with a reply that says so.",
+    BehaviorType.BUSINESS_RULE: "Fails by its own rule: final, with a reply that says so, and no operator is needed.",
     BehaviorType.FAIL_TRANSIENT: "Fails at every attempt in a way that a retry might mend.",
     BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED: "Fails the given number of times, then succeeds.",
     BehaviorType.TIMEOUT: "Works for its execution time, which is meant to be longer than the lease, then succeeds.",
