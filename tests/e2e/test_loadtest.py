@@ -234,7 +234,7 @@ def test_when_it_cannot_go_on_it_stops_counts_and_says_why(
     [
         (
             "--mix=success=1,faill=2",
-            "--mix: 'faill' is no behavior; there are success, fail_permanent, fail_transient, ",
+            "--mix: 'faill' is no behavior; there are success, fail_permanent, business_rule, ",
         ),
         ("--commands=0", "--commands must be a whole number from 1 to 10,000,000 (commands), not '0'."),
     ],

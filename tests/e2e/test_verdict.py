@@ -11,6 +11,7 @@ from tests.support.verdict import EXACT, RULES, Sent, judge
 from tests.support.workers import LiveBus
 
 FAILS = {"type": "fail_permanent"}
+REFUSES = {"type": "business_rule"}
 RECOVERS = {"type": "fail_transient_then_succeed", "transient_failures": 1}
 
 EVENT = "INSERT INTO commandbus.audit (domain, command_id, event_type, details_json) VALUES ('test', {}, '{}', '{}')"
@@ -46,12 +47,14 @@ SPOILT = {
 
 @pytest.fixture
 def ids(bus: LiveBus) -> dict[str, UUID]:
-    """One command that completed, one that was parked, one that completed in its second attempt."""
-    ids = {"done": bus.send(), "parked": bus.send(FAILS), "recovered": bus.send(RECOVERS)}
+    """One command that completed, one that was parked, one that failed, one that completed in its second attempt."""
+    ids = {"done": bus.send(), "parked": bus.send(FAILS), "failed": bus.send(REFUSES)}
+    ids["recovered"] = bus.send(RECOVERS)
     begun = bus.receive()["commands"]
     bus.finish(
         outcome(ids["done"], begun[ids["done"]], result={"status": "success"}),
         outcome(ids["parked"], begun[ids["parked"]], "permanent"),
+        outcome(ids["failed"], begun[ids["failed"]], "business_rule"),
         outcome(ids["recovered"], begun[ids["recovered"]], "transient", delay_ms=0),
     )
     bus.finish(outcome(ids["recovered"], bus.begin(ids["recovered"]), result={"status": "success"}))
@@ -62,6 +65,7 @@ def ledger(ids: dict[str, UUID]) -> dict[UUID, Sent]:
     behaviors = {
         "done": circumstances("success"),
         "parked": circumstances("fail_permanent"),
+        "failed": circumstances("business_rule"),
         "recovered": circumstances("fail_transient_then_succeed"),
     }
     return {ids[name]: Sent(expected=expectation(behavior)) for name, behavior in behaviors.items()}

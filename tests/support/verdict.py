@@ -73,11 +73,11 @@ RULES: dict[str, LiteralString] = {
         FROM known JOIN ledger USING (command_id)
         WHERE known.status <> ALL (ledger.statuses)""",
     "the events of a command make a word that is allowed": """
-        SELECT command_id, s.word FROM story s WHERE s.word !~ '^S[RF]*R[RF]*[CT]$'""",
+        SELECT command_id, s.word FROM story s WHERE s.word !~ '^S[RF]*R[RF]*[BCT]$'""",
     "one final event, which agrees with the status": """
         SELECT command_id, known.status || ' after ' || s.word FROM known JOIN story s USING (command_id)
         WHERE (known.status = 'COMPLETED') <> (s.word LIKE '%C') OR (known.status LIKE 'IN_TR%') <> (s.word LIKE '%T')
-           OR length(translate(s.word, 'SRF', '')) <> 1""",
+           OR (known.status = 'FAILED') <> (s.word LIKE '%B') OR length(translate(s.word, 'SRF', '')) <> 1""",
     "no failure but those of its behavior": """
         SELECT command_id, s.word || ' with ' || ledger.retries || ' failures expected'
         FROM story s JOIN ledger USING (command_id)
@@ -91,7 +91,7 @@ RULES: dict[str, LiteralString] = {
         SELECT command_id, 'attempt ' || attempt || ': ' || string_agg(letter, '' ORDER BY audit_id)
         FROM event WHERE letter <> 'S' AND reason IS DISTINCT FROM 'LEASE_EXPIRED'
         GROUP BY command_id, msg_id, attempt
-        HAVING string_agg(letter, '' ORDER BY audit_id) !~ '^R[FCTcf]?$'""",
+        HAVING string_agg(letter, '' ORDER BY audit_id) !~ '^R[FBCTcf]?$'""",
     "one reply for each that completed and asked for one": """
         SELECT command_id, coalesce(n, 0) || ' replies ' || coalesce(outcome, '')
         FROM (SELECT command_id, replies, ledger.reply FROM ledger JOIN known USING (command_id)) l
