@@ -180,7 +180,7 @@ INSTALLED_APPS = [
     "settings_app",
     "bench",
     "whitenoise.runserver_nostatic",
-    "e2e_site.apps.PermittedAdminConfig",
+    "e2e_site.admin_config.PermittedAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
