@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from commands.bus.conflicts import SendConflictError
 from commands.bus.send import send_test_command
 from commands.fields import typed
 from commands.pages import queries
@@ -29,9 +30,13 @@ def page(request: HttpRequest) -> HttpResponse:
         form = SendForm(initial=_asked(request.GET["like"]) if "like" in request.GET else {})
     if form.is_bound and form.is_valid():
         asked = {name: form.cleaned_data[name] for name in ("payload", "reply", "max_attempts")}
-        sent = send_test_command(form.cleaned_data["behavior"], **asked)
-        messages.success(request, "The command is sent.")
-        return redirect("commands:detail", sent.command_id)
+        try:
+            sent = send_test_command(form.cleaned_data["behavior"], **asked)
+        except SendConflictError as exc:
+            form.add_error(None, str(exc))
+        else:
+            messages.success(request, "The command is sent.")
+            return redirect("commands:detail", sent.command_id)
     chosen = form["type"].value() or BehaviorType.SUCCESS.value
     return render(request, "commands/send.html", {"form": form, "chosen": chosen, "outlooks": outlooks(form)})
 

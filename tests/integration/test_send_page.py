@@ -93,6 +93,20 @@ def test_the_form_says_what_each_behavior_comes_to_with_the_settings_as_they_are
     assert "Completes at attempt 1, at once: its work is shorter than the lease of 2 s." in page
 
 
+def test_a_send_that_gave_way_to_another_transaction_is_said_and_what_was_typed_is_kept(admin_client: Client) -> None:
+    ask(
+        "CREATE FUNCTION pg_temp.give_way() RETURNS TRIGGER LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = 'gave way'; END $$"
+    )
+    ask("CREATE TRIGGER t BEFORE INSERT ON public.test_command FOR EACH ROW EXECUTE FUNCTION pg_temp.give_way()")
+    response = admin_client.post("/send/", {"type": "timeout", "payload": '{"a": 1.50}'})
+    assert response.status_code == 200
+    assert "gave way" in text(response.text)
+    assert "The command is sent" not in response.text
+    assert controls(response.text)["payload"] == '{"a": 1.50}'
+    assert ask("SELECT count(*) FROM pgmq.q_test__commands") == 0
+
+
 def outlooks(client: Client, **typed: str) -> str:
     """What the form says while it is filled in."""
     return text(client.get("/send/outlooks/", typed).text)
