@@ -6,6 +6,7 @@ nothing and writes nothing.
 
 import warnings
 from datetime import timedelta
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from e2e_site import hosts
 from e2e_site.embedded.cluster import demo_cluster
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -42,6 +44,15 @@ def _whole(name: str, *, default: int, most: int) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= most:
         return int(text)
     raise ImproperlyConfigured(f"{name} is {text!r}; allowed: a whole number from 0 to {most:,}.")
+
+
+def _list(name: str, default: list[str], item: Callable[[str], str]) -> list[str]:
+    """Items between commas, each as ``item`` takes it; the default where there is nothing at all."""
+    text: str = env.str(name, default="")
+    try:
+        return [item(part) for part in text.split(",")] if text.strip() else default
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name}: {exc}.") from None
 
 
 # --- Database ------------------------------------------------------------------------------------------------------
@@ -108,8 +119,8 @@ SECRET_KEY: str = (
 if not SECRET_KEY:
     raise ImproperlyConfigured("SECRET_KEY is required when DATABASE_URL is set.")
 DEBUG: bool = _flag("DEBUG", default=False)
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = _list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], hosts.host)
+CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS", [], hosts.origin)
 
 # Anonymous visitors may read (never change) the pages.
 PUBLIC_READ: bool = _flag("PUBLIC_READ", default=EMBEDDED)
