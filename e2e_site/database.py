@@ -91,8 +91,7 @@ def _params_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
         params.pop(django_only, None)
     # Prepared statements would tie a connection to one server session; a pooler in transaction mode swaps them.
     params["prepare_threshold"] = None
-    # A server that vanished without a word is noticed in seconds, not in hours.
-    return {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000} | params
+    return params
 
 
 async def through_pooler(conn: psycopg.AsyncConnection[Any]) -> bool:

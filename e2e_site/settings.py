@@ -75,7 +75,7 @@ def _database_at(variable: str, url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(
             f"{variable} must name a PostgreSQL database: postgres://user:password@host:port/name."
         )
-    return config
+    return {**config, "ENGINE": "e2e_site.backend"}
 
 
 def _with_options(config: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,15 @@ def _with_options(config: dict[str, Any]) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         # A cursor that outlives its transaction is lost behind a pooler in transaction mode.
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "OPTIONS": {"connect_timeout": 5, **config.get("OPTIONS", {})},
+        "OPTIONS": {
+            "connect_timeout": 5,
+            # A server that vanished without a word is noticed in seconds, not in hours.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+            **config.get("OPTIONS", {}),
+        },
     }
 
 

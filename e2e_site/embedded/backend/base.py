@@ -11,8 +11,9 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db.backends.postgresql import base, client
+from django.db.backends.postgresql import client
 
+from e2e_site.backend import base
 from e2e_site.embedded.cluster import Cluster, EmbeddedError, demo_cluster
 
 

@@ -1,0 +1,89 @@
+"""Django's PostgreSQL backend, for which neither the server's settings nor a silent server are a surprise.
+
+- What the settings of a database or a role could change, and would break pages, is put right.
+- In a request a statement has the limits of `e2e_site/limits.py`.
+
+Through a pooler in transaction mode a session is another one in the next transaction. So what it keeps (it follows
+the few settings that the server reports to its clients) is set once for the session, and all the rest is sent with each
+transaction, for that transaction: ``SELECT set_config(…, true)`` in front of its first statement, in the same message.
+So it costs no round trip, needs no transaction around a page, and leaves nothing behind for others.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
+from psycopg.pq import TransactionStatus
+
+from e2e_site import limits
+
+# Reported by the server: psycopg reads values by them, and poolers follow them.
+_REPORTED = {"DateStyle": "ISO, MDY", "IntervalStyle": "postgres", "standard_conforming_strings": "on"}
+_SCHEMA = "public"
+# Not "always", since every sent command would pay for it: most servers have PostgreSQL's default.
+_OTHER_SCHEMA_FIRST = """
+    SELECT current_setting('search_path') NOT IN ('public', '"$user", public')
+        OR current_user IN ('commandbus', 'pgmq') OR to_regnamespace(quote_ident(current_user)) IS NOT NULL
+"""
+_Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._set_schema = False
+        self.execute_wrappers.append(self._with_settings)
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> limits.LimitedConnection:
+        left = limits.seconds_left()
+        if left is not None:
+            conn_params = {**conn_params, "connect_timeout": min(limits.CONNECT_S, max(2, int(left)))}
+        connection: limits.LimitedConnection = super().get_new_connection(conn_params)
+        connection.__class__ = limits.LimitedConnection  # Django calls psycopg.connect, and lets nobody name another
+        return connection
+
+    def init_connection_state(self) -> None:
+        super().init_connection_state()
+        connection: limits.LimitedConnection = self.connection
+        wrong = {
+            name: value
+            for name, value in _REPORTED.items()
+            if (connection.info.parameter_status(name) or value).partition(",")[0] != value.partition(",")[0]
+        }
+        for name, value in wrong.items():
+            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+        self._set_schema = connection.execute(_OTHER_SCHEMA_FIRST).fetchone() == (True,)
+
+    def is_usable(self) -> bool:
+        # Django asks between requests too, and no server may keep it.
+        with limits.at_most(limits.HEALTH_S):
+            return super().is_usable()
+
+    def ensure_connection(self) -> None:
+        limits.take_place()
+        super().ensure_connection()
+
+    def _cursor(self, name: str | None = None) -> CursorWrapper:
+        limits.take_place()  # before the connection's health is looked at
+        cursor: CursorWrapper = super()._cursor(name)
+        return cursor
+
+    def _with_settings(self, execute: _Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        first = self._first_statement()
+        begins = self.connection.info.transaction_status == TransactionStatus.IDLE
+        if not first or not begins or many or not isinstance(sql, str):
+            return execute(sql, params, many, context)
+        result = execute(first + sql, params, many, context)
+        context["cursor"].nextset()
+        return result
+
+    def _first_statement(self) -> str:
+        """What comes before the first statement of a transaction; nothing where nothing is to be set."""
+        wanted: dict[str, str] = {}
+        if limits.seconds_left() is not None:
+            wanted = {"statement_timeout": f"{limits.STATEMENT_S}s", "lock_timeout": f"{limits.LOCK_S}s"}
+        if wanted or self._set_schema:
+            wanted["search_path"] = _SCHEMA
+        calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in wanted.items())
+        return f"SELECT {calls}; " if calls else ""
