@@ -13,6 +13,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004 — Django's name for it
 
 from e2e_site.database import connection_params
+from e2e_site.limits import LimitedConnection
 from e2e_site.options import Exit, SiteError
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError
@@ -30,7 +31,7 @@ _SETUP = 'Run "manage.py setup".'
 def problems() -> list[CheckMessage]:
     """What is missing, each with a stable id, a sentence (``msg``) and what to run (``hint``). Changes nothing."""
     try:
-        with psycopg.connect(**connection_params(), autocommit=True) as conn:
+        with LimitedConnection.connect(**connection_params(), autocommit=True) as conn:
             return [*_schema_problems(conn), *_pgmq_problems(conn)]
     except psycopg.Error as exc:
         return [

@@ -14,12 +14,15 @@ from django.contrib.admin import AdminSite
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from e2e_site.errors import permission_denied
+
+from e2e_site.unavailable import unavailable
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -40,7 +43,12 @@ class ReadAccessMiddleware(LoginRequiredMiddleware):
     ) -> HttpResponseBase | None:
         if settings.PUBLIC_READ and request.method in ("GET", "HEAD", "OPTIONS"):
             return None
-        return super().process_view(request, view_func, view_args, view_kwargs)
+        try:
+            return super().process_view(request, view_func, view_args, view_kwargs)
+        except Error as exc:  # before the view: with DEBUG Django would show a traceback
+            if response := unavailable(request, exc):
+                return response
+            raise
 
 
 class RefusedFragmentMiddleware:

@@ -2,7 +2,6 @@
 
 import sys
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import loader
@@ -10,15 +9,13 @@ from django.urls import Resolver404
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import defaults
 
+from e2e_site.unavailable import unavailable
+
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, or 503 where the database did not answer. Touches no database, whatever happened."""
-    unreachable = isinstance(sys.exception(), (OperationalError, InterfaceError))
-    body = loader.get_template("503.html" if unreachable else "500.html").render()
-    response = HttpResponse(body, status=503 if unreachable else 500)
-    if unreachable:
-        response["Retry-After"] = "5"
-    return response
+    """500, or 503 where a middleware met a database that cannot serve it. Touches no database, whatever happened."""
+    response = unavailable(request, sys.exception())
+    return response or HttpResponse(loader.get_template("500.html").render(), status=500)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -5,8 +5,8 @@ nothing and writes nothing.
 """
 
 import warnings
-from datetime import timedelta
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "e2e_site.unavailable.DatabaseMiddleware",  # before all that use the database
     "csp.middleware.CSPMiddleware",
     "e2e_site.answers.HeadAnswerMiddleware",
     "e2e_site.answers.PrivateAnswerMiddleware",

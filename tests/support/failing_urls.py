@@ -1,8 +1,9 @@
-"""The site's URLs and one page that always fails, for test_error_pages.py."""
+"""The site's URLs and pages that always fail, for test_error_pages.py."""
 
 from typing import NoReturn
 
 from django.core.exceptions import SuspiciousOperation
+from django.db import connection
 from django.http import HttpRequest
 from django.urls import path
 
@@ -21,5 +22,15 @@ def suspicious(request: HttpRequest) -> NoReturn:
     raise SuspiciousOperation
 
 
-urlpatterns = [*urls.urlpatterns, path("broken/", broken), path("suspicious/", suspicious)]
+def misspelled(request: HttpRequest) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT no_such_column FROM public.test_command")
+
+
+urlpatterns = [
+    *urls.urlpatterns,
+    path("broken/", broken),
+    path("suspicious/", suspicious),
+    path("misspelled/", misspelled),  # type: ignore[arg-type]  # it answers nothing
+]
 handler500 = urls.handler500
