@@ -1,4 +1,4 @@
-"""Where ``bin/demo`` serves: ``HOST`` (127.0.0.1) and ``PORT`` (5001) of the environment."""
+"""Where the site is served: ``HOST`` (127.0.0.1) and ``PORT`` (5001) of the environment."""
 
 import errno
 import http.client
@@ -40,7 +40,7 @@ class Address:
 
     @property
     def bind(self) -> str:
-        """As gunicorn's ``--bind`` wants it."""
+        """Host and port in one word; an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def check_free(self) -> None:

@@ -37,8 +37,28 @@ class _Request:
     has_place: bool = False
 
 
+class _Places:
+    """A few requests at a time; the others wait only while places change hands, since where none does none will."""
+
+    def __init__(self, places: int) -> None:
+        self._free = threading.BoundedSemaphore(places)
+        self._changed = 0.0
+
+    def take(self) -> bool:
+        """Take a place; False where none became free in time."""
+        patience = self._changed + _PLACE_WITHIN_S - time.monotonic()
+        taken = self._free.acquire(blocking=False) or (patience > 0 and self._free.acquire(timeout=patience))
+        if taken:
+            self._changed = time.monotonic()
+        return taken
+
+    def release(self) -> None:
+        self._changed = time.monotonic()
+        self._free.release()
+
+
 _request: ContextVar[_Request | None] = ContextVar("request", default=None)
-_places = threading.BoundedSemaphore(_PLACES)
+_places = _Places(_PLACES)
 
 
 @contextmanager
@@ -79,7 +99,7 @@ def take_place() -> None:
     if time.monotonic() > request.deadline:
         raise OperationalError(f"the database did not answer this request within {REQUEST_S} s")
     if not request.has_place:
-        if not _places.acquire(timeout=_PLACE_WITHIN_S):
+        if not _places.take():
             raise OperationalError(f"{_PLACES} requests wait for the database already")
         request.has_place = True
 

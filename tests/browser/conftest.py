@@ -1,4 +1,4 @@
-"""A real browser on a real server: gunicorn as a subprocess on the test database, Chromium by Playwright.
+"""A real browser on a real server: the web server as a subprocess on the test database, Chromium by Playwright.
 
 The browser is ``CHROMIUM``, else a Chromium or Chrome on PATH, else Playwright's own. Every page that a test opens is
 watched: a violation of the Content-Security-Policy, a failed script or an error on the console fails the test.
@@ -7,7 +7,6 @@ watched: a violation of the Content-Security-Policy, a failed script or an error
 import os
 import shutil
 import socket
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,6 +18,7 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from e2e_site.embedded.process import free_port
+from e2e_site.programs import manage_command
 from tests.conftest import StartManage
 from tests.support.programs import StartedProgram, inherited_environment
 from tests.support.visitor import Visitor
@@ -48,11 +48,12 @@ def browser() -> Iterator[Browser]:
 def site(database_url: str) -> Iterator[str]:
     """The address of a served site that reads and writes the test database."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "e2e_site.wsgi", "--threads", "4", "--no-control-socket"]
     server = StartedProgram(
-        "gunicorn",
-        [*command, "--bind", f"127.0.0.1:{port}"],
-        environment=inherited_environment(DATABASE_URL=database_url, PUBLIC_READ="true", ENVIRONMENT="test"),
+        "serve",
+        manage_command("serve"),
+        environment=inherited_environment(
+            DATABASE_URL=database_url, PUBLIC_READ="true", ENVIRONMENT="test", HOST="127.0.0.1", PORT=str(port)
+        ),
     )
     try:
         wait_until(lambda: _answers(port), 30, "the site")

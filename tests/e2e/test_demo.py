@@ -40,7 +40,7 @@ class Demo:
         return found[1]
 
     def child(self, word: str) -> psutil.Process:
-        """Its worker (``runworker``) or web server (``gunicorn``)."""
+        """Its worker (``runworker``) or web server (``serve``)."""
         children = psutil.Process(self.program.pid).children()
         return next(child for child in children if word in child.cmdline())
 
@@ -107,7 +107,7 @@ def test_the_printed_login_opens_the_admin(checkout: Checkout) -> None:
 
 def test_ctrl_c_lets_running_commands_end_and_stops_worker_web_and_database_in_order(checkout: Checkout) -> None:
     demo = Demo(checkout, "--empty")
-    processes = [demo.child("runworker"), demo.child("gunicorn"), database_process(checkout)]
+    processes = [demo.child("runworker"), demo.child("serve"), database_process(checkout)]
     checkout.send(type="timeout", execution_time_ms=2000)
     wait_until(
         lambda: checkout.query("SELECT status FROM commandbus.command") == [("IN_PROGRESS",)],
@@ -137,7 +137,7 @@ def test_what_is_killed_is_started_again_and_this_is_said(checkout: Checkout) ->
     demo.program.wait_for_output("The database ended; it is started again in 1 s.")
     demo.child("runworker").kill()
     demo.program.wait_for_output("The worker ended by signal 9; it is started again in 1 s.")
-    demo.child("gunicorn").kill()
+    demo.child("serve").kill()
     demo.program.wait_for_output("The web server ended by signal 9; it is started again in 1 s.")
     wait_until(checkout.cluster.is_running, 30, "The database")
     checkout.send(type="success")
@@ -161,7 +161,7 @@ def test_after_kill_9_of_everything_a_new_demo_ends_every_acknowledged_command(c
         lambda: checkout.query("SELECT count(*) FROM commandbus.command WHERE status = 'IN_PROGRESS'") != [(0,)],
         message="Start of the work",
     )
-    killed = [psutil.Process(demo.program.pid), demo.child("runworker"), demo.child("gunicorn")]
+    killed = [psutil.Process(demo.program.pid), demo.child("runworker"), demo.child("serve")]
     for process in [*killed, database_process(checkout)]:
         process.kill()
     wait_until(lambda: not checkout.cluster.is_running(), message="Death of the database")

@@ -2,13 +2,13 @@
 
 import http.client
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
 from e2e_site.embedded.process import free_port
+from e2e_site.programs import manage_command
 from tests.conftest import StartManage
 from tests.support.programs import StartedProgram, inherited_environment
 from tests.support.waiting import wait_until
@@ -45,9 +45,9 @@ def web(database_url: str) -> Iterator[Web]:
     """With HTTPS=true. It needs no database for what is asked here."""
     port = free_port()
     server = StartedProgram(
-        "gunicorn",
-        [sys.executable, "-m", "gunicorn", "e2e_site.wsgi", f"--bind=127.0.0.1:{port}", "--no-control-socket"],
-        environment=inherited_environment(DATABASE_URL=database_url, HTTPS="true"),
+        "serve",
+        manage_command("serve"),
+        environment=inherited_environment(DATABASE_URL=database_url, HTTPS="true", HOST="127.0.0.1", PORT=str(port)),
     )
     try:
         with closing(Web(port)) as web:

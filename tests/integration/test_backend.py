@@ -1,6 +1,7 @@
 """Our PostgreSQL backend: what the server's settings cannot break, and how long a request waits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -111,16 +112,25 @@ def test_connections_notice_a_server_that_vanished(database_url: str) -> None:
 
 
 def test_requests_that_wait_leave_threads_to_pages_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_PLACE_WITHIN_S", 0.01)
-    taken: list[Callable[[], None]] = []
-    for _ in range(limits._PLACES):
-        assert limits._places.acquire(blocking=False)
-        taken.append(limits._places.release)
-    try:
-        with limits.one_request(), pytest.raises(OperationalError, match="wait for the database already"):
+    monkeypatch.setattr(limits, "_places", limits._Places(1))
+    monkeypatch.setattr(limits, "_PLACE_WITHIN_S", 0.2)
+
+    def waits() -> str:
+        try:
+            with limits.one_request():
+                limits.take_place()
+        except OperationalError as exc:
+            return str(exc)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        with limits.one_request():
             limits.take_place()
-    finally:
-        for release in taken:
-            release()
-    with limits.one_request():
-        limits.take_place()
+            waiting = pool.submit(waits)
+            assert "wait for the database already" in waiting.result()
+            # No place has changed hands for a while: nobody waits any longer.
+            monkeypatch.setattr(limits, "_PLACE_WITHIN_S", -1)
+            assert "wait for the database already" in pool.submit(waits).result()
+            monkeypatch.setattr(limits, "_PLACE_WITHIN_S", 20)
+            waiting = pool.submit(waits)
+        assert waiting.result() == ""

@@ -1,7 +1,6 @@
 """``manage.py demo``: the whole site from one command; ``bin/demo`` calls it after ``bin/setup``."""
 
 import os
-import sys
 from argparse import ArgumentParser
 from contextlib import suppress
 from typing import Any
@@ -46,7 +45,7 @@ class Command(SiteCommand):
         address.check_free()  # before anything is started
         # Stopped in this order: nothing new is sent while the worker drains but what people send.
         worker = Program("worker", manage_command("runworker", f"--grace={WORKER_GRACE_S}"), grace=WORKER_GRACE_S + 5)
-        web = Program("web server", _gunicorn(address), grace=WEB_GRACE_S + 5)
+        web = Program("web server", manage_command("serve"), grace=WEB_GRACE_S)
         supervisor = Supervisor([worker, web], say=self.say)
         with supervisor.listening():
             try:
@@ -118,11 +117,3 @@ class Command(SiteCommand):
         else:
             self.say("Stopping the database.")
             cluster.stop()
-
-
-def _gunicorn(address: Address) -> list[str]:
-    options = ["--worker-class=gthread", "--workers=2", "--threads=4", f"--graceful-timeout={WEB_GRACE_S}"]
-    return [
-        *(sys.executable, "-m", "gunicorn", "e2e_site.wsgi", f"--bind={address.bind}", f"--chdir={settings.BASE_DIR}"),
-        *(*options, "--log-level=warning", "--no-control-socket"),
-    ]

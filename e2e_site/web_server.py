@@ -1,0 +1,82 @@
+"""The web server: Waitress, with a deadline for each request.
+
+One thread receives all requests whole, headers and body, before one of the others performs them; so a client that sends
+a byte a second keeps no thread. Waitress itself would let it go on for ever: past ``REQUEST_WITHIN_S`` it is cut off.
+"""
+
+import logging
+import signal
+import time
+from types import FrameType
+from typing import NoReturn
+from wsgiref.types import WSGIApplication
+
+from django.core.wsgi import get_wsgi_application
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+
+from e2e_site import limits
+from e2e_site.address import Address
+
+REQUEST_WITHIN_S = 20
+_SILENCE_S = 60  # of a connection that is kept open for the next request, or takes no answer
+_CONNECTIONS = 1000
+_LARGEST_BODY = 4 * 1024 * 1024
+_LARGEST_HEADERS = 64 * 1024
+
+
+class _Channel(HTTPChannel):
+    """One client's connection; ``request`` is the one that has not come whole yet."""
+
+    began = 0.0
+
+    def received(self, data: bytes) -> bool:
+        if self.request is None:
+            self.began = time.time()
+        return super().received(data)
+
+    def is_too_slow(self, now: float) -> bool:
+        return self.request is not None and now - self.began > REQUEST_WITHIN_S
+
+
+class _Server(TcpWSGIServer):
+    channel_class = _Channel
+
+    def maintenance(self, now: float) -> None:
+        super().maintenance(now)
+        for channel in self.active_channels.values():
+            if channel.is_too_slow(now):
+                channel.will_close = True
+
+
+def serve(address: Address) -> None:
+    """Serve until SIGTERM or SIGINT; requests that are being performed have five seconds to end then."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit
+
+    # More requests at once than threads is nothing to warn of.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    server = server_of(get_wsgi_application(), address)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    server.run()
+
+
+def server_of(application: WSGIApplication, address: Address) -> TcpWSGIServer:
+    """A server that listens, and serves while its ``run`` goes on."""
+    return _Server(
+        application,
+        listen=address.bind,
+        threads=limits.THREADS,
+        connection_limit=_CONNECTIONS,
+        asyncore_use_poll=True,
+        backlog=_CONNECTIONS,
+        channel_timeout=_SILENCE_S,
+        cleanup_interval=1,
+        max_request_body_size=_LARGEST_BODY,
+        max_request_header_size=_LARGEST_HEADERS,
+        # Django decides which of a proxy's headers it believes.
+        clear_untrusted_proxy_headers=False,
+        ident=None,
+    )
