@@ -53,6 +53,7 @@ class ConfigurationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes n
     ) -> HttpResponse:
         context = {
             **workers_context(),
+            "live": True,
             "show_save_and_add_another": False,
             "show_save_and_continue": False,
             **(extra_context or {}),

@@ -154,14 +154,15 @@ def test_while_the_server_is_away_it_says_so_and_keeps_what_it_knows(bus: HandBu
     page = live.page
     page.unroute(FRAGMENT)
     page.route(FRAGMENT, lambda route: route.abort("connectionrefused"))
+    fresh = page.evaluate("new Date().toLocaleTimeString()")
     live.tick_and_answer(2)
-    assert live.state == "Reconnecting…"
+    assert live.state == f"Reconnecting… as of {fresh}"
     expect(page.locator("#events-title")).to_be_visible()
 
     page.unroute(FRAGMENT)
     page.route(FRAGMENT, lambda route: route.fulfill(status=503, body="The database does not answer"))
     live.tick_and_answer(2)
-    assert live.state == "Reconnecting…"
+    assert live.state == f"Reconnecting… as of {fresh}"
     assert "The database does not answer" not in live.visitor.text("body")
 
     page.unroute(FRAGMENT)

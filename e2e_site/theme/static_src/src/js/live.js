@@ -8,6 +8,7 @@
   const pill = document.querySelector("[data-live-state]");
   let timer = 0;
   let failures = 0;
+  let fresh = new Date();
 
   // What a reader has unfolded stays so.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => name !== "open" || node.localName !== "details";
@@ -34,7 +35,7 @@
     pill.hidden = false;
   };
   const describe = () => {
-    if (failures) say("reconnecting", "Reconnecting…");
+    if (failures) say("reconnecting", `Reconnecting… as of ${fresh.toLocaleTimeString()}`);
     else if (refused()) say("refused", "Not refreshing");
     else if (ended()) say("ended", "Ended");
     else if (!seconds()) say("off", "Not refreshing");
@@ -47,7 +48,7 @@
     describe();
     if (ended() && !failures) return;
     if (!seconds() || document.hidden) return;
-    const backoff = Math.min(2 ** failures, 15);
+    const backoff = Math.min(2 ** failures, 5);
     timer = setTimeout(tick, Math.max(seconds(), failures ? backoff : 0) * 1000);
   };
   const tick = () => {
@@ -64,6 +65,7 @@
   region.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== region) return;
     failures = event.detail.successful || refused() ? 0 : failures + 1;
+    if (!failures) fresh = new Date();
     schedule();
   });
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : tickSoon()));
