@@ -27,6 +27,7 @@ HEALTH_S = 3
 THREADS = 16  # of the web server
 _PLACES = THREADS - 4
 _PLACE_WITHIN_S = 1
+_LOOK_EVERY_S = 0.1  # for Ctrl-C, as psycopg does
 
 T = TypeVar("T")
 
@@ -107,13 +108,13 @@ def take_place() -> None:
 class LimitedConnection(psycopg.Connection[Any]):
     """A connection that is closed when the server does not answer while the request may wait."""
 
-    def wait(self, gen: PQGen[T], *args: Any, **options: Any) -> T:
+    def wait(self, gen: PQGen[T], interval: float = _LOOK_EVERY_S, timeout: float | None = None) -> T:
         left = seconds_left()
-        if left is None:
-            return super().wait(gen, *args, **options)
+        if left is None or timeout is not None:
+            return super().wait(gen, interval, timeout)
         until = time.monotonic() + max(0.5, left)  # a commit or a rollback at the very end may still be answered
         try:
-            return super().wait(gen, *args, timeout=until - time.monotonic(), **options)
+            return super().wait(gen, interval, until - time.monotonic())
         except psycopg.OperationalError:
             if time.monotonic() < until or self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise

@@ -37,8 +37,8 @@ class Trouble:
 
 _AWAY = Trouble(
     "The database does not answer",
-    "The site cannot reach PostgreSQL just now. Commands that were sent are safe there, and workers go on as soon as it "
-    "is back.",
+    "The site cannot reach PostgreSQL just now. Commands that were sent are safe there, and workers go on as soon as "
+    "it is back.",
     'Is the server running, and does DATABASE_URL lead to it? "manage.py setup" makes a database that is missing.',
 )
 _FULL = Trouble(
@@ -99,7 +99,12 @@ def unavailable(request: HttpRequest, error: BaseException | None) -> HttpRespon
     if request.headers.get("HX-Request"):
         response = HttpResponse(trouble.heading, content_type="text/plain", status=503)  # the page keeps what it has
     else:
-        context = {"trouble": trouble, "said": one_line(error) if _may_see(request) else ""}
+        context = {
+            "trouble": trouble,
+            "said": one_line(error) if _may_see(request) else "",
+            # Where the answer was lost, the work may have been done.
+            "unsure": trouble is _AWAY and request.method not in ("GET", "HEAD"),
+        }
         response = HttpResponse(loader.get_template("503.html").render(context), status=503)
     response["Retry-After"] = str(RETRY_AFTER_S)
     # Django would add a line of its own for each request, and a traceback.

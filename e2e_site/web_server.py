@@ -42,8 +42,10 @@ class _Channel(HTTPChannel):
 class _Server(TcpWSGIServer):
     channel_class = _Channel
 
+    active_channels: dict[int, _Channel]  # type: ignore[assignment]  # the stubs have it otherwise
+
     def maintenance(self, now: float) -> None:
-        super().maintenance(now)
+        super().maintenance(now)  # type: ignore[arg-type]  # it is a time, whatever the stubs say
         for channel in self.active_channels.values():
             if channel.is_too_slow(now):
                 channel.will_close = True

@@ -64,10 +64,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         limits.take_place()
         super().ensure_connection()
 
-    def _cursor(self, name: str | None = None) -> CursorWrapper:
+    def cursor(self) -> CursorWrapper:
         limits.take_place()  # before the connection's health is looked at
-        cursor: CursorWrapper = super()._cursor(name)
-        return cursor
+        return super().cursor()
 
     def _with_settings(self, execute: _Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         first = self._first_statement()

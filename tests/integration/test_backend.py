@@ -51,7 +51,7 @@ def test_settings_of_the_database_break_no_page(odd_database: None, settings: Se
     settings.PUBLIC_READ = True
     admin = Client()
     admin.force_login(User.objects.create_superuser("admin"))
-    sent = send_test_command(Behavior(type=BehaviorType.SUCCESS), payload={"text": "it's a \\ and a \"quote\""})
+    sent = send_test_command(Behavior(type=BehaviorType.SUCCESS), payload={"text": 'it\'s a \\ and a "quote"'})
     with transaction.atomic():
         assert User.objects.exists()  # and with that the transaction has its settings
         run_id = add_run(connection.connection, samples=3)
@@ -59,7 +59,9 @@ def test_settings_of_the_database_break_no_page(odd_database: None, settings: Se
     lists = ("commands/testcommand", "commands/command", "commands/auditevent", "auth/user", "bench/loadrun")
     for address in (*pages, *(f"/admin/{name}/" for name in lists), "/admin/settings_app/configuration/1/change/"):
         assert admin.get(address).status_code == 200, address
-    answer = admin.post("/send/", {"type": "success", "execution_time_ms": "0", "payload": '{"a": "\\\\"}', "reply": "on"})
+    answer = admin.post(
+        "/send/", {"type": "success", "execution_time_ms": "0", "payload": '{"a": "\\\\"}', "reply": "on"}
+    )
     assert answer.status_code == 302
 
 

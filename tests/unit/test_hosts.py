@@ -49,7 +49,13 @@ def test_what_would_never_match_a_host_is_refused(given: str, why: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["https://bus.example.org", "http://localhost:5001", "https://*.example.org", "https://[::1]:5001", "https://[::1]"],
+    [
+        "https://bus.example.org",
+        "http://localhost:5001",
+        "https://*.example.org",
+        "https://[::1]:5001",
+        "https://[::1]",
+    ],
 )
 def test_an_origin_is_taken(given: str) -> None:
     assert hosts.origin(f" {given.upper()} ") == given
