@@ -20,12 +20,8 @@ from e2e_site import limits
 
 # Reported by the server: psycopg reads values by them, and poolers follow them.
 _REPORTED = {"DateStyle": "ISO, MDY", "IntervalStyle": "postgres", "standard_conforming_strings": "on"}
-_SCHEMA = "public"
-# Not "always", since every sent command would pay for it: most servers have PostgreSQL's default.
-_OTHER_SCHEMA_FIRST = """
-    SELECT current_setting('search_path') NOT IN ('public', '"$user", public')
-        OR current_user IN ('commandbus', 'pgmq') OR to_regnamespace(quote_ident(current_user)) IS NOT NULL
-"""
+# Where Django's tables are: it names no schema. Set only where it has to be, since every sent command pays for it.
+_FINDS_NO_PUBLIC = "SELECT NOT 'public' = ANY (current_schemas(false))"
 _Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
 
 
@@ -53,7 +49,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         }
         for name, value in wrong.items():
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
-        self._set_schema = connection.execute(_OTHER_SCHEMA_FIRST).fetchone() == (True,)
+        self._set_schema = connection.execute(_FINDS_NO_PUBLIC).fetchone() == (True,)
 
     def is_usable(self) -> bool:
         # Django asks between requests too, and no server may keep it.
@@ -82,7 +78,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         wanted: dict[str, str] = {}
         if limits.seconds_left() is not None:
             wanted = {"statement_timeout": f"{limits.STATEMENT_S}s", "lock_timeout": f"{limits.LOCK_S}s"}
-        if wanted or self._set_schema:
-            wanted["search_path"] = _SCHEMA
+        if self._set_schema:
+            wanted["search_path"] = "public"
         calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in wanted.items())
         return f"SELECT {calls}; " if calls else ""
