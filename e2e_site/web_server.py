@@ -6,6 +6,7 @@ a byte a second keeps no thread. Waitress itself would let it go on for ever: pa
 
 import logging
 import signal
+import socket
 import time
 from types import FrameType
 from typing import NoReturn
@@ -43,6 +44,11 @@ class _Server(TcpWSGIServer):
     channel_class = _Channel
 
     active_channels: dict[int, _Channel]  # type: ignore[assignment]  # the stubs have it otherwise
+
+    def bind_server_socket(self) -> None:
+        if self.socket is not None and self.family == socket.AF_INET6:  # "::" means every address of the machine
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().bind_server_socket()
 
     def maintenance(self, now: float) -> None:
         super().maintenance(now)  # type: ignore[arg-type]  # it is a time, whatever the stubs say
