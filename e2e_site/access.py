@@ -21,7 +21,6 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from e2e_site.errors import permission_denied
-
 from e2e_site.unavailable import unavailable
 
 P = ParamSpec("P")
