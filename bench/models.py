@@ -1,6 +1,6 @@
 """Unmanaged models over the tables of load tests: what the pages read. `manage.py loadtest` writes them in SQL."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, NoReturn, Self
 
 from django.db import models
@@ -20,9 +20,10 @@ class LoadRunQuerySet(ReadOnlyQuerySet["LoadRun"]):
         return self.filter(run_id__lt=run_id)
 
     def with_silence(self) -> Self:
-        """With ``silent``: it says that it runs, and has given no sign of life for `LoadRun.SILENCE`."""
+        """With ``silent``: it says that it runs, and has given no sign of life for `LoadRun.SILENCE`; and the clock."""
         silent = Q(state="running", beat_at__lt=Now() - LoadRun.SILENCE)
-        return self.annotate(silent=Case(When(silent, then=Value(True)), default=False, output_field=BooleanField()))
+        is_silent = Case(When(silent, then=Value(True)), default=False, output_field=BooleanField())
+        return self.annotate(silent=is_silent, now=Now())
 
     def for_list(self) -> Self:
         """With ``silent`` and the two figures of the list, without the rest of the summary."""
@@ -40,7 +41,9 @@ class LoadRun(models.Model):
 
     SILENCE: ClassVar[timedelta] = timedelta(seconds=20)  # a beat comes every 2 s
 
-    silent: bool  # of those that `with_silence` found
+    # Of those that `with_silence` found:
+    silent: bool
+    now: datetime  # the database's clock
 
     run_id = models.BigAutoField(primary_key=True)
     state = models.TextField()

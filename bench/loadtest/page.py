@@ -19,7 +19,10 @@ def load_tests(request: HttpRequest) -> HttpResponse:
 
 
 def load_tests_context(before: str) -> dict[str, Any]:
-    """A page of ``runs``, newest first; ``older``: where the next page begins; ``first``: it is the first page."""
+    """A page of ``runs``, newest first; ``older``: where the next page begins; ``first``: it is the first page.
+
+    ``now``: the database's clock; None where there is no run.
+    """
     runs = LoadRun.objects.for_list().newest_first()
     if before:
         digits = before.isascii() and before.isdecimal() and len(before) <= len(str(LARGEST_ID))
@@ -28,6 +31,7 @@ def load_tests_context(before: str) -> dict[str, Any]:
         runs = runs.older_than(int(before))
     found = list(runs[: PAGE_SIZE + 1])
     return {
+        "now": found[0].now if found else None,
         "runs": found[:PAGE_SIZE],
         "older": found[PAGE_SIZE - 1].run_id if len(found) > PAGE_SIZE else None,
         "first": not before,
@@ -45,13 +49,17 @@ def load_test_live(request: HttpRequest, run_id: int) -> HttpResponse:
 
 
 def load_test_context(run_id: int) -> dict[str, Any]:
-    """The ``run`` with ``phase`` in words, its ``summary``, ``points`` and ``charts``; ``running``: more will come."""
+    """The ``run`` with ``phase`` in words, its ``summary``, ``points`` and ``charts``; ``running``: more will come.
+
+    ``now``: the database's clock.
+    """
     if run_id > LARGEST_ID:
         raise Http404(f"No load test has the number {run_id}.")
     run = get_object_or_404(LoadRun.objects.with_silence(), run_id=run_id)
     running = run.state == "running" and not run.silent
     points = pictures.per_second(LoadSample.objects.points(run_id, pictures.POINTS))
     return {
+        "now": run.now,
         "run": run,
         "running": running,
         "phase": styles.PHASES[run.phase],

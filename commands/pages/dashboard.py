@@ -7,7 +7,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from commands.models import Domain
 from commands.pages import queries
 from commands.rules.words import DOMAIN, command_queue
 from commands.stats.counts import status_counts
@@ -18,9 +17,22 @@ EVENTS_SHOWN = 20
 REJECTED_SHOWN = 5
 
 
+class UnknownDomainError(Http404):
+    """``domains``: those that there are, each with its query."""
+
+    def __init__(self, domain: str, names: list[str]) -> None:
+        super().__init__(f"There is no domain {cut(domain, 40)!r}: {' or '.join(names)}.")
+        self.domains = [(name, _query(name)) for name in names]
+
+
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    return render(request, "commands/dashboard.html", {**context(request.GET.get("domain", DOMAIN)), "live": True})
+    asked = request.GET.get("domain", DOMAIN)
+    try:
+        shown = context(asked)
+    except UnknownDomainError as exc:
+        return render(request, "commands/unknown_domain.html", {"asked": asked, "domains": exc.domains}, status=404)
+    return render(request, "commands/dashboard.html", {**shown, "live": True})
 
 
 @require_safe
@@ -31,20 +43,23 @@ def live(request: HttpRequest) -> HttpResponse:
 def context(domain: str) -> dict[str, Any]:
     """``counts``; ``workers``, ``alive`` of them; ``settings_version``; the newest ``events`` and ``rejected``.
 
-    All of one ``domain``, whose ``queue`` it is; ``query``: what asks for it. ``domains``: the name and query of each.
-    ``looked_back``: events may be missing (`queries.newest_events`). Raises Http404 for a domain that does not exist.
+    All of one ``domain``, whose ``queue`` it is; ``query``: what asks for it; ``in_admin``: the admin lists it, too.
+    ``domains``: the name and query of each. ``now``: the database's clock. ``looked_back``: events may be missing
+    (`queries.newest_events`). Raises UnknownDomainError.
     """
-    names = list(Domain.objects.names())
+    names, now = queries.domains()
     if domain not in names:
-        raise Http404(f"There is no domain {cut(domain, 40)!r}: {' or '.join(names)}.")
+        raise UnknownDomainError(domain, names)
     counts = status_counts(domain=domain)
     workers = queries.workers(domain)
     events = queries.newest_events(EVENTS_SHOWN, domain=domain)
     return {
+        "now": now,
         "domain": domain,
         "query": _query(domain),
         "domains": [(name, _query(name)) for name in names],
         "queue": command_queue(domain),
+        "in_admin": domain == DOMAIN,
         "counts": counts,
         "workers": workers,
         "alive": sum(worker["alive"] for worker in workers),

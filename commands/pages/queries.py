@@ -1,10 +1,11 @@
 """The reads of the pages. The SQL is in ``queries.sql``, by name; here it becomes values."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from commands.rules.timeline import Event
+from commands.rules.timeline import Event, WorkerSeen
 from commands.rules.words import DOMAIN, command_queue, queue_table, reply_queue
 from e2e_site.named_sql import NamedSql, Row
 from settings_app.models import Worker
@@ -13,8 +14,15 @@ REPLIES_LOOKED_THROUGH = 10_000
 LOOK_BACK = 10_000  # where events of one domain are looked for, no more events of all domains are looked at
 COMMANDS_LOOKED_THROUGH = 100  # for events, where those of other domains cover the newest LOOK_BACK
 SILENT_WORKERS_SHOWN = timedelta(minutes=10)
+JSON_SHOWN = 200_000  # characters of a stored value; a payload that the site itself takes has fewer
 
 _SQL = NamedSql(Path(__file__).with_suffix(".sql"))
+
+
+def domains() -> tuple[list[str], datetime | None]:
+    """The names of all domains, oldest first, and the database's clock, which is None where there is no domain."""
+    found = _SQL.rows("domains")
+    return [row["name"] for row in found], found[0]["now"] if found else None
 
 
 def workers(domain: str = DOMAIN) -> list[Row]:
@@ -37,8 +45,11 @@ def newest_rejected(limit: int, *, domain: str = DOMAIN) -> list[Row]:
 
 
 def command(command_id: UUID) -> Row | None:
-    """A command of any domain with its ``test_command`` columns, or None."""
-    found = _SQL.rows("command", command_id=command_id)
+    """A command of any domain with its ``test_command`` columns, or None.
+
+    ``served``: its queue has a live worker. ``now``: the database's clock. ``*_text``: the JSON as it is stored.
+    """
+    found = _SQL.rows("command", command_id=command_id, silence=Worker.SILENCE, most=JSON_SHOWN)
     return found[0] if found else None
 
 
@@ -57,7 +68,18 @@ def due(domain: str, msg_id: int | None) -> datetime | None:
 def events(command_id: UUID, domain: str = DOMAIN) -> list[Event]:
     """What happened to a command, oldest first; of a very long story its newest part."""
     found = _SQL.rows("events", domain=domain, command_id=command_id)
-    return [Event(event_type=row["event_type"], ts=row["ts"], details=row["details"] or {}) for row in reversed(found)]
+    return [Event(event_type=row["event_type"], ts=row["ts"], details=_object(row)) for row in reversed(found)]
+
+
+def _object(row: Row) -> Row:
+    details = row["details"]
+    return details if isinstance(details, dict) else {}
+
+
+def workers_seen(worker_ids: Iterable[str]) -> dict[str, WorkerSeen]:
+    """The workers of which there still is a row, by their ids as events name them."""
+    found = _SQL.rows("workers_seen", worker_ids=list(worker_ids), silence=Worker.SILENCE)
+    return {row["worker_id"]: WorkerSeen(name=f"{row['host']}:{row['pid']}", alive=row["alive"]) for row in found}
 
 
 def replies(command_id: UUID, domain: str = DOMAIN) -> list[Row]:
@@ -67,4 +89,5 @@ def replies(command_id: UUID, domain: str = DOMAIN) -> list[Row]:
         {"replies": queue_table(reply_queue(domain))},
         command_id=command_id,
         limit=REPLIES_LOOKED_THROUGH,
+        most=JSON_SHOWN,
     )

@@ -1,5 +1,8 @@
 -- Reads of the pages, by name (queries.py runs them). No read grows with the tables: what is listed is listed by an index.
 
+-- name: domains
+SELECT name, clock_timestamp() AS now FROM commandbus.domain ORDER BY since, name;
+
 -- name: workers
 -- Those that run, and for a while those that fell silent without having stopped: an operator should look after them.
 SELECT *, beat_at >= clock_timestamp() - %(silence)s::INTERVAL AS alive
@@ -49,11 +52,20 @@ ORDER BY audit_id DESC
 LIMIT %(limit)s;
 
 -- name: command
--- One command, of whatever domain, with what it was asked to do and what came of it.
+-- One command, of whatever domain, with what it was asked to do and what came of it; JSON also as it is stored, every digit
+-- of it, for reading.
 SELECT
     c.domain, c.command_id, c.status, c.attempts, c.max_attempts, c.queue_name, c.msg_id, c.reply_queue, c.correlation_id,
     c.last_error_type, c.last_error_code, c.last_error_msg, c.created_at, c.updated_at,
-    t.behavior, t.payload, t.result, t.attempts AS life_attempts
+    t.behavior, t.attempts AS life_attempts,
+    left(t.behavior::TEXT, %(most)s) AS behavior_text, left(nullif(t.payload, 'null')::TEXT, %(most)s) AS payload_text,
+    left(nullif(t.result, 'null')::TEXT, %(most)s) AS result_text,
+    EXISTS (
+        SELECT FROM public.e2e_worker w
+        WHERE w.queue_name = c.queue_name AND w.stopped_at IS NULL
+            AND w.beat_at >= clock_timestamp() - %(silence)s::INTERVAL
+    ) AS served,
+    clock_timestamp() AS now
 FROM commandbus.domain d
 CROSS JOIN LATERAL (
     SELECT * FROM commandbus.command WHERE domain = d.name AND command_id = %(command_id)s LIMIT 1
@@ -89,9 +101,16 @@ WHERE command_id = %(command_id)s AND domain = %(domain)s
 ORDER BY audit_id DESC
 LIMIT 1000;
 
+-- name: workers_seen
+-- Who had the attempts of a story; the rows of workers are few.
+SELECT worker_id::TEXT AS worker_id, host, pid,
+    stopped_at IS NULL AND beat_at >= clock_timestamp() - %(silence)s::INTERVAL AS alive
+FROM public.e2e_worker
+WHERE worker_id::TEXT = ANY (%(worker_ids)s);
+
 -- name: replies
 -- Replies have no index on their command, so only the newest are looked through.
-SELECT msg_id, enqueued_at, message
+SELECT msg_id, 'reply-' || msg_id AS key, enqueued_at, left(message::TEXT, %(most)s) AS text
 FROM (SELECT msg_id, enqueued_at, message FROM pgmq.:"replies" ORDER BY msg_id DESC LIMIT %(limit)s) r
 WHERE r.message ->> 'command_id' = %(command_id)s::TEXT
 ORDER BY msg_id

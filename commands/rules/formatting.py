@@ -4,13 +4,15 @@
 timeline all read it. Icons are names in ``_icons.html``, tones are classes in ``status.css``.
 """
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
 
 from commands.rules.words import EventType, Status
+from e2e_site.texts import visible
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,26 @@ class Count:
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def relative(seconds: float) -> str:
-    """How long ago something was (``seconds`` > 0), or how far ahead it is: "3 s ago", "now", "in 2 min"."""
-    size = abs(seconds)
-    for length, name in _UNITS:
-        if size >= length:
-            text = f"{int(size // length)} {name}"
-            return f"{text} ago" if seconds > 0 else f"in {text}"
-    return "now"
+def since(seconds: float) -> str:
+    """How long ago something was: "3 s ago", or "now", also where the clocks of two readings differ a little."""
+    return f"{_size(seconds)} ago" if seconds >= 1 else "now"
+
+
+def until(seconds: float) -> str:
+    """How far ahead something is: "in 2 min"; "now" where it is due."""
+    return f"in {_size(seconds)}" if seconds >= 1 else "now"
+
+
+def _size(seconds: float) -> str:
+    """A length of at least a second in its largest unit."""
+    length, name = next((length, name) for length, name in _UNITS if seconds >= length)
+    return f"{int(seconds // length)} {name}"
+
+
+def clock(moment: datetime, now: datetime) -> str:
+    """The time of day to the millisecond; with the date where that is not today's."""
+    time = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+    return time if moment.date() == now.date() else f"{moment:%Y-%m-%d} {time}"
 
 
 def duration(milliseconds: float) -> str:
@@ -99,30 +113,72 @@ def duration(milliseconds: float) -> str:
     return f"{seconds} s"
 
 
-def pretty_json(value: Any) -> str:
-    """JSON for reading; numbers keep every digit."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+_JSON_PARTS = re.compile(r'"(?:[^"\\]|\\(?:.|\Z))*+(?:"|\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
+_DEEPEST_LINES = 16  # levels that have lines of their own; what is nested deeper stays in one
 
 
-def event_summary(details: dict[str, Any] | None) -> str:
-    """The particulars of an event in one line: "attempt 2 of 3, TRANSIENT: …"."""
-    known = details or {}
+def pretty_json(text: str) -> str:
+    """Stored JSON, whole or cut, for reading: numbers and texts are as they are stored, what cannot be seen escaped."""
+    parts: list[str] = []
+    depth, before = 0, ":"
+    for part in _JSON_PARTS.findall(text):
+        if part in ("}", "]"):
+            depth -= 1
+            if before not in ("{", "[") and depth < _DEEPEST_LINES:
+                parts.append(_new_line(depth))
+        elif before in ("{", "[", ",") and depth <= _DEEPEST_LINES:
+            parts.append(_new_line(depth))
+        elif before == ",":
+            parts.append(" ")
+        parts.append(": " if part == ":" else part)
+        depth += part in ("{", "[")
+        before = part
+    return visible("".join(parts))
+
+
+def _new_line(depth: int) -> str:
+    return "\n" + "  " * depth
+
+
+@dataclass(frozen=True)
+class Part:
+    """A particular of an event: our own word, and what came from outside after it."""
+
+    word: str = ""
+    outside: str = ""
+
+    def __str__(self) -> str:
+        return self.word + self.outside
+
+
+def event_summary(details: Any) -> list[Part]:
+    """The particulars of an event, for one line: "attempt 2 of 3, TRANSIENT: …"."""
+    known = details if isinstance(details, dict) else {}
     parts = []
     if known.get("attempt"):
         of = f" of {known['max_attempts']}" if known.get("max_attempts") else ""
-        parts.append(f"attempt {known['attempt']}{of}")
-    error = error_text(known)
-    if error:
-        parts.append(error)
-    if known.get("delay_ms") is not None:
-        parts.append(f"next in {duration(known['delay_ms'])}")
+        parts.append(Part(f"attempt {known['attempt']}{of}"))
+    if error := error_text(known):
+        parts.append(Part(outside=error))
+    if (delay_ms := number(known.get("delay_ms"))) is not None:
+        parts.append(Part(f"next in {duration(delay_ms)}"))
     if known.get("operator"):
-        parts.append(f"by {known['operator']}")
+        parts.append(Part("by ", str(known["operator"])))
     if known.get("error_code") is None and known.get("reason"):
-        parts.append(str(known["reason"]))
-    return ", ".join(parts)
+        parts.append(Part(outside=str(known["reason"])))
+    return parts
 
 
-def error_text(details: dict[str, Any]) -> str:
+def error_text(details: Mapping[str, Any]) -> str:
     """ "CODE: message", or whichever of the two there is."""
     return ": ".join(str(details[key]) for key in ("error_code", "error_msg") if details.get(key))
+
+
+_LARGEST_NUMBER = 1e14  # milliseconds of three thousand years
+
+
+def number(value: object) -> float | None:
+    """A number that a foreign hand may have written: what it is, or None where nobody can count with it."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if abs(value) < _LARGEST_NUMBER else None  # NaN is less than nothing

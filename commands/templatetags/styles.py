@@ -1,23 +1,27 @@
 """Filters and tags of the pages: `formatting` and the words of `statuses`, for templates."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from django import template
 from django.forms import BoundField
-from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from commands.rules import formatting
 from commands.rules.words import EventType, Status
+from e2e_site.templatetags.site import outside
+from e2e_site.texts import cut, visible
 from settings_app.values import shown
+
+SUMMARY_SHOWN = 300  # characters of what came from outside, in a list of events
+FOLDED_FROM = 500  # characters: a text that is longer is folded
+JSON_FOLDED_FROM = 2000
 
 register = template.Library()
 
 register.filter("pretty_json", formatting.pretty_json)
 register.filter("duration", formatting.duration)
-register.filter("event_summary", formatting.event_summary)
 register.filter("error_text", formatting.error_text)
 register.filter("setting", shown)
 
@@ -60,26 +64,82 @@ def event_style(event_type: str) -> formatting.Style:
     return formatting.event_style(event_type)
 
 
-@register.simple_tag
-def ago(moment: datetime) -> SafeString:
-    """A moment as "3 s ago"; the exact one on hover. times.js goes on counting in the browser."""
-    seconds = (timezone.now() - moment).total_seconds()
+@register.filter
+def event_summary(details: Any) -> SafeString:
+    """The particulars of an event in one line, what came from outside set apart in it."""
+    parts = formatting.event_summary(details)
+    shown = [(part.word, outside(cut(part.outside, SUMMARY_SHOWN)) if part.outside else "") for part in parts]
+    return format_html_join(", ", "{}{}", shown)
+
+
+@register.filter
+def event_tooltip(details: Any) -> str:
+    """The same without markup."""
+    return ", ".join(visible(cut(str(part), SUMMARY_SHOWN)) for part in formatting.event_summary(details))
+
+
+@register.inclusion_tag("commands/_text.html")
+def outside_text(text: object, key: str) -> dict[str, Any]:
+    """A text from outside of any length: a long one is folded. ``key`` is an id of its own in the page."""
+    return _foldable(str(text), FOLDED_FROM, key=key)
+
+
+@register.inclusion_tag("commands/_json.html")
+def stored_json(text: str, key: str, title: str) -> dict[str, Any]:
+    """Stored JSON for reading and copying; a long one is folded. ``title`` is the id of what says what it is."""
+    pretty = formatting.pretty_json(text)
+    return {**_foldable(pretty, JSON_FOLDED_FROM, key=key), "title": title}
+
+
+def _foldable(text: str, folded_from: int, *, key: str) -> dict[str, Any]:
+    return {"text": text, "key": key, "length": f"{len(text):,}", "folded": len(text) > folded_from}
+
+
+@register.simple_tag(takes_context=True)
+def ago(context: template.Context, moment: datetime) -> SafeString:
+    """A moment that is past as "3 s ago", the exact one on hover. times.js goes on counting in the browser.
+
+    The page's ``now`` is the clock of the database, which wrote the moment too.
+    """
+    return _relative(moment, formatting.since((context["now"] - moment).total_seconds()), "past")
+
+
+@register.simple_tag(takes_context=True)
+def until(context: template.Context, moment: datetime) -> SafeString:
+    """A moment to come as "in 3 s", as `ago`; "now" from then on."""
+    return _relative(moment, formatting.until((moment - context["now"]).total_seconds()), "future")
+
+
+def _relative(moment: datetime, text: str, side: str) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{}" data-relative>{}</time>',
+        '<time datetime="{}" title="{} UTC" data-relative="{}">{}</time>',
         moment.isoformat(),
-        f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC",
-        formatting.relative(seconds),
+        f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}",
+        side,
+        text,
     )
 
 
-@register.simple_tag
-def clock(moment: datetime) -> SafeString:
-    """The time of day of a moment to the millisecond, in UTC; the date on hover."""
+@register.simple_tag(takes_context=True)
+def clock(context: template.Context, moment: datetime) -> SafeString:
+    """The time of day of a moment to the millisecond, in UTC; with the date where it is not today's."""
+    return _clock(moment, context["now"])
+
+
+@register.simple_tag(takes_context=True)
+def span(context: template.Context, start: datetime, end: datetime | Literal[""] | None) -> SafeString:
+    """From when to when, as two clocks; no date stands in both. Without an end its start alone."""
+    if not end:
+        return _clock(start, context["now"])
+    return format_html("<span>{} – {}</span>", _clock(start, context["now"]), _clock(end, start))  # noqa: RUF001  # a dash
+
+
+def _clock(moment: datetime, beside: datetime) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{}" class="num">{}</time>',
+        '<time datetime="{}" title="{} UTC" class="num">{}</time>',
         moment.isoformat(),
-        f"{moment:%Y-%m-%d %H:%M:%S.%f} UTC",
-        f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}",
+        f"{moment:%Y-%m-%d %H:%M:%S.%f}",
+        formatting.clock(moment, beside),
     )
 
 

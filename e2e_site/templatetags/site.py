@@ -2,9 +2,10 @@
 
 from django import template
 from django.conf import settings
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from e2e_site import texts
 
 register = template.Library()
 
@@ -21,10 +22,22 @@ def environment() -> str:
     return settings.ENVIRONMENT
 
 
-@register.simple_tag
-def server_time() -> str:
-    """The server's time as ISO 8601: what the browser's clock is compared with."""
-    return timezone.now().isoformat()
+@register.filter
+def outside(text: object) -> SafeString:
+    """A text that came from outside: what cannot be seen is shown, and none of it turns the line around it."""
+    return format_html("<bdi>{}</bdi>", texts.visible(str(text)))
+
+
+@register.filter
+def visible(text: object) -> str:
+    """The same for a tooltip or another attribute, which takes no markup."""
+    return texts.visible(str(text))
+
+
+@register.filter
+def cut(text: object, most: int) -> str:
+    """At most so many characters, "…" included."""
+    return texts.cut(str(text), most)
 
 
 @register.inclusion_tag("_nav_item.html", takes_context=True)

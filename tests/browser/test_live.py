@@ -1,5 +1,6 @@
 """How live pages refresh: when, how often, and what they leave alone."""
 
+import re
 import time
 from collections.abc import Callable
 
@@ -185,6 +186,47 @@ def test_a_command_is_watched_to_its_end_and_no_longer(bus: HandBus, visit: Call
     live.tick(600)
     assert live.asked == before
     assert live.state == "Ended"
+
+
+def test_a_parked_command_is_watched_slowly_and_shows_what_an_operator_does(
+    bus: HandBus, visit: Callable[..., Visitor]
+) -> None:
+    sent = bus.send({"type": "fail_permanent"})
+    bus.finish(outcome(sent, bus.begin(sent), "permanent"))
+    live = Live(visit(), f"/commands/{sent}/")
+    live.tick(14)
+    assert live.asked == 0
+    bus.conn.execute("SELECT commandbus.operator_retry('test', %s, 'ada')", [sent])
+    live.tick_and_answer(1)
+    expect(live.page.locator("#status")).to_have_text("Pending")
+    live.tick_and_answer(2)
+
+
+@pytest.mark.parametrize("way", ["cache", "memory"])
+def test_back_shows_the_page_as_things_are_now(way: str, bus: HandBus, visit: Callable[..., Visitor]) -> None:
+    page = visit().open("/")
+    choose(page, "Off")
+    if way == "cache":
+        page.goto("/loadtests/")
+    bus.send()
+    if way == "cache":
+        page.go_back()
+    else:  # as a browser does that kept the page in its memory
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    expect(page.locator("#count-pending dd")).to_have_text("1")
+    expect(page.locator(".event time")).to_have_text(re.compile(r"^(now|\d s ago)$"))
+
+
+def test_a_browsers_clock_that_is_wrong_or_set_anew_changes_no_time(
+    bus: HandBus, visit: Callable[..., Visitor]
+) -> None:
+    bus.send()
+    live = Live(visit(), "/")
+    moment = live.page.locator(".event time")
+    for wrong in (-3600, 7200):
+        live.page.clock.set_system_time(time.time() + wrong)
+        live.tick(1)
+        expect(moment).to_have_text(re.compile(r"^(now|\d+ s ago)$"))
 
 
 def test_times_go_on_between_two_answers(bus: HandBus, live: Live) -> None:

@@ -95,6 +95,17 @@ def test_an_unknown_domain_is_not_found(address: str, visitor: Client) -> None:
     assert "There is no domain" in response.text
 
 
+def test_the_page_of_an_unknown_domain_names_it_and_those_that_there_are(visitor: Client) -> None:
+    page = visitor.get("/?domain=nowhere").text
+    assert "No domain has the name nowhere . There are these:" in text(page)
+    assert re.findall(r'<a class="link mono" href="([^"]*)">(\w+)</a>', page) == [
+        ("/", "test"),
+        (f"/{ASKED}", "orders"),
+    ]
+    assert 'id="sidebar"' in page
+    assert "Go to the dashboard" in page
+
+
 def test_a_command_of_another_domain_has_its_page(bus: HandBus, visitor: Client) -> None:
     (other,) = complete(bus.conn, 1, domain=ORDERS)
     page = text(visitor.get(f"/commands/{other}/").text)

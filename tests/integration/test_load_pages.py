@@ -37,7 +37,9 @@ def change(run_id: int, assignments: str) -> None:
 
 def text(html: str) -> str:
     """What a person reads of it."""
-    return " ".join(re.sub(r"<(title|desc)\b.*?</\1>|<[^>]*>", " ", html, flags=re.DOTALL).split())
+    return " ".join(
+        re.sub(r"<(title|desc)\b.*?</\1>|<[^>]*>", " ", re.sub(r"</?bdi>", "", html), flags=re.DOTALL).split()
+    )
 
 
 def page(run_id: int) -> str:

@@ -1,5 +1,7 @@
 """How values look to people."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from commands.rules import formatting
@@ -32,18 +34,28 @@ def test_a_count_says_how_exact_it_is(count: Count, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.4, "now"),
-        (-0.4, "now"),
+        (-90, "now"),
+        (0.9, "now"),
         (1, "1 s ago"),
         (59.9, "59 s ago"),
         (60, "1 min ago"),
-        (-90, "in 1 min"),
         (7200, "2 h ago"),
-        (200_000, "2 d ago"),
+        (2e5, "2 d ago"),
     ],
 )
-def test_a_relative_time_has_one_unit(seconds: float, text: str) -> None:
-    assert formatting.relative(seconds) == text
+def test_what_is_past_has_one_unit_and_is_never_to_come(seconds: float, text: str) -> None:
+    assert formatting.since(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(-90, "now"), (0.9, "now"), (1, "in 1 s"), (90, "in 1 min")])
+def test_what_is_to_come_has_one_unit_and_is_never_past(seconds: float, text: str) -> None:
+    assert formatting.until(seconds) == text
+
+
+def test_a_clock_says_the_date_where_it_is_not_todays() -> None:
+    moment = datetime(2026, 1, 1, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert formatting.clock(moment, moment) == "23:59:59.999"
+    assert formatting.clock(moment, moment + timedelta(seconds=1)) == "2026-01-01 23:59:59.999"
 
 
 @pytest.mark.parametrize(
@@ -66,24 +78,47 @@ def test_a_duration_has_two_units_at_most(milliseconds: float, text: str) -> Non
     assert formatting.duration(milliseconds) == text
 
 
-def test_json_keeps_every_digit_and_every_letter() -> None:
-    assert (
-        formatting.pretty_json({"n": 12345678901234567890, "é": "ü"})
-        == '{\n  "n": 12345678901234567890,\n  "é": "ü"\n}'
-    )
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ('{"n": 12345678901234567890, "é": "ü"}', '{\n  "n": 12345678901234567890,\n  "é": "ü"\n}'),
+        ('{"a": 1e400, "b": 0.10000000000000000001}', '{\n  "a": 1e400,\n  "b": 0.10000000000000000001\n}'),
+        (
+            '{"a": [], "b": {}, "c": [1, [true]]}',
+            '{\n  "a": [],\n  "b": {},\n  "c": [\n    1,\n    [\n      true\n    ]\n  ]\n}',
+        ),
+        ('{"a": "{\\\\\\"[,:"}', '{\n  "a": "{\\\\\\"[,:"\n}'),
+        ('"a\u202eb"', '"a\\u202eb"'),
+        ("null", "null"),
+        ('{"cut": "in the mid', '{\n  "cut": "in the mid'),
+        ('{"cut": "at an escape\\', '{\n  "cut": "at an escape\\'),
+    ],
+)
+def test_json_is_shown_as_it_is_stored(stored: str, shown: str) -> None:
+    assert formatting.pretty_json(stored) == shown
+
+
+def test_json_of_any_size_and_depth_is_shown() -> None:
+    assert formatting.pretty_json("1" * 5000) == "1" * 5000
+    deep = formatting.pretty_json("[" * 5000 + "1,2" + "]" * 5000)
+    assert "[[[1, 2]]]" in deep
+    assert len(deep.replace("\n", "").replace("  ", "")) == 10_004
+    assert len(deep) < 11_000  # what is nested deeply is not indented further and further
 
 
 @pytest.mark.parametrize(
     ("details", "text"),
     [
         (None, ""),
+        ("stored, and no object", ""),
         ({}, ""),
         ({"attempt": 2, "max_attempts": 3}, "attempt 2 of 3"),
         ({"attempt": 1, "error_code": "A", "error_msg": "b", "delay_ms": 500}, "attempt 1, A: b, next in 500 ms"),
+        ({"attempt": 1, "delay_ms": "soon"}, "attempt 1"),
         ({"reason": "bad command_id", "msg_id": 1}, "bad command_id"),
         ({"attempt": 3, "error_code": "LEASE_EXPIRED", "reason": "LEASE_EXPIRED"}, "attempt 3, LEASE_EXPIRED"),
         ({"operator": "ada"}, "by ada"),
     ],
 )
-def test_an_event_is_summed_up_in_one_line(details: dict[str, object] | None, text: str) -> None:
-    assert formatting.event_summary(details) == text
+def test_an_event_is_summed_up_in_one_line(details: object, text: str) -> None:
+    assert ", ".join(map(str, formatting.event_summary(details))) == text

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from e2e_site.texts import cut, one_line
+from e2e_site.texts import cut, one_line, visible
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,24 @@ def test_an_error_on_one_line_is_what_it_says_first() -> None:
 def test_an_error_that_says_nothing_is_called_by_its_type() -> None:
     assert one_line(TimeoutError()) == "TimeoutError"
     assert one_line(ValueError("\n \n")) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("gpj.\u202etxt", "gpj.\\u202etxt"),
+        ("\u2066a\u2069\u200b\ufeff", "\\u2066a\\u2069\\u200b\\ufeff"),
+        ("\x1b[31m\r\x7f\x85", "\\u001b[31m\\u000d\\u007f\\u0085"),
+        ("\U000e0041", "\\udb40\\udc41"),
+        ("pass\u200dword", "pass\\u200dword"),
+    ],
+)
+def test_what_cannot_be_seen_is_shown_as_json_writes_it(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "zwei\nZeilen\tTab", "שלום", "👨\u200d👩\u200d👧", "\u0645\u06cc\u200c\u062e\u0648", "é\u0301"]
+)
+def test_scripts_and_emoji_are_left_as_they_are(text: str) -> None:
+    assert visible(text) == text

@@ -20,7 +20,12 @@
       return null;
     }
   };
-  const seconds = () => Number(select?.value ?? 2);
+  // The page may say that a slower pace is enough ([data-live-pace], seconds).
+  const pace = () => Number(region.querySelector("[data-live-pace]")?.dataset.livePace ?? 0);
+  const seconds = () => {
+    const chosen = Number(select?.value ?? 2);
+    return chosen && Math.max(chosen, failures ? 0 : pace());
+  };
   const refused = () => region.querySelector("[data-live-refused]") !== null;
   const ended = () => refused() || region.querySelector("[data-live-final]") !== null;
   const selecting = () => {
@@ -75,6 +80,10 @@
     else schedule();
   };
   document.addEventListener("selectionchange", describe);
+  // Back shows the page as it was left, from the browser's memory or its cache: what it says may be long past.
+  const refresh = () => htmx.trigger(region, "live:tick");
+  if (performance.getEntriesByType("navigation")[0]?.type === "back_forward") window.addEventListener("load", refresh);
+  window.addEventListener("pageshow", (event) => event.persisted && refresh());
 
   if (select) {
     const chosen = stored();

@@ -1,4 +1,6 @@
 // Relative times go on ticking between two answers of the server, and say the local time on hover.
+// "Now" is the clock of the database, which wrote the times: each answer carries it ([data-now]), and from its arrival on
+// it is counted by the browser's own count of milliseconds, so that no clock that is set wrong, or set anew, matters.
 (() => {
   const UNITS = [
     [86400, "d"],
@@ -6,20 +8,26 @@
     [60, "min"],
     [1, "s"],
   ];
-  const words = (seconds) => {
-    const size = Math.abs(seconds);
-    if (size < 1) return "now";
-    const [unit, name] = UNITS.find(([length]) => size >= length);
-    const text = `${Math.floor(size / unit)} ${name}`;
-    return seconds < 0 ? `in ${text}` : `${text} ago`;
+  const words = (seconds, side) => {
+    if (seconds < 1) return "now";
+    const [unit, name] = UNITS.find(([length]) => seconds >= length);
+    const text = `${Math.floor(seconds / unit)} ${name}`;
+    return side === "future" ? `in ${text}` : `${text} ago`;
   };
-  // The server's clock is the one that wrote the times.
-  const skew = Date.now() - Date.parse(document.documentElement.dataset.now ?? new Date().toISOString());
+
+  let base = NaN;
+  let arrived = 0;
+  const arrive = () => {
+    base = Date.parse(document.querySelector("[data-now]")?.dataset.now);
+    arrived = performance.now();
+  };
   const tick = () => {
-    if (document.hidden) return;
+    if (document.hidden || Number.isNaN(base)) return;
+    const now = base + performance.now() - arrived;
     for (const time of document.querySelectorAll("time[data-relative]")) {
       const moment = new Date(time.dateTime);
-      const text = words((Date.now() - skew - moment) / 1000);
+      const side = time.dataset.relative;
+      const text = words((side === "future" ? moment - now : now - moment) / 1000, side);
       if (time.textContent !== text) time.textContent = text;
       if (!time.dataset.localised) {
         time.title = `${time.title}\n${moment.toLocaleString()} (local)`;
@@ -27,6 +35,17 @@
       }
     }
   };
+
+  arrive();
   tick();
   setInterval(tick, 1000);
+  document.addEventListener("visibilitychange", tick);
+  document.addEventListener("htmx:afterSwap", () => {
+    arrive();
+    tick();
+  });
+  // A page that Back shows again may be as old as anything. live.js asks anew where there is something to ask for.
+  const again = () => document.querySelector("[data-live]") || location.reload();
+  if (performance.getEntriesByType("navigation")[0]?.type === "back_forward") again();
+  window.addEventListener("pageshow", (event) => event.persisted && again());
 })();
