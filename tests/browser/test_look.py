@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.bus import HandBus, Json, outcome
+from tests.support.load_runs import add_run
 from tests.support.visitor import Visitor
 
 THEMES = ("light", "dark")
@@ -21,11 +22,15 @@ PAGES = {
     "a command that waits for its retry": "/commands/{waiting}/",
     "a command with late ends": "/commands/{late}/",
     "not found": "/nowhere/",
+    "no such domain": "/?domain=nowhere",
+    "load tests": "/loadtests/",
     "settings": SETTINGS,
     "reset of the settings": "/admin/settings_app/configuration/1/reset/",
     "history of the settings": "/admin/settings_app/configuration/1/history/",
     "admin": "/admin/",
     "admin list of commands": "/admin/commands/command/",
+    "admin list of what is parked": "/admin/commands/command/?in_tsq=yes",
+    "admin list of events": "/admin/commands/auditevent/",
     "admin list of test commands": "/admin/commands/testcommand/",
     "admin form of a test command": "/admin/commands/testcommand/{row}/change/",
     "admin list of users": "/admin/auth/user/",
@@ -64,6 +69,11 @@ def commands(bus: HandBus) -> dict[str, UUID | int]:
         VALUES ('alpha', 1, 'native', 'test__commands', 1, 4, '{"concurrency": 4}', clock_timestamp() + interval '1 h'),
                ('silent', 2, 'native', 'test__commands', 1, 4, '{}', clock_timestamp() - interval '1 min')
         """
+    )
+    add_run(bus.conn)
+    bus.conn.execute(
+        "UPDATE test_command SET payload = jsonb_build_object('blob', repeat('x', 60000)) WHERE command_id = %s",
+        [ids["parked"]],
     )
     row = bus.value("SELECT min(id) FROM test_command")
     return {**ids, "pending": bus.send({"type": "success"}), "row": row}
@@ -179,6 +189,84 @@ def test_without_scripts_pages_read_and_the_form_sends(bus: HandBus, visit: Call
     expect(page.locator("[data-theme-toggle]")).to_be_hidden()
     visitor.open("/")
     assert "Pending 1" in visitor.text()
+
+
+@pytest.mark.parametrize("page", ["/loadtests/", "/admin/commands/auditevent/"])
+def test_in_a_narrow_window_a_list_shows_each_value_whole_beside_its_name(
+    page: str, commands: dict[str, UUID | int], visit: Callable[..., Visitor]
+) -> None:
+    visitor = visit("admin", width=390)
+    visitor.open(page)
+    cells = visitor.page.locator("tbody tr").first.locator("td")
+    for cell in cells.all():
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert cell.evaluate("node => getComputedStyle(node, '::before').content.length > 2")
+    assert not visitor.barriers()
+
+
+def test_what_the_live_page_has_to_say_covers_nothing_in_a_narrow_window(visit: Callable[..., Visitor]) -> None:
+    page = visit(width=390).open("/")
+    page.locator("h1").select_text()
+    page.locator("#events-title").select_text()
+    pill = page.locator("[data-live-state]")
+    expect(pill).to_have_text("Paused: text selected")
+    said, logo, title = (
+        pill.bounding_box(),
+        page.locator("header a").first.bounding_box(),
+        page.locator("h1").bounding_box(),
+    )
+    assert said is not None
+    assert logo is not None
+    assert title is not None
+    assert logo["y"] + logo["height"] <= said["y"]
+    assert said["y"] + said["height"] <= title["y"]
+
+
+@pytest.mark.parametrize("chosen", ["dark", "auto"])
+def test_paper_is_light(chosen: str, visit: Callable[..., Visitor]) -> None:
+    visitor = visit(theme="light")
+    visitor.open("/")
+    light = visitor.background()
+    visitor = visit(theme=chosen, system="dark")
+    visitor.open("/")
+    assert visitor.background() != light
+    visitor.page.emulate_media(media="print")
+    assert visitor.background() == light
+    expect(visitor.page.locator("#sidebar")).to_be_hidden()
+
+
+# -- folded and copied -----------------------------------------------------------------------------------------------
+
+
+def test_a_long_payload_is_unfolded_stays_so_and_is_copied(
+    commands: dict[str, UUID | int], visit: Callable[..., Visitor]
+) -> None:
+    visitor = visit()
+    page = visitor.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.open(f"/commands/{commands['waiting']}/")
+    page.get_by_role("button", name="Copy: Behavior").click()
+    expect(page.get_by_role("button", name="Copy: Behavior")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText().then(JSON.parse)") == {"type": "fail_transient"}
+
+    visitor.open(f"/commands/{commands['parked']}/")
+    expect(page.locator("#payload")).to_be_hidden()
+    page.locator("#payload-fold summary").click()
+    page.evaluate("htmx.trigger('#live', 'live:tick')")
+    page.wait_for_function("document.querySelector('[data-live-state]').dataset.liveState === 'live'")
+    expect(page.locator("#payload")).to_be_visible()
+
+
+def test_without_scripts_a_long_payload_unfolds_and_no_button_is_dead(
+    commands: dict[str, UUID | int], visit: Callable[..., Visitor]
+) -> None:
+    page = visit(script=False).open(f"/commands/{commands['parked']}/")
+    expect(page.get_by_role("button", name="Copy")).to_have_count(0)
+    page.locator("#payload-fold summary").click()
+    expect(page.locator("#payload")).to_be_visible()
 
 
 # -- keyboard --------------------------------------------------------------------------------------------------------
