@@ -4,26 +4,34 @@ A list shows the newest `MOST` rows, in one order and without filters; a whole c
 own count, sorting, filters and actions over a whole table are off.
 """
 
+import json
 from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet, TextField
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.safestring import SafeString
 
 from commands.models import AuditEvent, Command, TestCommand
+from commands.rules.formatting import pretty_json
 from commands.rules.words import DOMAIN
+from e2e_site.templatetags.site import outside
 from e2e_site.texts import cut
 
 MOST = 1000
+DETAILS_LISTED = 300  # characters of an event's details in a list
 PAYLOAD_SHOWN = 100_000  # characters
+NEWEST_PARKED = "SELECT command_id FROM commandbus.parked WHERE domain = %s ORDER BY parked_at DESC LIMIT %s"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # takes none at run time
@@ -106,31 +114,38 @@ class TestCommandAdmin(BoundedAdmin):
     list_display_links = ("id", "command_id")
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("command_id", "created_at", "attempts", "processed_at", "result")}),
+        (None, {"fields": ("command_id", "created_at", "attempts", "processed_at", "result_as_stored")}),
         (
             "What was asked",
             {
-                "fields": ("behavior", "payload_as_stored"),
+                "fields": ("behavior_as_stored", "payload_as_stored"),
                 "description": "It stays as it was sent. A command that is deleted here before it was performed ends "
                 "in the troubleshooting queue.",
             },
         ),
     )
 
-    readonly_fields = ("payload_as_stored",)
+    readonly_fields = ("behavior_as_stored", "payload_as_stored", "result_as_stored")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
+    @admin.display(description="behavior")
+    def behavior_as_stored(self, obj: TestCommand) -> str:
+        return _as_stored(obj, "behavior")
+
     @admin.display(description="payload")
     def payload_as_stored(self, obj: TestCommand) -> str:
-        """Every digit of it, as far as anybody reads."""
-        found = TestCommand.objects.filter(pk=obj.pk).values_list(Cast("payload", TextField()), flat=True)
-        return cut(found.get(), PAYLOAD_SHOWN)
+        return _as_stored(obj, "payload")
+
+    @admin.display(description="result")
+    def result_as_stored(self, obj: TestCommand) -> str:
+        return _as_stored(obj, "result")
 
     @admin.display(description="type")
     def type(self, obj: TestCommand) -> str:
-        return str(obj.behavior.get("type", "")) if isinstance(obj.behavior, dict) else ""
+        known = obj.behavior if isinstance(obj.behavior, dict) else {}
+        return outside(cut(str(known.get("type", "")), 100))
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -144,10 +159,50 @@ class TestCommandAdmin(BoundedAdmin):
         return reverse("commands:detail", args=[obj.command_id])
 
 
+def _as_stored(row: TestCommand, column: str) -> str:
+    """A JSON column with every digit of it, as far as anybody reads."""
+    text = TestCommand.objects.filter(pk=row.pk).values_list(Cast(column, TextField()), flat=True).get()
+    return outside(pretty_json(cut(text, PAYLOAD_SHOWN))) if text else ""
+
+
+class InTsqFilter(SimpleListFilter):
+    """The troubleshooting queue, which has an index of its own; no other status has one to be found by."""
+
+    title = "status"
+    parameter_name = "in_tsq"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "In TSQ")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() != "yes":
+            return queryset
+        return queryset.filter(command_id__in=RawSQL(NEWEST_PARKED, [DOMAIN, MOST]))  # noqa: S611  # our own constant
+
+
 @admin.register(Command)
 class CommandAdmin(ReadOnlyAdmin):
-    list_display = ("command_id", "status", "attempts", "max_attempts", "last_error_code", "created_at", "updated_at")
+    list_display = ("command_id", "status", "attempts", "max_attempts", "error_code", "created_at", "updated_at")
+    list_filter = (InTsqFilter,)
+    show_facets = admin.ShowFacets.NEVER
     ordering = ("-created_at",)
+    exclude = ("last_error_code", "last_error_msg", "reply_queue")
+    readonly_fields = ("error_code", "error_message", "reply_to")
+
+    @admin.display(description="last error code")
+    def error_code(self, obj: Command) -> str:
+        return outside(cut(obj.last_error_code, 100)) if obj.last_error_code else ""
+
+    @admin.display(description="last error message")
+    def error_message(self, obj: Command) -> str:
+        return outside(obj.last_error_msg) if obj.last_error_msg else ""
+
+    @admin.display(description="reply queue")
+    def reply_to(self, obj: Command) -> str:
+        return outside(obj.reply_queue)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == InTsqFilter.parameter_name
 
     def listed(self) -> str:
         return f"the newest {MOST:,} of domain {DOMAIN}"
@@ -155,11 +210,40 @@ class CommandAdmin(ReadOnlyAdmin):
     def newest(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return cast("QuerySet[Any]", cast("Any", queryset).newest(MOST))
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if _in_tsq(request) and not search_term:
+            return queryset, False  # bounded by its filter
+        return super().get_search_results(request, queryset, search_term)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        parked = {"title": f"Commands in TSQ: {self.listed()}"} if _in_tsq(request) else {}
+        return super().changelist_view(request, {**parked, **(extra_context or {})})
+
     def view_on_site(self, obj: Command) -> str:
         return reverse("commands:detail", args=[obj.command_id])
 
 
+def _in_tsq(request: HttpRequest) -> bool:
+    return request.GET.get(InTsqFilter.parameter_name) == "yes"
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
-    list_display = ("audit_id", "ts", "event_type", "command_id", "details_json")
+    list_display = ("audit_id", "ts", "event_type", "command_id", "particulars")
     ordering = ("-audit_id",)
+    exclude = ("details_json",)
+    readonly_fields = ("details",)
+
+    @admin.display(description="details")
+    def particulars(self, obj: AuditEvent) -> SafeString:
+        return outside(cut(_json(obj), DETAILS_LISTED))
+
+    @admin.display(description="details")
+    def details(self, obj: AuditEvent) -> SafeString:
+        return outside(pretty_json(_json(obj)))
+
+
+def _json(event: AuditEvent) -> str:
+    return json.dumps(event.details_json, ensure_ascii=False, default=str)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -117,8 +117,8 @@ def test_not_even_a_superuser_changes_what_was_asked(admin_client: Client, sent:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE public.test_command SET payload = '{\"price\": 0.1234567890123456789012}'")
     page = admin_client.get(change_url(row)).content.decode()
-    assert "{&quot;type&quot;: &quot;timeout&quot;, &quot;execution_time_ms&quot;: 5}" in page
-    assert "{&quot;price&quot;: 0.1234567890123456789012}" in page
+    assert "&quot;type&quot;: &quot;timeout&quot;,\n  &quot;execution_time_ms&quot;: 5\n}" in page
+    assert "&quot;price&quot;: 0.1234567890123456789012\n}" in page
     assert not re.findall(r'<(?:input|textarea)[^>]* name="(?:behavior|payload|_save)"', page)
     assert admin_client.post(change_url(row), {"behavior": '{"type": "success"}', "payload": "{}"}).status_code == 403
     row.refresh_from_db()
@@ -221,3 +221,29 @@ def test_an_unknown_command_leads_back_with_a_message(admin_client: Client) -> N
     for name, key in (("command", uuid4()), ("command", "abc"), ("auditevent", 10**30), ("testcommand", 10**30)):
         response = admin_client.get(f"{LISTS[name]}{key}/change/")
         assert response.status_code == 302, (name, key)
+
+
+# --- The troubleshooting queue ---------------------------------------------------------------------------------------
+
+
+def test_what_is_parked_is_listed_newest_first_however_much_was_sent_since_then(
+    admin_client: Client, sent: Callable[..., TestCommand], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "MOST", 2)
+    rows = [sent() for _ in range(6)]
+    with connection.cursor() as cursor:
+        for row in rows[:3]:
+            cursor.execute(
+                "UPDATE commandbus.command SET status = 'IN_TROUBLESHOOTING_QUEUE', last_error_code = 'E'"
+                " WHERE command_id = %s",
+                [row.command_id],
+            )
+    address = LISTS["command"] + "?in_tsq=yes"
+    response = admin_client.get(address)
+    assert set(listed(response)) == {rows[1].command_id, rows[2].command_id}
+    assert "Commands in TSQ: the newest 2 of domain test" in response.content.decode()
+    assert listed(admin_client.get(address, {"in_tsq": "yes", "q": str(rows[5].command_id)})) == []
+    assert set(listed(admin_client.get(LISTS["command"]))) == {rows[4].command_id, rows[5].command_id}
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "ix_parked_parked_at" in cast("Any", response.context["cl"]).queryset.explain()

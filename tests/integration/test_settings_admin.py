@@ -1,5 +1,6 @@
 """The settings page in the admin: who may use it, what it refuses, what it records, and who has acknowledged."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -324,13 +325,13 @@ def test_the_panel_says_which_live_workers_run_the_newest_version(ada: Client, w
     worker("stale", version=1)
     worker("silent", version=1, silence=11)
     for url in (PAGE, WORKERS):
-        html = ada.get(url).content.decode()
+        html = re.sub("</?bdi>", "", ada.get(url).content.decode())
         assert "1 of 2 live workers runs it" in html
-        assert "saved by <bdi>grace</bdi>" in html
-        assert "<bdi>fresh</bdi>:7" in html
-        assert "<bdi>stale</bdi>:7" in html
+        assert "saved by grace" in html
+        assert "fresh:7" in html
+        assert "stale:7" in html
         assert "(not yet 2)" in html
-        assert "<bdi>silent</bdi>:7" not in html
+        assert "silent:7" not in html
         assert "heartbeat=on, concurrency=2" in html
 
 
