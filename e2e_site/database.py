@@ -34,6 +34,14 @@ FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 STATEMENT_DEADLINE_S = 10.0  # for a statement of a worker: a server that is frozen or cut off never answers
 
+# A pooler tells its clients another process id than that of the server's process.
+_USUAL_SESSION = """
+    SELECT set_config('standard_conforming_strings', 'on', false),
+        set_config('default_transaction_isolation', 'read committed', false),
+        CASE WHEN NOT 'public' = ANY (current_schemas(false)) THEN set_config('search_path', 'public', false) END
+    WHERE pg_backend_pid() = %s
+"""
+
 T = TypeVar("T")
 Query: TypeAlias = "LiteralString | Composed"
 
@@ -81,7 +89,8 @@ def _long_transaction(params: Mapping[str, Any]) -> psycopg.Connection[Any]:
     The server drops it with the connection.
     """
     conn = psycopg.connect(**params)
-    conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    # One statement, whatever a database or a user has as its limits: the wait for the lock may take long, too.
+    conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0")
     return conn
 
 
@@ -92,6 +101,18 @@ def _params_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     # Prepared statements would tie a connection to one server session; a pooler in transaction mode swaps them.
     params["prepare_threshold"] = None
     return params
+
+
+def settle_session(connection: BaseDatabaseWrapper, **_: object) -> None:
+    """Give a new connection of Django's the settings that Django, PGMQ and our functions are written for.
+
+    Django names no schema, PGMQ's SQL has backslashes, and the functions lock one row after the other. A database or a
+    user may have it otherwise (``ALTER ROLE … SET``). Not through a pooler: a setting of the session would be another
+    client's in the next transaction.
+    """
+    pid = connection.connection.info.backend_pid
+    with connection.cursor() as cursor:
+        cursor.execute(_USUAL_SESSION, [pid])
 
 
 async def through_pooler(conn: psycopg.AsyncConnection[Any]) -> bool:
@@ -159,7 +180,9 @@ class Link:
         """The open connection; raises ``ConnectionLostError`` where none can be made."""
         if self._conn is None or self._conn.closed:
             try:
-                self._conn = await psycopg.AsyncConnection.connect(**self._params, autocommit=True)
+                conn = await psycopg.AsyncConnection.connect(**self._params, autocommit=True)
+                await conn.execute(_USUAL_SESSION, [conn.info.backend_pid])
+                self._conn = conn
             except psycopg.OperationalError as exc:
                 self._outage.begins(exc)
                 raise ConnectionLostError(one_line(exc)) from exc

@@ -82,7 +82,7 @@ BEGIN
     ), named AS (
         SELECT command_id, msg_id FROM unnest(v_ids, v_msg_ids) AS l (command_id, msg_id)
         UNION
-        SELECT command_id, msg_id::BIGINT FROM gone WHERE event_type = 'MOVED_TO_TSQ' AND msg_id ~ '^\d{1,18}$'
+        SELECT command_id, msg_id::BIGINT FROM gone WHERE event_type = 'MOVED_TO_TSQ' AND msg_id ~ '^[0-9]{1,18}$'
     )
     SELECT (SELECT count(*) FROM gone), array_agg(command_id), array_agg(msg_id)
     INTO v_events, v_named, v_messages FROM named;

@@ -32,6 +32,7 @@ from e2e_site.embedded.process import (
     stop_postmaster,
 )
 from e2e_site.embedded.state import StateFile
+from e2e_site.libpq import ignore_callers
 
 __all__ = ["DATABASE", "Cluster", "EmbeddedError", "demo_cluster"]
 
@@ -109,7 +110,7 @@ class Cluster:
         A client that ended just now may still be counted: where there are any, wait up to `settle` seconds for none.
         """
         deadline = time.monotonic() + settle
-        with psycopg.connect(self.url("postgres"), connect_timeout=5, autocommit=True) as conn:
+        with self._connection() as conn:
             while (count := conn.execute(_COUNT_CLIENTS).fetchone()) and count[0] and time.monotonic() < deadline:
                 time.sleep(0.05)
         return int(count[0]) if count else 0
@@ -218,12 +219,17 @@ class Cluster:
     def _create_database(self) -> None:
         if self._state.read().get("created"):
             return
-        with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as conn:
+        with self._connection() as conn:
             if conn.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
                 conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         self._state.set(created=True)
 
     # --- State and server ---
+
+    def _connection(self) -> psycopg.Connection:
+        """To the database that is there from the beginning."""
+        ignore_callers()
+        return psycopg.connect(self.url("postgres"), connect_timeout=5, autocommit=True)
 
     @property
     def _state(self) -> StateFile:

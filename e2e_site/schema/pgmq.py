@@ -74,6 +74,7 @@ def install(conn: psycopg.Connection) -> bool:
     Two processes at once: the second waits and then finds it done. A PGMQ that is there is never changed.
     """
     with conn.transaction():
+        conn.execute("SET LOCAL standard_conforming_strings = on")  # a database may have it off
         conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('e2e_site.pgmq', 0))")
         if status(conn).present:
             return False

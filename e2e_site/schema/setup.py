@@ -6,7 +6,7 @@ A lock in the database makes a second process wait; then it finds the work done.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from django.apps import apps
@@ -15,13 +15,9 @@ from django.core.management import call_command
 from psycopg import sql
 
 from e2e_site.database import one_at_a_time, session_params
-from e2e_site.options import SiteError
 from e2e_site.schema import flyway, pgmq
+from e2e_site.schema.django_tables import SetupError, schema_of_django
 from e2e_site.schema.migration_files import FlywayError
-
-
-class SetupError(SiteError):
-    """The database cannot be made ready; the message says why and what to do."""
 
 
 def set_up(say: Callable[[str], object]) -> None:
@@ -42,13 +38,19 @@ def set_up(say: Callable[[str], object]) -> None:
 
 def missing_in_django(conn: psycopg.Connection) -> list[str]:
     """Migrations and permissions that Django's ``migrate`` would add, by name; compared without loading migrations."""
-    if conn.execute("SELECT to_regclass('django_migrations') IS NULL").fetchone() == (True,):
+    schema = schema_of_django(conn)
+    if schema is None:
         return sorted(_migrations_on_disk())
-    applied = {f"{app}.{name}" for app, name in conn.execute("SELECT app, name FROM django_migrations")}
+
+    def rows(query: LiteralString) -> list[tuple[Any, ...]]:
+        return conn.execute(sql.SQL(query).format(schema=sql.Identifier(schema))).fetchall()
+
+    applied = {f"{app}.{name}" for app, name in rows("SELECT app, name FROM {schema}.django_migrations")}
     if missing := sorted(_migrations_on_disk() - applied):
         return missing
-    granted = conn.execute(
-        "SELECT app_label, codename FROM auth_permission JOIN django_content_type t ON t.id = content_type_id"
+    granted = rows(
+        "SELECT app_label, codename FROM {schema}.auth_permission"
+        " JOIN {schema}.django_content_type t ON t.id = content_type_id"
     )
     return sorted(_permissions_of_models() - {f"{app}.{codename}" for app, codename in granted})
 

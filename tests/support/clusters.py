@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from e2e_site.embedded.cluster import Cluster
+from e2e_site.libpq import ignore_callers
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 _STATE = CHECKOUT / ".data"
@@ -26,7 +27,10 @@ _NOWHERE = "postgres://nobody@127.0.0.1:1/nowhere"
 
 # A worker of pytest-xdist finds TEST_SERVER_URL set by its controller, whose DATABASE_URL is ours already.
 os.environ.setdefault("TEST_SERVER_URL", os.environ.get("DATABASE_URL", ""))
+if not os.environ["TEST_SERVER_URL"]:
+    ignore_callers()
 os.environ["DATABASE_URL"] = _NOWHERE
+os.environ["DJANGO_SETTINGS_MODULE"] = "e2e_site.settings"  # pytest would take another project's before its own
 os.environ["SECRET_KEY"] = "the key of the tests, which protects nothing"
 for _name in (
     "ALLOWED_HOSTS",

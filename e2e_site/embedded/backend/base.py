@@ -15,6 +15,7 @@ from django.db.backends.postgresql import client
 
 from e2e_site.backend import base
 from e2e_site.embedded.cluster import Cluster, EmbeddedError, demo_cluster
+from e2e_site.libpq import ignore_callers
 
 
 class DatabaseClient(client.DatabaseClient):
@@ -37,8 +38,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def find_server(self) -> None:
         """Put the server's address into the settings of this connection; the database's name stays what it is.
 
-        Raises ``psycopg.OperationalError`` where it cannot start, as any server that is down.
+        No libpq variable of a caller has a say from now on. Raises ``psycopg.OperationalError`` where the server cannot
+        start, as any server that is down.
         """
+        ignore_callers()
         try:
             found = _started().database_settings()
         except EmbeddedError as exc:
