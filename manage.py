@@ -6,6 +6,10 @@ What works with the database starts the embedded PostgreSQL, unless ``DATABASE_U
 
 import os
 import sys
+from pathlib import Path
+
+# First, as Python has it unless PYTHONSAFEPATH is set.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 try:
     from django.core.exceptions import ImproperlyConfigured
@@ -18,7 +22,7 @@ except ImportError as exc:
 
 
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "e2e_site.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "e2e_site.settings"  # another project's may be in a shell
     try:
         execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, SiteError) as exc:

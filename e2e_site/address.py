@@ -9,8 +9,12 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
+import psutil
+
 from e2e_site.options import Exit, SiteError
 
+LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_EVERY_ADDRESS = {"0.0.0.0": {socket.AF_INET}, "::": {socket.AF_INET, socket.AF_INET6}}  # noqa: S104 — compared
 _RELEASE_S = 3  # a web server that was just killed may hold its port a moment longer
 
 
@@ -42,6 +46,20 @@ class Address:
     def bind(self) -> str:
         """Host and port in one word; an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def names(self) -> list[str]:
+        """By what names and addresses a browser may reach it, as ``ALLOWED_HOSTS`` takes them.
+
+        Always those that lead from this machine to itself, and ``HOST``; in place of one that stands for every address,
+        the machine's name and each of its addresses.
+        """
+        found = [*LOCAL_NAMES, self.host]
+        if families := _EVERY_ADDRESS.get(self.host):
+            cards = psutil.net_if_addrs().values()
+            own = [one.address for card in cards for one in card if one.family in families]
+            found = [*LOCAL_NAMES, socket.gethostname(), *(address for address in own if "%" not in address)]
+        return list(dict.fromkeys(f"[{name}]" if ":" in name and name[0] != "[" else name for name in found))
 
     def check_free(self) -> None:
         """Raise AddressError unless a server can listen here now, or within a moment."""

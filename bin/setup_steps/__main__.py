@@ -12,6 +12,7 @@ from pathlib import Path
 from assets import build_styles, collect_static
 from programs import die, free_mb, say
 from python_packages import install_packages, make_venv
+from surroundings import check_place, forget_other_projects
 from test_tools import get_browser, get_flyway, get_pgbouncer
 
 OPTIONS = ("--dev", "--browser", "--flyway", "--pgbouncer")
@@ -23,6 +24,8 @@ def main(options: list[str]) -> None:
         signal.signal(number, lambda *_: sys.exit(130))
     if unknown := [option for option in options if option not in OPTIONS]:
         die(f"unknown option {unknown[0]}; there are {', '.join(OPTIONS[:-1])} and {OPTIONS[-1]}.", code=2)
+    check_place()
+    forget_other_projects()
     try:
         with turn():
             make_venv()

@@ -24,7 +24,7 @@ def build_styles() -> None:
     npm = shutil.which("npm", path=environment["PATH"]) or "npm"
     if not installed:
         say("installing the npm packages")
-        quietly = ("--no-audit", "--no-fund", "--loglevel=error")
+        quietly = ("--include=dev", "--no-audit", "--no-fund", "--loglevel=error")
         run("installing npm packages", npm, "ci", "--prefix", THEME, *quietly, environment=environment)
         stamp("npm", packages)
     say("building the styles")
@@ -63,8 +63,10 @@ def collect_static() -> None:
     if Path("staticfiles/staticfiles.json").is_file() and is_fresh("static", made_from):
         return
     say("collecting the static files")
-    # Which database there is makes no difference here.
-    environment = {name: text for name, text in os.environ.items() if name not in {"DATABASE_URL", "SECRET_KEY"}}
+    # How the site is set up makes no difference here.
+    environment = {
+        name: os.environ[name] for name in ("HOME", "LD_LIBRARY_PATH", "PATH", "TMPDIR") if name in os.environ
+    }
     command = (PYTHON, "manage.py", "collectstatic", "--noinput", "--verbosity", "0")
     run("collecting the static files", *command, environment=environment)
     stamp("static", made_from)

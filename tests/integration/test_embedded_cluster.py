@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from e2e_site.embedded.cluster import Cluster, EmbeddedError
+from e2e_site.embedded.home import SERVER_USER, Home
 from tests.support.clusters import CHECKOUT
 from tests.support.waiting import wait_until
 
@@ -150,6 +151,29 @@ class TestClosedToOthers:
     def test_what_it_remembers_is_for_its_owner_alone(self, running: Cluster) -> None:
         assert stat.S_IMODE((running.state_dir / "state.json").stat().st_mode) == 0o600
         assert stat.S_IMODE(running.state_dir.stat().st_mode) == 0o700
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("name", ["a$b", "a`b", 'a"b', "a\\b"])
+    def test_a_path_that_is_more_than_a_path_to_a_shell_is_refused(self, tmp_path: Path, name: str) -> None:
+        place = Home(directory=tmp_path / name, installed=tmp_path, programs=tmp_path, user=None)
+        with pytest.raises(EmbeddedError, match="as more than a path: move it"):
+            place.make()
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="Only root has a user made for the server.")
+    def test_with_a_narrow_umask_the_servers_user_may_still_pass(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        base = tmp_path / "base"
+        monkeypatch.setattr("e2e_site.embedded.home._ROOT_BASE", base)
+        before = os.umask(0o077)
+        try:
+            Home(directory=base / "x" / "demo", installed=tmp_path, programs=tmp_path, user=SERVER_USER).make()
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(base.stat().st_mode) == 0o755
+        assert stat.S_IMODE((base / "x" / "demo").stat().st_mode) == 0o700
 
 
 class TestSurviving:

@@ -34,6 +34,32 @@ def test_every_kind_of_host_has_an_address_to_open_and_one_to_bind(host: str, ur
     assert (address.url, address.bind) == (url, bind)
 
 
+@pytest.mark.parametrize(
+    ("host", "more"),
+    [
+        ("127.0.0.1", set()),
+        ("bus.example.org", {"bus.example.org"}),
+        ("fd00::1", {"[fd00::1]"}),
+        ("0.0.0.0", {socket.gethostname()}),  # noqa: S104 — a value, nothing is bound
+        ("::", {socket.gethostname()}),
+    ],
+)
+def test_it_is_reached_by_the_names_of_this_machine_and_by_what_host_names(host: str, more: set[str]) -> None:
+    names = Address(host=host, port=80).names
+    assert {"127.0.0.1", "localhost", "[::1]"} | more <= set(names)
+    assert len(names) == len(set(names))
+    if host[0] not in "0:":
+        assert len(names) == 3 + len(more)
+
+
+def test_where_it_listens_on_every_address_it_is_reached_by_each() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing: the system chooses the address to send from
+        own = probe.getsockname()[0]
+    assert own in Address(host="0.0.0.0", port=80).names  # noqa: S104 — a value, nothing is bound
+    assert own not in Address(host="127.0.0.1", port=80).names
+
+
 def test_a_taken_port_is_named_together_with_one_that_is_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -13,7 +13,7 @@ from django.db import connections, transaction
 from commands.bus.send import send_test_command
 from commands.checks import problems, refuse
 from commands.rules.behaviors import Behavior, BehaviorType
-from e2e_site.address import Address
+from e2e_site.address import LOCAL_NAMES, Address
 from e2e_site.command import SiteCommand
 from e2e_site.embedded.cluster import EmbeddedError, demo_cluster
 from e2e_site.programs import Keeper, Program, manage_command
@@ -39,17 +39,23 @@ class Command(SiteCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--empty", action="store_true", help="send no commands on the first start")
+        parser.add_argument(
+            "--admin",
+            action="store_true",
+            help="also on a database of your own: make the superuser admin, and the commands of the first start",
+        )
 
-    def handle(self, *, empty: bool, **options: Any) -> None:
+    def handle(self, *, empty: bool, admin: bool, **options: Any) -> None:
         address = Address.of(os.environ)
         address.check_free()  # before anything is started
+        os.environ.setdefault("ALLOWED_HOSTS", ",".join(address.names))  # for the web server
         # Stopped in this order: nothing new is sent while the worker drains but what people send.
         worker = Program("worker", manage_command("runworker", f"--grace={WORKER_GRACE_S}"), grace=WORKER_GRACE_S + 5)
         web = Program("web server", manage_command("serve"), grace=WEB_GRACE_S)
         supervisor = Supervisor([worker, web], say=self.say)
         with supervisor.listening():
             try:
-                self.prepare(samples=not empty)
+                self.prepare(admin=admin or settings.EMBEDDED, samples=not empty)
                 self.say("Starting the worker.")
                 supervisor.start(worker, lambda: Worker.objects.live().filter(pid=worker.pid).exists())
                 self.say(f"Starting the web server on {address.bind}.")
@@ -69,13 +75,13 @@ class Command(SiteCommand):
             self.stdout.write(line)
             self.stdout.flush()
 
-    def prepare(self, *, samples: bool) -> None:
-        """Make the database ready; on its first start with an `admin`, and with one command of each behavior."""
+    def prepare(self, *, admin: bool, samples: bool) -> None:
+        """Make the database ready; with `admin` on its first start with that user, and one command of each behavior."""
         self.say("Preparing the database.")
         set_up(self.say)
         refuse(problems())
         with transaction.atomic():
-            if User.objects.filter(username="admin").exists():
+            if not admin or User.objects.filter(username="admin").exists():
                 return
             User.objects.create_superuser("admin", password=demo_cluster(settings.BASE_DIR).admin_password())
             if samples:
@@ -84,10 +90,17 @@ class Command(SiteCommand):
                 self.say("Sent one command of each behavior.")
 
     def say_where(self, address: Address) -> None:
-        password = demo_cluster(settings.BASE_DIR).admin_password()
-        ours = User.objects.get(username="admin").check_password(password)
-        self.say(f"\n  {address.url}\n  login: admin, password: {password if ours else 'as you set it'}\n")
+        self.say(f"\n  {address.url}\n  {self.login()}\n")
+        if address.host not in LOCAL_NAMES:
+            self.say(f"It answers to {os.environ['ALLOWED_HOSTS'].replace(',', ', ')} (ALLOWED_HOSTS names others).")
         self.say("Ctrl-C stops everything.")
+
+    def login(self) -> str:
+        user = User.objects.filter(username="admin").first()
+        if user is None:
+            return "login: none was made, the database is yours; --admin makes one, manage.py createsuperuser another"
+        password = demo_cluster(settings.BASE_DIR).admin_password()
+        return f"login: admin, password: {password if user.check_password(password) else 'as you set it'}"
 
     def database_keeper(self) -> Keeper | None:
         """Keeps the embedded database; another one is kept by its administrator."""
