@@ -180,9 +180,7 @@ class Link:
         """The open connection; raises ``ConnectionLostError`` where none can be made."""
         if self._conn is None or self._conn.closed:
             try:
-                conn = await psycopg.AsyncConnection.connect(**self._params, autocommit=True)
-                await conn.execute(_USUAL_SESSION, [conn.info.backend_pid])
-                self._conn = conn
+                self._conn = await _opened(self._params)
             except psycopg.OperationalError as exc:
                 self._outage.begins(exc)
                 raise ConnectionLostError(one_line(exc)) from exc
@@ -237,6 +235,17 @@ class Link:
     async def close(self) -> None:
         if self._conn is not None:
             await self._conn.close()
+
+
+async def _opened(params: Mapping[str, Any]) -> psycopg.AsyncConnection[Any]:
+    """A new autocommit connection with the settings of `settle_session`."""
+    conn = await psycopg.AsyncConnection.connect(**params, autocommit=True)
+    try:
+        await conn.execute(_USUAL_SESSION, [conn.info.backend_pid])
+    except BaseException:
+        await conn.close()
+        raise
+    return conn
 
 
 class Backoff:

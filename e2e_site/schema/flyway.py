@@ -112,6 +112,7 @@ def _run_flyway(
         "FLYWAY_URL": jdbc_url(at.host, at.port, at.dbname, at.get_parameters()),
         "FLYWAY_USER": at.user,
         "FLYWAY_PASSWORD": at.password,
+        "FLYWAY_INIT_SQL": "SET standard_conforming_strings = on",  # a database may have it off
     }
     with subprocess.Popen(  # noqa: S603 — the operator names the program
         [program, f"-configFiles={config_file}", action],

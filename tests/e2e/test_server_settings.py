@@ -67,6 +67,7 @@ def named_like_our_schema(server: psycopg.Connection) -> Iterator[str]:
     """The address of an empty database for its owner, whose sessions find the schema of their own name first."""
     server.execute(ddl("CREATE ROLE {} LOGIN PASSWORD 'x'", "commandbus"))
     server.execute(ddl("CREATE DATABASE {} OWNER {}", NAME, "commandbus"))
+    server.execute(ddl("ALTER DATABASE {} SET datestyle = 'SQL, DMY'", NAME))
     at = environ.Env.db_url_config(server_url("postgres"))
     yield f"postgres://commandbus:x@{at['HOST']}:{at['PORT']}/{NAME}"
     server.execute(ddl("DROP DATABASE {} WITH (FORCE)", NAME))
@@ -100,7 +101,7 @@ def test_setup_sending_working_looking_and_pruning_go_by_no_setting_of_the_datab
     assert "Removed 1 " in manage("prune", "--older-than=1d")
 
 
-def test_of_a_user_named_like_our_schema_the_tables_of_django_land_in_public_too(
+def test_a_user_named_like_our_schema_has_the_tables_of_django_in_public_and_works_through_a_pooler(
     named_like_our_schema: str, start_manage: StartManage, tmp_path: Path
 ) -> None:
     def setup(url: str) -> tuple[int, str]:
@@ -116,6 +117,11 @@ def test_of_a_user_named_like_our_schema_the_tables_of_django_land_in_public_too
         )
         assert setup(named_like_our_schema)[0] == 0
         assert setup(pooled) == (0, "The database is ready; nothing to do.\n")
+        look = start_manage(
+            "shell", "-v0", "-c", SEND + LOOK, DATABASE_URL=pooled, PUBLIC_READ="true", LOG_LEVEL="ERROR"
+        )
+        assert look.wait() == 0, look.output
+        assert look.output.splitlines() == ["200"] * 3
     with psycopg.connect(named_like_our_schema) as conn:
         found = conn.execute("SELECT DISTINCT schemaname FROM pg_tables WHERE tablename ~ '^(django|auth)_'").fetchall()
         assert found == [("public",)]

@@ -4,6 +4,7 @@ import http.client
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,10 @@ def odd_checkout(tmp_path: Path) -> Iterator[Checkout]:
 
 
 def status(port: int, host: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", "/", headers={"Host": host})
-    return connection.getresponse().status
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", "/", headers={"Host": host})
+        with connection.getresponse() as answer:
+            return answer.status
 
 
 def test_a_demo_is_as_everywhere_and_answers_to_the_names_of_the_machine(
