@@ -31,4 +31,4 @@ def ignore_callers() -> None:
 @functools.cache
 def _names() -> frozenset[str]:
     listed = {os.fsdecode(option.envvar) for option in pq.Conninfo.get_defaults() if option.envvar}
-    return (listed | set(_UNLISTED)) - _OURS.keys()
+    return frozenset(listed | set(_UNLISTED)) - _OURS.keys()

@@ -40,6 +40,7 @@ OTHER_PROJECTS = {
     "LC_ALL": "tr_TR.UTF-8",
     "TZ": "No/Where",
     "TMPDIR": "/nowhere",
+    "HOME": "/nowhere",
 }
 
 
