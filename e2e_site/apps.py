@@ -2,9 +2,9 @@ from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 from django.db.models.signals import pre_migrate
 
-from e2e_site.database import settle_session
 from e2e_site.libpq import settle_sessions
 from e2e_site.schema.django_tables import land_in_public
+from e2e_site.sessions import settle_session
 
 
 class SiteConfig(AppConfig):

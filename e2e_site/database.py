@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.utils import ConnectionHandler
 
+from e2e_site.sessions import USUAL_SESSION
 from e2e_site.texts import one_line
 
 if TYPE_CHECKING:
@@ -33,14 +34,6 @@ logger = logging.getLogger(__name__)
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 STATEMENT_DEADLINE_S = 10.0  # for a statement of a worker: a server that is frozen or cut off never answers
-
-# A pooler tells its clients another process id than that of the server's process.
-_USUAL_SESSION = """
-    SELECT set_config('standard_conforming_strings', 'on', false),
-        set_config('default_transaction_isolation', 'read committed', false),
-        CASE WHEN NOT 'public' = ANY (current_schemas(false)) THEN set_config('search_path', 'public', false) END
-    WHERE pg_backend_pid() = %s
-"""
 
 T = TypeVar("T")
 Query: TypeAlias = "LiteralString | Composed"
@@ -101,18 +94,6 @@ def _params_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     # Prepared statements would tie a connection to one server session; a pooler in transaction mode swaps them.
     params["prepare_threshold"] = None
     return params
-
-
-def settle_session(connection: BaseDatabaseWrapper, **_: object) -> None:
-    """Give a new connection of Django's the settings that Django, PGMQ and our functions are written for.
-
-    Django names no schema, PGMQ's SQL has backslashes, and the functions lock one row after the other. A database or a
-    user may have it otherwise (``ALTER ROLE … SET``). Not through a pooler: a setting of the session would be another
-    client's in the next transaction.
-    """
-    pid = connection.connection.info.backend_pid
-    with connection.cursor() as cursor:
-        cursor.execute(_USUAL_SESSION, [pid])
 
 
 async def through_pooler(conn: psycopg.AsyncConnection[Any]) -> bool:
@@ -238,10 +219,11 @@ class Link:
 
 
 async def _opened(params: Mapping[str, Any]) -> psycopg.AsyncConnection[Any]:
-    """A new autocommit connection with the settings of `settle_session`."""
+    """A new autocommit connection with the settings that everything here is written for."""
     conn = await psycopg.AsyncConnection.connect(**params, autocommit=True)
     try:
-        await conn.execute(_USUAL_SESSION, [conn.info.backend_pid])
+        with broken_after(STATEMENT_DEADLINE_S, conn):
+            await conn.execute(USUAL_SESSION, [conn.info.backend_pid])
     except BaseException:
         await conn.close()
         raise
