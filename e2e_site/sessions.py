@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-# Changes nothing through a pooler, where a setting would be another client's in the next transaction: a pooler tells its
-# clients another process id than that of the server's process.
+# Changes nothing through a pooler, where a setting would be another client's in the next transaction: a pooler tells
+# its clients another process id than that of the server's process.
 USUAL_SESSION = """
     SELECT set_config('standard_conforming_strings', 'on', false),
         set_config('default_transaction_isolation', 'read committed', false),
