@@ -20,7 +20,6 @@ from django.conf import settings
 from django.db import connections
 from django.db.utils import ConnectionHandler
 
-from e2e_site.sessions import USUAL_SESSION
 from e2e_site.texts import one_line
 
 if TYPE_CHECKING:
@@ -34,6 +33,14 @@ logger = logging.getLogger(__name__)
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 STATEMENT_DEADLINE_S = 10.0  # for a statement of a worker: a server that is frozen or cut off never answers
+
+# What PGMQ's SQL (it has backslashes) and our functions (they lock one row after the other) are written for. Nothing
+# through a pooler, which tells another process id: it would be another client's setting in the next transaction.
+_USUAL_SESSION = """
+    SELECT set_config('standard_conforming_strings', 'on', false),
+        set_config('default_transaction_isolation', 'read committed', false)
+    WHERE pg_backend_pid() = %s
+"""
 
 T = TypeVar("T")
 Query: TypeAlias = "LiteralString | Composed"
@@ -223,7 +230,7 @@ async def _opened(params: Mapping[str, Any]) -> psycopg.AsyncConnection[Any]:
     conn = await psycopg.AsyncConnection.connect(**params, autocommit=True)
     try:
         with broken_after(STATEMENT_DEADLINE_S, conn):
-            await conn.execute(USUAL_SESSION, [conn.info.backend_pid])
+            await conn.execute(_USUAL_SESSION, [conn.info.backend_pid])
     except BaseException:
         await conn.close()
         raise
