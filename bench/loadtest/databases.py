@@ -17,7 +17,7 @@ from psycopg import sql
 from bench.loadtest.run_lock import LOCK
 from bench.loadtest.statements import Database
 from bench.testbed import Testbed
-from e2e_site.database import held_lock
+from e2e_site.locks import held_lock
 from e2e_site.schema.own_database import OwnDatabaseError, given_database, own_database, set_up
 from e2e_site.texts import one_line
 from settings_app.values import NAMES

@@ -13,7 +13,8 @@ import psycopg
 
 from bench.loadtest.errors import BrokenError, BusyError
 from bench.loadtest.statements import Database
-from e2e_site.database import held_lock, session_params
+from e2e_site.database import session_params
+from e2e_site.locks import held_lock
 
 if TYPE_CHECKING:
     from types import TracebackType

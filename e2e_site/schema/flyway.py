@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from django.conf import settings
 
-from e2e_site.database import one_at_a_time
+from e2e_site.locks import one_at_a_time
 from e2e_site.schema import builtin_runner
 from e2e_site.schema.migration_files import FlywayError, Migration, read_config
 from e2e_site.schema.state import State

@@ -19,8 +19,9 @@ from django.conf import settings
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from e2e_site.database import held_lock, session_params
+from e2e_site.database import session_params
 from e2e_site.embedded.cluster import demo_cluster
+from e2e_site.locks import held_lock
 from e2e_site.options import Exit, SiteError
 from e2e_site.programs import Program, manage_command
 from e2e_site.schema import flyway, pgmq

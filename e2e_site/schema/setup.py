@@ -14,7 +14,8 @@ from django.contrib.auth import get_permission_codename
 from django.core.management import call_command
 from psycopg import sql
 
-from e2e_site.database import one_at_a_time, session_params
+from e2e_site.database import session_params
+from e2e_site.locks import one_at_a_time
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.django_tables import SetupError, schema_of_django
 from e2e_site.schema.migration_files import FlywayError

@@ -12,7 +12,8 @@ from bench import testbed
 from bench.loadtest.databases import PURPOSE, load_database
 from bench.loadtest.run_lock import LOCK, RunLock
 from bench.loadtest.statements import Database
-from e2e_site.database import connection_params, held_lock
+from e2e_site.database import connection_params
+from e2e_site.locks import held_lock
 from e2e_site.schema import pgmq
 from e2e_site.schema.own_database import OwnDatabase, OwnDatabaseError, given_database, prefix, set_up
 from tests.support.bus import HandBus

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from e2e_site.database import held_lock
+from e2e_site.locks import held_lock
 from e2e_site.schema.own_database import (
     OwnDatabase,
     OwnDatabaseError,
