@@ -1,4 +1,4 @@
-"""JSON columns that check what is written, and the form field in which a person types them."""
+"""JSON columns that bear what others stored and check what is written, and the form field for typing them."""
 
 import json
 from typing import Any
@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from commands.rules.behaviors import Behavior, BehaviorError
 from commands.rules.payload import PayloadError, exact_json, parse_json, payload_text
+from e2e_site.stored_json import StoredText, read
 
 # The validators' codes are their own: for the code "invalid" Django puts the field's message in place of theirs.
 
@@ -56,6 +57,8 @@ class JSONFormField(forms.JSONField):
         return None if data is None else InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, StoredText):
+            return value.text
         return value if isinstance(value, InvalidJSONInput) else json.dumps(value, ensure_ascii=False, indent=2)
 
 
@@ -64,7 +67,14 @@ def typed(text: str) -> InvalidJSONInput:
     return InvalidJSONInput(text)
 
 
-class CheckedJSONField(models.JSONField):
+class StoredJSONField(models.JSONField):
+    """A JSON column; what Python cannot read of it is its `StoredText`."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        return read(value) if isinstance(value, str) else value
+
+
+class CheckedJSONField(StoredJSONField):
     """A JSON column whose validators run at every write (save, bulk_create, update), not only where a form cleans.
 
     Numbers are written with every digit that was typed.

@@ -11,7 +11,7 @@ from uuid import uuid4
 from django.db import models
 from django.db.models.functions import Now
 
-from commands.fields import CheckedJSONField, validate_behavior, validate_payload
+from commands.fields import CheckedJSONField, StoredJSONField, validate_behavior, validate_payload
 from commands.rules.words import DOMAIN, EventType, Status
 from e2e_site.options import Exit, SiteError
 from e2e_site.read_only import ReadOnlyError, ReadOnlyModel, ReadOnlyQuerySet
@@ -42,7 +42,7 @@ class TestCommand(models.Model):
     created_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
     processed_at = models.DateTimeField(null=True, editable=False)
     attempts = models.IntegerField(null=True, default=0, editable=False)
-    result = models.JSONField(null=True, editable=False)
+    result = StoredJSONField(null=True, editable=False)
 
     objects = TestCommandQuerySet.as_manager()
 
@@ -169,7 +169,7 @@ class AuditEvent(ReadOnlyModel):
     command_id = models.UUIDField()
     event_type = models.TextField(choices=EventType.choices())
     ts = models.DateTimeField()
-    details_json = models.JSONField(null=True)
+    details_json = StoredJSONField(null=True)
 
     objects = AuditEventQuerySet.as_manager()
 

@@ -7,7 +7,6 @@ table whose name depends on the domain is written as psql writes a variable, ``p
     conn.execute(statements.text("waiting", queue="q_test__commands"), {"limit": 10})
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any, LiteralString
 
 from django.db import connection
 from psycopg import sql
+
+from e2e_site import stored_json
 
 _STATEMENT = re.compile(r"^-- name: (\w+)\n(.*?;)$", re.DOTALL | re.MULTILINE)
 _IDENTIFIER = re.compile(r':"(\w+)"')
@@ -44,7 +45,7 @@ class NamedSql:
         return _IDENTIFIER.sub(quoted, self._texts[name])  # as literal as the file is: identifiers are quoted
 
     def rows(self, name: str, identifiers: Mapping[str, str] | None = None, /, **parameters: Any) -> list[Row]:
-        """What the statement of that name answers on Django's connection; columns by name, jsonb as Python values."""
+        """What the statement of that name answers on Django's connection, by column name; jsonb is read."""
         with connection.cursor() as cursor:
             cursor.execute(self.text(name, **identifiers or {}), parameters)
             columns = [(column.name, column.type_code == _JSONB) for column in cursor.description]
@@ -53,4 +54,4 @@ class NamedSql:
 
 def _named(column: tuple[str, bool], value: Any) -> tuple[str, Any]:
     name, is_json = column
-    return name, json.loads(value) if is_json and value is not None else value
+    return name, stored_json.read(value) if is_json and value is not None else value

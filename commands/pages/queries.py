@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from commands.rules.details import details_of
 from commands.rules.timeline import Event, WorkerSeen
 from commands.rules.words import DOMAIN, command_queue, queue_table, reply_queue
 from e2e_site.named_sql import NamedSql, Row
@@ -36,12 +37,14 @@ def newest_events(limit: int, *, domain: str = DOMAIN, look_back: int = LOOK_BAC
     No more than ``look_back`` events of all domains are looked at. Where that gives too few, the events of the domain's
     newest commands are added: ``far`` marks them, and between them events of older commands may be missing.
     """
-    return _SQL.rows("newest_events", domain=domain, limit=limit, look_back=look_back, commands=COMMANDS_LOOKED_THROUGH)
+    parameters = {"domain": domain, "limit": limit, "look_back": look_back, "commands": COMMANDS_LOOKED_THROUGH}
+    return [{**row, "details": details_of(row["details"])} for row in _SQL.rows("newest_events", **parameters)]
 
 
 def newest_rejected(limit: int, *, domain: str = DOMAIN) -> list[Row]:
     """The newest messages that were no command."""
-    return _SQL.rows("newest_rejected", domain=domain, limit=limit)
+    found = _SQL.rows("newest_rejected", domain=domain, limit=limit)
+    return [{**row, "details": details_of(row["details"])} for row in found]
 
 
 def command(command_id: UUID) -> Row | None:
@@ -68,12 +71,9 @@ def due(domain: str, msg_id: int | None) -> datetime | None:
 def events(command_id: UUID, domain: str = DOMAIN) -> list[Event]:
     """What happened to a command, oldest first; of a very long story its newest part."""
     found = _SQL.rows("events", domain=domain, command_id=command_id)
-    return [Event(event_type=row["event_type"], ts=row["ts"], details=_object(row)) for row in reversed(found)]
-
-
-def _object(row: Row) -> Row:
-    details = row["details"]
-    return details if isinstance(details, dict) else {}
+    return [
+        Event(event_type=row["event_type"], ts=row["ts"], details=details_of(row["details"])) for row in reversed(found)
+    ]
 
 
 def workers_seen(worker_ids: Iterable[str]) -> dict[str, WorkerSeen]:

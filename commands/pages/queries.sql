@@ -40,7 +40,7 @@ FROM (
     SELECT *, FALSE AS far FROM near UNION ALL SELECT *, TRUE AS far FROM far ORDER BY audit_id DESC LIMIT %(limit)s
 ) a
 LEFT JOIN LATERAL (
-    SELECT behavior ->> 'type' AS behavior FROM public.test_command WHERE command_id = a.command_id LIMIT 1
+    SELECT left(behavior ->> 'type', 100) AS behavior FROM public.test_command WHERE command_id = a.command_id LIMIT 1
 ) t ON TRUE
 ORDER BY a.audit_id DESC;
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
 
+from commands.rules.details import UNREADABLE
 from commands.rules.words import EventType, Status
 from e2e_site.texts import visible
 
@@ -170,8 +171,8 @@ def event_summary(details: Any) -> list[Part]:
 
 
 def error_text(details: Mapping[str, Any]) -> str:
-    """ "CODE: message", or whichever of the two there is."""
-    return ": ".join(str(details[key]) for key in ("error_code", "error_msg") if details.get(key))
+    """ "CODE: message", or whichever of the two there is; of details that cannot be read their text."""
+    return ": ".join(str(details[key]) for key in ("error_code", "error_msg", UNREADABLE) if details.get(key))
 
 
 _LARGEST_NUMBER = 1e14  # milliseconds of three thousand years

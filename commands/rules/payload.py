@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from e2e_site.texts import storable
+
 MAX_BYTES = 65_536  # as compact JSON in UTF-8
 MAX_DEPTH = 100
 MOST_SHOWN = 100  # characters of a path
@@ -23,6 +25,10 @@ _Way: TypeAlias = "tuple[()] | tuple[_Way, str | int]"
 
 class PayloadError(ValueError):
     """Not JSON, or not to be stored; the text says why and what is allowed."""
+
+
+class UnstorableTextError(PayloadError):
+    """It would be JSON to be stored, but for some characters in it."""
 
 
 class ExactNumber(Decimal):
@@ -130,6 +136,28 @@ def json_text(value: object, name: str) -> str:
     return text.decode()
 
 
+def storable_json(value: object, name: str) -> str:
+    """As `json_text`, with U+FFFD in place of the characters that cannot be stored."""
+    try:
+        return json_text(value, name)
+    except UnstorableTextError:
+        return json_text(_storable(value, 1), name)
+
+
+def _storable(value: object, depth: int) -> object:
+    if depth > MAX_DEPTH:
+        return value  # and refused for that
+    match value:
+        case str():
+            return storable(value)
+        case dict():
+            return {_storable(key, depth): _storable(inner, depth + 1) for key, inner in value.items()}
+        case list():
+            return [_storable(inner, depth + 1) for inner in value]
+        case _:
+            return value
+
+
 def _check(value: object, name: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise PayloadError(f"{name} must not be nested deeper than {MAX_DEPTH} levels.")
@@ -163,7 +191,7 @@ def _check_plain(value: object, name: str) -> None:
 def _check_text(text: str, name: str) -> None:
     # PostgreSQL stores neither in jsonb.
     if "\0" in text or not (text.isascii() or _is_unicode(text)):
-        raise PayloadError(f"{name} must not hold NUL characters or half surrogate pairs.")
+        raise UnstorableTextError(f"{name} must not hold NUL characters or half surrogate pairs.")
 
 
 def _is_unicode(text: str) -> bool:

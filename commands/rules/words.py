@@ -109,6 +109,10 @@ LATE = (EventType.LATE_COMPLETED, EventType.LATE_FAILED)  # ends that no longer 
 LEASE_EXPIRED = "LEASE_EXPIRED"  # code and reason of a command whose last delivery's lease ran out
 
 
+UNREADABLE = "UNREADABLE"  # code of a command that the database holds and Python cannot read
+INVALID_RESULT = "INVALID_RESULT"  # code of an attempt whose handler returned what cannot be stored
+
+
 class OutcomeKind(StrEnum):
     """How an attempt ended, in the words of ``commandbus.outcome``."""
 

@@ -7,7 +7,6 @@ receive, handler and finish.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,26 +14,17 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 import orjson
-from commandbus import (
-    BusinessRuleException,
-    Command,
-    HandlerRegistry,
-    PermanentCommandError,
-    TransientCommandError,
-)
+from commandbus import Command, HandlerRegistry
 
-from commands.rules.payload import PayloadError, json_text
-from commands.rules.words import OutcomeKind
+from commands.rules.payload import storable_json
+from commands.rules.words import UNREADABLE, OutcomeKind
+from commands.worker.failures import Failure, failure_of, gives_up
 from commands.worker.handlers import AttemptContext
-from e2e_site.texts import cut
+from commands.worker.reading import first_unreadable, parsed
 from settings_app.backoff import backoff_ms
 
 if TYPE_CHECKING:
     from settings_app.values import WorkerSettings
-
-logger = logging.getLogger(__name__)
-
-LONGEST_MESSAGE = 1000  # of an error that was not written for the record, in characters
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -42,7 +32,8 @@ class Attempt:
     """One received command, and the settings that were in force when it was received.
 
     ``key`` is the command's id as text; ``asked``, ``began`` and ``lease_ends`` are by ``time.monotonic``: the lease is
-    counted from when the receive was sent, which is before the server counts it.
+    counted from when the receive was sent, which is before the server counts it. ``unreadable``: what of the command
+    Python cannot read, so that no handler gets it. ``given_up``: its worker ends, and cancels it.
     """
 
     key: str
@@ -51,6 +42,8 @@ class Attempt:
     asked: float = field(default_factory=time.monotonic)
     began: float = field(default_factory=time.monotonic)
     lease_ends: float = 0.0
+    unreadable: str | None = None
+    given_up: bool = False
 
     def __post_init__(self) -> None:
         self.lease_ends = self.asked + self.settings.visibility_timeout
@@ -64,14 +57,16 @@ class Attempt:
         """From one array of what ``commandbus.receive_commands`` answers to a call that was sent when ``asked``."""
         (msg_id, command_id, command_type, data, correlation_id, reply_to, created_at) = row[:7]
         (attempt, max_attempts, life_attempt, behavior) = row[7:]
+        correlated = parsed(UUID, correlation_id) if correlation_id else None
+        created = parsed(datetime.fromisoformat, created_at)
         command = Command(
             domain=domain,
             command_type=command_type,
             command_id=UUID(command_id),
             data=data,
-            correlation_id=UUID(correlation_id) if correlation_id else None,
+            correlation_id=correlated,
             reply_to=reply_to,
-            created_at=datetime.fromisoformat(created_at),
+            created_at=created,
         )
         context = AttemptContext(
             command=command,
@@ -81,7 +76,8 @@ class Attempt:
             behavior=behavior,
             life_attempt=life_attempt or 0,
         )
-        return cls(key=command_id, context=context, settings=settings, asked=asked)
+        unreadable = first_unreadable(data=data, behavior=behavior, correlation_id=correlated, created_at=created)
+        return cls(key=command_id, context=context, settings=settings, asked=asked, unreadable=unreadable)
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -97,7 +93,7 @@ class Outcome:
     result: str | None = None
     error_code: str | None = None
     error_msg: str | None = None
-    error_details: dict[str, Any] | None = None
+    error_details: Any = None
     again: bool = False
     busy: int = 0
     suspect: bool = False
@@ -128,51 +124,31 @@ class Outcome:
 def _json(error: dict[str, Any]) -> str:
     try:
         return orjson.dumps(error).decode()
-    except TypeError:  # a number of more than 64 bits; half a surrogate pair, which the server refuses for all to see
+    except TypeError:  # a number of more than 64 bits
         return json.dumps(error)
 
 
 async def perform(registry: HandlerRegistry, attempt: Attempt) -> Outcome:
-    """Run the handler of one attempt. Whatever it raises becomes an outcome; only cancellation passes through."""
+    """Run the handler of one attempt. Whatever it raises becomes an outcome; only what gives it up passes through."""
     command = attempt.context.command
+    if attempt.unreadable:
+        return _ended(attempt, Failure(kind=OutcomeKind.PERMANENT, code=UNREADABLE, message=attempt.unreadable))
     try:
         handler = registry.get_or_raise(command.domain, command.command_type)
         result = await handler(command, attempt.context)
-        text = None if result is None else json_text(result, "result")  # what cannot be stored is found here, alone
-    except TransientCommandError as exc:
-        return _failure(attempt, OutcomeKind.TRANSIENT, exc)
-    except PermanentCommandError as exc:
-        return _failure(attempt, OutcomeKind.PERMANENT, exc)
-    except BusinessRuleException as exc:
-        return _failure(attempt, OutcomeKind.BUSINESS_RULE, exc)
-    except PayloadError as exc:
-        return _unforeseen(attempt, "INVALID_RESULT", exc)
-    except Exception as exc:
-        logger.exception(
-            "handler raised",
-            extra={"action": "handler_raised", "command_id": command.command_id},
-        )
-        return _unforeseen(attempt, type(exc).__name__, exc)
+        text = None if result is None else storable_json(result, "result")  # what cannot be stored is found here, alone
+    except BaseException as exc:
+        if gives_up(exc, given_up=attempt.given_up):
+            raise
+        return _ended(attempt, failure_of(exc, command.command_id))
     return Outcome(attempt=attempt, kind=OutcomeKind.SUCCESS, result=text)
 
 
-def _unforeseen(attempt: Attempt, code: str, exc: Exception) -> Outcome:
+def _ended(attempt: Attempt, failure: Failure) -> Outcome:
     return Outcome(
         attempt=attempt,
-        kind=OutcomeKind.TRANSIENT,
-        error_code=code,
-        error_msg=cut(str(exc), LONGEST_MESSAGE),
+        kind=failure.kind,
+        error_code=failure.code,
+        error_msg=failure.message,
+        error_details=failure.details,
     )
-
-
-def _failure(
-    attempt: Attempt,
-    kind: OutcomeKind,
-    exc: TransientCommandError | PermanentCommandError | BusinessRuleException,
-) -> Outcome:
-    details = exc.details or None
-    try:
-        json_text(details, "error_details")
-    except PayloadError as problem:
-        details = {"left_out": str(problem)}
-    return Outcome(attempt=attempt, kind=kind, error_code=exc.code, error_msg=exc.error_message, error_details=details)

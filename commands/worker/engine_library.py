@@ -26,6 +26,10 @@ from commandbus.pgmq.client import PgmqClient, PgmqMessage
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from commands.rules.payload import storable_json
+from commands.rules.words import UNREADABLE
+from commands.worker import reading
+from commands.worker.failures import failure_of, gives_up
 from commands.worker.handlers import AttemptContext
 from e2e_site.database import STATEMENT_DEADLINE_S, Backoff, ConnectionLostError, broken_after
 from settings_app.backoff import library_schedule
@@ -48,9 +52,9 @@ DEVIATIONS = (
     "late ends of expired attempts overwrite the status and send further replies",
     "heartbeat has no effect: no lease is extended",
 )
-READ = "SELECT msg_id, read_ct, enqueued_at, vt, message FROM pgmq.read(%s, %s, %s)"
+READ = "SELECT msg_id, read_ct, enqueued_at, vt, message::text FROM pgmq.read(%s, %s, %s)"
 COUNT_ATTEMPT = """
-    UPDATE public.test_command SET attempts = attempts + 1 WHERE command_id = %s RETURNING attempts, behavior
+    UPDATE public.test_command SET attempts = attempts + 1 WHERE command_id = %s RETURNING attempts, behavior::text
 """
 WRITE_RESULT = """
     UPDATE public.test_command SET result = %s::jsonb, processed_at = clock_timestamp() WHERE command_id = %s
@@ -58,14 +62,23 @@ WRITE_RESULT = """
 
 
 class NamedColumnsClient(PgmqClient):
-    """The library's queue client, reading by column name: PGMQ 1.10 put a column in the middle."""
+    """The library's queue client, reading by column name: PGMQ 1.10 put a column in the middle.
+
+    Data that Python cannot read is an `Unreadable` in its message; psycopg would raise, and the whole batch come again.
+    """
 
     async def _read(
         self, conn: AsyncConnection[Any], queue_name: str, visibility_timeout: int, batch_size: int
     ) -> list[PgmqMessage]:
         cursor = await conn.execute(READ, (queue_name, visibility_timeout, batch_size))
         return [
-            PgmqMessage(msg_id=row[0], read_count=row[1], enqueued_at=str(row[2]), vt=str(row[3]), message=row[4])
+            PgmqMessage(
+                msg_id=row[0],
+                read_count=row[1],
+                enqueued_at=str(row[2]),
+                vt=str(row[3]),
+                message=reading.message(row[4]),
+            )
             for row in await cursor.fetchall()
         ]
 
@@ -105,6 +118,7 @@ class LibraryEngine:
         self._state = state
         self._use_notify = use_notify  # on a connection of its pool
         self._params = {**params, "application_name": "runworker library"}
+        self._gives_up = False  # attempts that still run
 
     async def run(self) -> int:
         """Work until ``state.stop`` (or, with ``once``, until the queue is empty); returns attempts given up."""
@@ -137,6 +151,7 @@ class LibraryEngine:
     async def _run_once(self, pool: AsyncConnectionPool[Any]) -> int | None:
         """One life of the Worker: to a stop (attempts given up), an empty queue (``None``), or a change of settings."""
         state, settings = self._state, self._state.settings
+        self._gives_up = False
         worker = self._worker(pool)
         runner = asyncio.create_task(worker.run(settings.concurrency, settings.poll_interval, self._use_notify))
         watchers: list[asyncio.Task[Any]] = [
@@ -152,6 +167,7 @@ class LibraryEngine:
             running = await self._stop(worker, runner)
             return None if empty and not running else running
         finally:
+            self._gives_up = True
             for task in (runner, *watchers):
                 task.cancel()
             await asyncio.gather(runner, *watchers, return_exceptions=True)
@@ -164,6 +180,7 @@ class LibraryEngine:
         await asyncio.wait([ended, stop], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([ended, hurry], timeout=self._state.grace, return_when=asyncio.FIRST_COMPLETED)
         running = 0 if ended.done() else worker.in_flight_count
+        self._gives_up = True  # what is cancelled now, with those that wait for it
         for waiting in (ended, hurry, stop):
             waiting.cancel()
         await asyncio.gather(ended, hurry, stop, return_exceptions=True)
@@ -210,26 +227,36 @@ class LibraryEngine:
         async def wrapper(command: Command, context: HandlerContext) -> Any:
             async with pool.connection() as conn:
                 cursor = await conn.execute(COUNT_ATTEMPT, (command.command_id,))
-                life_attempt, behavior = await cursor.fetchone() or (0, None)
-            result = await self._counted(
-                context,
-                handler(
-                    command,
-                    AttemptContext(
-                        command=command,
-                        attempt=context.attempt,
-                        max_attempts=context.max_attempts,
-                        msg_id=context.msg_id,
-                        behavior=behavior,
-                        life_attempt=life_attempt,
-                    ),
-                ),
+                life_attempt, stored = await cursor.fetchone() or (0, None)
+            attempt = AttemptContext(
+                command=command,
+                attempt=context.attempt,
+                max_attempts=context.max_attempts,
+                msg_id=context.msg_id,
+                behavior=None if stored is None else reading.any_value(stored),
+                life_attempt=life_attempt,
             )
+            text = await self._counted(context, self._performed(handler, attempt))
             async with pool.connection() as conn:
-                await conn.execute(WRITE_RESULT, (json.dumps(result), command.command_id))
-            return result
+                await conn.execute(WRITE_RESULT, (text, command.command_id))
+            return json.loads(text)
 
         return wrapper
+
+    async def _performed(
+        self, handler: Callable[[Command, HandlerContext], Awaitable[Any]], context: AttemptContext
+    ) -> str:
+        """What the handler returned, as JSON text. Whatever it raises becomes an error that the library can store."""
+        command = context.command
+        problem = reading.first_unreadable(data=command.data, behavior=context.behavior)
+        if problem is not None:
+            raise PermanentCommandError(UNREADABLE, problem)
+        try:
+            return storable_json(await handler(command, context), "result")
+        except BaseException as exc:
+            if gives_up(exc, given_up=self._gives_up):
+                raise
+            raise failure_of(exc, command.command_id).as_error() from exc
 
     async def _counted(self, context: HandlerContext, attempt: Awaitable[Any]) -> Any:
         """Count what the handler did: the library says no more than that."""

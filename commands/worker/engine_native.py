@@ -68,6 +68,8 @@ class NativeEngine:
             await asyncio.wait({finisher, receiver, starter, stop}, return_when=asyncio.FIRST_COMPLETED)
             return await self._drain(receiver, starter, finisher)
         finally:
+            for attempt in self._running:
+                attempt.given_up = True
             await end_all([receiver, starter, finisher, stop, heartbeat, *self._running.values()])
 
     # -- taking ------------------------------------------------------------------------------------------------------

@@ -107,6 +107,8 @@ class WorkerProcesses:
 def arguments(options: Options, *, max_wait: float | None) -> list[str]:
     """The command line of one of several processes with these options."""
     words = ["--one-of-many", f"--engine={options.engine}", f"--domain={options.domain}", f"--grace={options.grace}"]
+    if options.handlers is not None:
+        words.append(f"--handlers={options.handlers}")
     if options.once:
         words.append("--once")
     if max_wait is not None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from commandbus import (
@@ -19,6 +20,7 @@ from commandbus import (
     PermanentCommandError,
     TransientCommandError,
 )
+from commandbus.exceptions import HandlerAlreadyRegisteredError
 
 from commands.rules.behaviors import (
     Behavior,
@@ -30,6 +32,12 @@ from commands.rules.behaviors import (
     act,
 )
 from commands.rules.words import COMMAND_TYPE
+from e2e_site.options import Exit, SiteError
+from e2e_site.texts import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
 
 
 @dataclass(kw_only=True)
@@ -61,11 +69,60 @@ def _parsed(stored: bytes) -> Behavior:
     return Behavior.from_json(orjson.loads(stored))
 
 
-def registry_of(domain: str) -> HandlerRegistry:
-    """What performs the commands of a domain, by their types."""
+class HandlersError(SiteError):
+    """The module that ``--handlers`` names cannot be used."""
+
+    exit_code = Exit.REFUSED
+
+
+def registry_of(domain: str, module: str | None = None) -> HandlerRegistry:
+    """What performs the commands of a domain, by their types: test commands, and what ``module`` registers.
+
+    Raises `HandlersError` where there is no such module, or where it registers nothing, something twice, a
+    `COMMAND_TYPE`, or something of another domain.
+    """
     registry = HandlerRegistry()
     registry.register(domain, COMMAND_TYPE, handle_test_command)
+    if module is not None:
+        _register_from(module, registry, domain)
     return registry
+
+
+def _register_from(module: str, registry: HandlerRegistry, domain: str) -> None:
+    register = getattr(_imported(module), "register", None)
+    if not callable(register):
+        raise HandlersError(f"--handlers {module}: it has no function register(registry).")
+    before = set(registry.registered_handlers())
+    try:
+        register(registry)
+    except HandlerAlreadyRegisteredError as exc:
+        ours = (exc.domain, exc.command_type) in before
+        why = "which the site performs itself" if ours else "twice"
+        raise HandlersError(f"--handlers {module}: it registers {exc.domain}.{exc.command_type}, {why}.") from exc
+    except (Exception, SystemExit) as exc:
+        raise HandlersError(f"--handlers {module}: its register(registry) fails: {_named(exc)}") from exc
+    found = set(registry.registered_handlers()) - before
+    if synchronous := registry.registered_sync_handlers():
+        raise HandlersError(f"--handlers {module}: {_listed(synchronous)} must be an async function.")
+    if not found:
+        raise HandlersError(f"--handlers {module}: its register(registry) registers no handler.")
+    if others := [key for key in found if key[0] != domain]:
+        raise HandlersError(f"--handlers {module}: it registers {_listed(others)}; this worker's domain is {domain}.")
+
+
+def _imported(module: str) -> ModuleType:
+    try:
+        return import_module(module)
+    except (Exception, SystemExit) as exc:
+        raise HandlersError(f"--handlers {module}: it cannot be imported: {_named(exc)}") from exc
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
+def _listed(keys: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(sorted(f"{domain}.{command_type}" for domain, command_type in keys))
 
 
 async def handle_test_command(command: Command, context: HandlerContext) -> dict[str, Any]:

@@ -13,16 +13,18 @@ import logging
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from commands.rules.words import DOMAIN, Engine, command_queue
 from commands.worker.engine_library import LibraryEngine
 from commands.worker.engine_native import NativeEngine
-from commands.worker.handlers import registry_of
 from commands.worker.listener import Listener, StartError
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
 from e2e_site.options import Exit
+
+if TYPE_CHECKING:
+    from commandbus import HandlerRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +33,11 @@ GOODBYE_S = 2.0  # for the last statements of a worker that ends
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the command line asks. ``max_wait`` and ``grace`` are seconds."""
+    """What the command line asks. ``max_wait`` and ``grace`` are seconds; ``handlers`` is the name of a module."""
 
     engine: Engine = Engine.NATIVE
     domain: str = DOMAIN
+    handlers: str | None = None
     once: bool = False
     max_wait: float | None = None
     grace: float = 30.0
@@ -61,7 +64,9 @@ async def check_start(
     await listener.close()
 
 
-async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str, Any] | None = None) -> int:
+async def work(
+    options: Options, registry: HandlerRegistry, params: Mapping[str, Any], direct: Mapping[str, Any] | None = None
+) -> int:
     """Run one worker until it is told to stop; returns the process's exit code. Raises ``StartError``.
 
     ``direct``: how to connect past a pooler, where ``params`` lead through one.
@@ -74,7 +79,6 @@ async def work(options: Options, params: Mapping[str, Any], direct: Mapping[str,
     try:
         state = await _state(options, links[0], polling=listener.polling)
         await listener.join(state)
-        registry = registry_of(options.domain)
         engine: RunningEngine
         if options.engine == Engine.NATIVE:
             engine = NativeEngine(registry, state, *links)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 
+from commands.worker import reading
 from commands.worker.blame import is_of_the_moment, is_too_much
 from commands.worker.lookback import Lookback
 from e2e_site.database import STATEMENT_DEADLINE_S
@@ -29,13 +30,13 @@ ONE_BY_ONE_DEADLINE_S = 60.0
 
 RECEIVE = """
     SELECT commandbus.receive_commands(%(domain)s, %(limit)s, %(lease)s, %(after)s, p_worker => %(worker)s,
-                                       p_not => %(not)s::bigint[])
+                                       p_not => %(not)s::bigint[])::text
 """
 RECEIVE_ALONE = """
-    SELECT commandbus.receive_commands(%(domain)s, 1, %(lease)s, %(msg_id)s - 1, %(msg_id)s, %(worker)s, TRUE)
+    SELECT commandbus.receive_commands(%(domain)s, 1, %(lease)s, %(msg_id)s - 1, %(msg_id)s, %(worker)s, TRUE)::text
 """
 RECEIVE_ONE_BY_ONE = """
-    SELECT commandbus.receive_one_by_one(%(domain)s, %(limit)s, %(lease)s, %(worker)s, %(not)s::bigint[])
+    SELECT commandbus.receive_one_by_one(%(domain)s, %(limit)s, %(lease)s, %(worker)s, %(not)s::bigint[])::text
 """
 
 
@@ -125,10 +126,10 @@ class Receiver:
         self.waiting = True
         try:
             parameters = {**params, "lease": settings.visibility_timeout}
-            content = await self._link.value(statement, parameters, deadline=deadline)
+            text = await self._link.value(statement, parameters, deadline=deadline)
         finally:
             self.waiting = False
-        return _Answer(content, asked, settings)
+        return _Answer(reading.answer(text), asked, settings)
 
     def _received(self, answer: _Answer, due_s: float | None) -> Received:
         content, counts = answer.content, self._state.counts

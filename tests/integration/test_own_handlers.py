@@ -18,8 +18,10 @@ from commandbus.sync import SyncCommandBus
 
 from commands.worker.engine_library import LibraryEngine
 from commands.worker.engine_native import NativeEngine
+from commands.worker.handlers import registry_of
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import Link, Outage
+from tests.support import own_handlers
 from tests.support.bus import HandBus
 
 LIBRARY = SyncCommandBus(pool=None)  # type: ignore[arg-type]  # not needed with `conn`
@@ -45,6 +47,13 @@ def greeting(seen: list[tuple[int, int]]) -> HandlerRegistry:
     return registry
 
 
+def send(bus: HandBus, command_type: str, data: dict[str, Any]) -> UUID:
+    command_id = uuid4()
+    with psycopg.connect(bus.url) as conn:
+        LIBRARY.send("test", command_type, command_id, data, reply_to="test__replies", conn=conn)
+    return command_id
+
+
 async def work_off(url: str, engine: str, registry: HandlerRegistry) -> None:
     """Run a worker's engine until the queue is empty."""
     params = {**psycopg.conninfo.conninfo_to_dict(url), "prepare_threshold": None}
@@ -64,10 +73,7 @@ async def work_off(url: str, engine: str, registry: HandlerRegistry) -> None:
 
 @pytest.mark.parametrize("engine", ["native", "library"])
 def test_a_handler_of_ones_own_is_called_retried_and_answered_for(engine: str, bus: HandBus) -> None:
-    ids = {name: uuid4() for name in ("ada", "nobody", "ghost", "sleeper")}
-    with psycopg.connect(bus.url) as conn:
-        for name, command_id in ids.items():
-            LIBRARY.send("test", "Greet", command_id, {"name": name}, reply_to="test__replies", conn=conn)
+    ids = {name: send(bus, "Greet", {"name": name}) for name in ("ada", "nobody", "ghost", "sleeper")}
     seen: list[tuple[int, int]] = []
     asyncio.run(work_off(bus.url, engine, greeting(seen)))
 
@@ -87,3 +93,67 @@ def test_a_handler_of_ones_own_is_called_retried_and_answered_for(engine: str, b
         ids["nobody"]: "FAILED",
     }
     assert replies[ids["ada"]]["result"] == {"greeting": "Hello, ada", "sent_as": str(ids["ada"])}
+
+
+STORED = "X\nINFO done\ufffd\ufffd"
+# What a handler raises, its error code, and the story of its command.
+RAISED = {
+    "exit": ("SystemExit", "SRFRFRT"),
+    "interrupt": ("KeyboardInterrupt", "SRFRFRT"),
+    "close": ("GeneratorExit", "SRFRFRT"),
+    "cancel": ("CancelledError", "SRFRFRT"),
+    "error": ("ValueError", "SRFRFRT"),
+    "transient": (STORED, "SRFRFRT"),
+    "permanent": (STORED, "SRT"),
+    "business rule": (STORED, "SRB"),
+}
+
+
+@pytest.mark.parametrize("engine", ["native", "library"])
+def test_whatever_a_handler_raises_is_the_end_of_its_attempt_and_of_nothing_else(engine: str, bus: HandBus) -> None:
+    ids = {how: send(bus, "Fail", {"how": how}) for how in RAISED}
+    answers = send(bus, "Answer", {})
+    asyncio.run(work_off(bus.url, engine, registry_of("test", own_handlers.__name__)))
+
+    commands = {how: bus.command(command_id) for how, command_id in ids.items()}
+    assert {how: (commands[how]["last_error_code"], bus.word(ids[how])) for how in ids} == RAISED
+    assert commands["exit"]["last_error_msg"] == "3"
+    assert commands["error"]["last_error_msg"] == STORED
+    for how in ("transient", "permanent", "business rule"):
+        message = commands[how]["last_error_msg"]
+        kept, _, rest = message.partition("…")
+        assert (STORED * 1000).startswith(kept)
+        assert rest == f" ({len(STORED) * 10_000 - len(kept):,} characters left out)"
+        assert len(message.encode()) <= 8192
+    assert bus.events(ids["permanent"])[-1]["details_json"]["error_details"] == {STORED: STORED}
+    (refused,) = (reply for reply in bus.replies() if reply["command_id"] == str(ids["business rule"]))
+    assert (refused["result"]["error_code"], refused["result"]["error_details"]) == (STORED, {STORED: STORED})
+
+    assert bus.word(answers) == "SRC"
+    (answered,) = (reply for reply in bus.replies() if reply["command_id"] == str(answers))
+    assert answered["result"] == {"odd\ufffd": STORED}
+
+
+@pytest.mark.parametrize("engine", ["native", "library"])
+def test_a_command_that_python_cannot_read_is_parked_alone_and_says_what_is_wrong(engine: str, bus: HandBus) -> None:
+    good = [bus.send() for _ in range(4)]
+    long, deep, odd = (bus.send() for _ in range(3))
+    good += [bus.send() for _ in range(4)]
+    for command_id, data in ((long, '{"n": 1e5000}'), (deep, "[" * 1500 + "]" * 1500)):
+        bus.conn.execute(
+            "UPDATE pgmq.q_test__commands SET message = jsonb_set(message, '{data}', %s)"
+            " WHERE message ->> 'command_id' = %s",
+            [data, str(command_id)],
+        )
+    bus.conn.execute("UPDATE test_command SET behavior = '[1e5000]' WHERE command_id = %s", [odd])
+    asyncio.run(work_off(bus.url, engine, registry_of("test")))
+
+    assert [bus.word(command_id) for command_id in good] == ["SRC"] * 8
+    assert [bus.word(command_id) for command_id in (long, deep, odd)] == ["SRT"] * 3
+    commands = [bus.command(command_id) for command_id in (long, deep, odd)]
+    assert [command["last_error_code"] for command in commands] == ["UNREADABLE"] * 3
+    assert commands[0]["last_error_msg"].startswith(
+        'Its data cannot be read: a number has more than 4,300 digits. It begins: {"n": 1000'
+    )
+    assert commands[1]["last_error_msg"].startswith("Its data cannot be read: it is nested too deeply. It begins: [[[[")
+    assert commands[2]["last_error_msg"].startswith("Its behavior cannot be read: a number has more")

@@ -63,8 +63,25 @@ def test_a_text_line_is_followed_by_the_traceback(text: Line) -> None:
         int("twelve")
     first, *rest = text(logging.ERROR, "handler raised", exc_info=caught.value).splitlines()
     assert first == "12:30:01.250 ERROR   handler raised"
-    assert rest[0] == "Traceback (most recent call last):"
-    assert rest[-1].startswith("ValueError: invalid literal for int()")
+    assert rest[0] == "  Traceback (most recent call last):"
+    assert rest[-1].startswith("  ValueError: invalid literal for int()")
+
+
+FORGED = "X\n12:30:01.250 INFO    completed\r\t\x1b[31m\x85\u2028\u202e\ud800é"
+ESCAPED = r"X\n12:30:01.250 INFO    completed\r\t\x1b[31m\x85\u2028\u202e\ud800é"
+
+
+def test_nothing_that_a_text_line_is_about_begins_another_line(text: Line) -> None:
+    printed = text(logging.ERROR, "code %s", FORGED, extra={"error": FORGED}, exc_info=ValueError(FORGED))
+    first, *rest = printed.split("\n")
+    assert first == f"12:30:01.250 ERROR   code {ESCAPED}  error={ESCAPED}"
+    assert all(line.startswith("  ") for line in rest)
+    assert {letter for letter in printed if not letter.isprintable()} == {"\n"}
+
+
+def test_the_megabytes_of_an_error_are_not_printed(text: Line, as_json: Line) -> None:
+    for line in (text, as_json):
+        assert len(line(logging.ERROR, "raised", exc_info=ValueError("x" * 5_000_000))) < 20_000
 
 
 def test_a_json_line_holds_time_level_logger_message_and_extras(as_json: Line) -> None:

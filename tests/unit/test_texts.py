@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from e2e_site.texts import cut, one_line, visible
+from e2e_site.texts import cut, one_line, storable_in, text_of, visible
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,26 @@ def test_what_cannot_be_seen_is_shown_as_json_writes_it(text: str, shown: str) -
 )
 def test_scripts_and_emoji_are_left_as_they_are(text: str) -> None:
     assert visible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "stored"),
+    [
+        ("abc", 3, "abc"),
+        ("a\0b\ud800", 20, "a\ufffdb\ufffd"),
+        ("x" * 100, 50, "x" * 21 + "… (79 characters left out)"),
+        ("é" * 50, 60, "é" * 16 + "… (34 characters left out)"),
+        ("\0" * 50, 60, "\ufffd" * 10 + "… (40 characters left out)"),
+    ],
+)
+def test_what_is_stored_is_bounded_in_bytes_and_says_what_is_left_out(text: str, most: int, stored: str) -> None:
+    assert storable_in(text, most) == stored
+    assert len(stored.encode()) <= most
+
+
+def test_anything_has_a_text() -> None:
+    class Mute:
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    assert (text_of(None), text_of(7), text_of(Mute())) == ("", "7", "Mute that has no text")

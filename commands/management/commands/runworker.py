@@ -12,6 +12,7 @@ from commands.checks import problems, refuse
 from commands.models import Domain
 from commands.rules.words import DOMAIN, Engine
 from commands.worker.fleet import MOST_PROCESSES, WorkerProcesses, name_lines
+from commands.worker.handlers import registry_of
 from commands.worker.listener import StartError, needs
 from commands.worker.process import Options, check_start, connections_needed, work
 from e2e_site.command import SiteCommand
@@ -35,6 +36,11 @@ class Command(SiteCommand):
         )
         parser.add_argument(
             "--domain", default=DOMAIN, metavar="NAME", help=f"whose commands: {DOMAIN} (default), or another domain's"
+        )
+        parser.add_argument(
+            "--handlers",
+            metavar="PACKAGE.MODULE",
+            help="a module of yours, whose register(registry) registers handlers of the domain beside the site's own",
         )
         parser.add_argument(
             "--processes",
@@ -65,6 +71,7 @@ class Command(SiteCommand):
         parsed = Options(
             engine=Engine(options["engine"]),
             domain=options["domain"],
+            handlers=options["handlers"],
             once=options["once"],
             max_wait=options["max_wait"],
             grace=options["grace"],
@@ -72,13 +79,14 @@ class Command(SiteCommand):
         )
         if options["one_of_many"]:
             name_lines()
+        registry = registry_of(parsed.domain, parsed.handlers)
         _refuse_without_set_up(parsed.engine, processes or 1)
         Domain.objects.known(parsed.domain)
         params, direct = connection_params(), direct_params()
         connections.close_all()
         try:
             if processes is None:
-                code = asyncio.run(work(parsed, params, direct))
+                code = asyncio.run(work(parsed, registry, params, direct))
             else:
                 asyncio.run(check_start(parsed, params, direct, workers=processes))
                 code = WorkerProcesses(parsed, processes).run()

@@ -1,0 +1,108 @@
+"""What PostgreSQL stores and Python cannot read: every page shows its text, cut, as it is stored."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.utils.html import escape
+
+from commands.bus.send import send_test_command
+from commands.models import TestCommand
+from commands.rules.behaviors import Behavior
+
+pytestmark = pytest.mark.django_db
+
+# As jsonb writes them: a number of 5,001 digits, and more levels than json reads or prints wherever it is called from.
+LONG = '{"n": 1' + "0" * 5000 + "}"
+DEEP, LESS_DEEP = ('{"n": ' + "[" * levels + "]" * levels + "}" for levels in (1500, 700))
+HUGE = '{"msg_id": 1' + "0" * 400 + ', "attempt": [1], "max_attempts": {"a": 1}, "delay_ms": 1' + "0" * 400 + "}"
+
+
+@pytest.fixture
+def admin_client() -> Client:
+    client = Client()
+    client.force_login(User.objects.create(username="admin", is_staff=True, is_superuser=True))
+    return client
+
+
+def execute(query: str, *parameters: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+
+
+def pages(command_id: UUID) -> dict[str, str]:
+    """Every page that shows something of a command, by a name for it."""
+    row = TestCommand.objects.get(command_id=command_id)
+    event = row.pk and f"/admin/commands/auditevent/?q={command_id}"
+    return {
+        "detail": f"/commands/{command_id}/",
+        "dashboard": "/",
+        "test commands": "/admin/commands/testcommand/",
+        "test command": f"/admin/commands/testcommand/{row.pk}/change/",
+        "commands": "/admin/commands/command/",
+        "events": event,
+    }
+
+
+@pytest.mark.parametrize("stored", [LONG, DEEP, LESS_DEEP], ids=["long", "deep", "less deep"])
+def test_values_that_cannot_be_read_are_shown_by_their_beginning(admin_client: Client, stored: str) -> None:
+    sent = send_test_command(Behavior.from_json({"type": "success"}), reply=True).command_id
+    execute(
+        "UPDATE test_command SET behavior = %s, payload = %s, result = %s WHERE command_id = %s",
+        *[stored] * 3,
+        sent,
+    )
+    execute("UPDATE commandbus.command SET status = 'COMPLETED' WHERE command_id = %s", sent)
+    execute(
+        "INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)"
+        " SELECT 'test', %s, unnest(ARRAY['RECEIVED', 'FAILED', 'OPERATOR_RETRY', 'COMPLETED']), %s",
+        sent,
+        stored,
+    )
+    execute(
+        "SELECT pgmq.send('test__replies', jsonb_build_object('command_id', %s::text, 'result', %s::jsonb))",
+        str(sent),
+        stored,
+    )
+    beginning = escape(stored[:100])
+    seen = {}
+    for name, address in pages(sent).items():
+        response = admin_client.get(address)
+        assert response.status_code == 200, name
+        seen[name] = response.content.decode()
+        assert len(seen[name]) < 100_000, name
+    assert {name: seen[name].count(beginning) > 0 for name in seen} == {
+        name: name not in ("commands", "test commands") for name in seen
+    }
+    for anchor in ("result", "behavior", "payload", "reply-"):
+        shown = seen["detail"].partition(f'id="{anchor}')[2].partition("</pre>")[0]
+        assert beginning[:40] in shown, anchor
+
+
+@pytest.mark.parametrize("stored", ["[1, 2]", '"text"', "7", HUGE], ids=["array", "text", "number", "odd numbers"])
+def test_details_of_any_form_are_shown(admin_client: Client, stored: str) -> None:
+    sent = send_test_command(Behavior.from_json({"type": "success"}), reply=True).command_id
+    execute(
+        "INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)"
+        " SELECT 'test', %s, unnest(ARRAY['RECEIVED', 'FAILED', 'MOVED_TO_TSQ', 'LATE_FAILED']), %s",
+        sent,
+        stored,
+    )
+    execute("UPDATE test_command SET behavior = %s WHERE command_id = %s", stored, sent)
+    for name, address in pages(sent).items():
+        assert admin_client.get(address).status_code == 200, name
+
+
+def test_what_cannot_be_read_is_not_written_back(admin_client: Client) -> None:
+    sent = send_test_command(Behavior.from_json({"type": "success"}), payload={"a": 1}, reply=True).command_id
+    execute("UPDATE test_command SET behavior = %s, payload = %s WHERE command_id = %s", LONG, LONG, sent)
+    row = TestCommand.objects.get(command_id=sent)
+    address = f"/admin/commands/testcommand/{row.pk}/change/"
+    answer = admin_client.post(address, {"behavior": str(row.behavior), "payload": str(row.payload)})
+    assert answer.status_code == 200  # with what is wrong, or nothing to change
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT behavior::text, payload::text FROM test_command WHERE command_id = %s", [sent])
+        assert cursor.fetchone() == (LONG, LONG)
