@@ -75,8 +75,8 @@ DECLARE
     v_command_rows TID[];
     v_test_rows TID[];
     v_batches UUID[];
-    v_more JSON;
-    v_commands JSON;
+    v_more JSON[];               -- never made JSONB, nor parsed: that takes more of the stack than storing a message did
+    v_commands JSON[];
     v_other JSON;                -- what became of candidates that may not begin
     v_lone BIGINT[];             -- those of this round that have to run alone, and of all rounds
     v_all_lone BIGINT[] := '{}';
@@ -102,7 +102,7 @@ BEGIN
                array_agg(queue_row) FILTER (WHERE ok), array_agg(command_row) FILTER (WHERE ok),
                array_agg(test_row) FILTER (WHERE ok), array_agg(batch_id) FILTER (WHERE ok AND batch_id IS NOT NULL),
                array_agg(msg_id) FILTER (WHERE lost AND NOT p_alone AND NOT held),
-               json_agg(json_build_array(msg_id, command_id, command_type, data, correlation_id, reply_queue, created_at,
+               array_agg(json_build_array(msg_id, command_id, command_type, data, correlation_id, reply_queue, created_at,
                    attempts + 1, max_attempts, life + 1, behavior)) FILTER (WHERE ok)
         INTO v_found, v_last, v_msg_ids, v_ids, v_locked, v_begun, v_begun_ids, v_attempts, v_most, v_queue_rows,
              v_command_rows, v_test_rows, v_batches, v_lone, v_more
@@ -166,7 +166,7 @@ BEGIN
             IF v_batches IS NOT NULL THEN
                 PERFORM commandbus.start_batches('test', v_batches);
             END IF;
-            v_commands := CASE WHEN v_commands IS NULL THEN v_more ELSE (v_commands::JSONB || v_more::JSONB)::JSON END;
+            v_commands := v_commands || v_more;
             v_wanted := v_wanted - cardinality(v_begun);
         END IF;
         IF v_found > coalesce(cardinality(v_begun), 0) THEN
@@ -193,7 +193,7 @@ BEGIN
         v_look := v_look + (clock_timestamp() - v_began);
     END IF;
     RETURN json_build_object(
-        'commands', coalesce(v_commands, '[]'), 'parked', v_parked, 'rejected', v_rejected, 'busy', v_busy,
+        'commands', coalesce(array_to_json(v_commands), '[]'), 'parked', v_parked, 'rejected', v_rejected, 'busy', v_busy,
         'lone', to_json(v_all_lone), 'dry', v_dry, 'last', v_after, 'look_us', ceil(extract(epoch FROM v_look) * 1000000)::BIGINT,
         'due_ms', CASE WHEN v_due IS NOT NULL
             THEN greatest(0, ceil(extract(epoch FROM v_due - clock_timestamp()) * 1000)) END);

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from commands.rules.words import DOMAIN
+from commands.worker.handlers import registry_of
 from commands.worker.process import Options, work
 from e2e_site.database import connection_params
 
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> dict[str, int]:
     code = asyncio.run(
         work(
             Options(engine=options.engine, domain=DOMAIN, once=True, overrides=overrides),
+            registry_of(DOMAIN),
             {**connection_params(), "cursor_factory": CountingCursor},
             None,
         )

@@ -157,3 +157,21 @@ def test_a_command_that_python_cannot_read_is_parked_alone_and_says_what_is_wron
     )
     assert commands[1]["last_error_msg"].startswith("Its data cannot be read: it is nested too deeply. It begins: [[[[")
     assert commands[2]["last_error_msg"].startswith("Its behavior cannot be read: a number has more")
+
+
+def test_a_message_as_deep_as_the_server_takes_stops_no_other(bus: HandBus) -> None:
+    deepest = bus.send()
+    store = "UPDATE pgmq.q_test__commands SET message = jsonb_set(message, '{data}', %s)"
+    least, most = 1000, 1_000_000  # the server's limit is a matter of its stack, so it is looked for
+    while most - least > 1:
+        depth = (least + most) // 2
+        try:
+            bus.conn.execute(store, ["[" * depth + "]" * depth])
+            least = depth
+        except psycopg.errors.StatementTooComplex:
+            most = depth
+    bus.send_message("no command")  # so that the first look finds less than it wanted, and there is another
+    good = [bus.send() for _ in range(6)]
+    asyncio.run(work_off(bus.url, "native", registry_of("test")))
+    assert [bus.word(command_id) for command_id in good] == ["SRC"] * 6
+    assert (bus.word(deepest), bus.command(deepest)["last_error_code"]) == ("SRT", "UNREADABLE")

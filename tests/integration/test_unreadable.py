@@ -36,14 +36,13 @@ def execute(query: str, *parameters: Any) -> None:
 def pages(command_id: UUID) -> dict[str, str]:
     """Every page that shows something of a command, by a name for it."""
     row = TestCommand.objects.get(command_id=command_id)
-    event = row.pk and f"/admin/commands/auditevent/?q={command_id}"
     return {
         "detail": f"/commands/{command_id}/",
         "dashboard": "/",
         "test commands": "/admin/commands/testcommand/",
         "test command": f"/admin/commands/testcommand/{row.pk}/change/",
         "commands": "/admin/commands/command/",
-        "events": event,
+        "events": f"/admin/commands/auditevent/?q={command_id}",
     }
 
 
@@ -106,3 +105,14 @@ def test_what_cannot_be_read_is_not_written_back(admin_client: Client) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT behavior::text, payload::text FROM test_command WHERE command_id = %s", [sent])
         assert cursor.fetchone() == (LONG, LONG)
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "0044-03-15 BC", "12026-01-01"])
+def test_a_time_that_python_does_not_know_is_the_nearest_that_it_knows(admin_client: Client, moment: str) -> None:
+    sent = send_test_command(Behavior.from_json({"type": "success"}), reply=True).command_id
+    execute("UPDATE commandbus.command SET created_at = %s, updated_at = %s", moment, moment)
+    execute("UPDATE commandbus.audit SET ts = %s", moment)
+    execute("UPDATE test_command SET created_at = %s, processed_at = %s", moment, moment)
+    for name, address in pages(sent).items():
+        assert admin_client.get(address).status_code == 200, name
+    assert TestCommand.objects.get().created_at.year == (100 if "-" in moment[:1] or "BC" in moment else 9900)

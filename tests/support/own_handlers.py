@@ -1,4 +1,4 @@
-"""Handlers of one's own for ``runworker --handlers tests.support.own_handlers``, some of which fail as they are asked."""
+"""Handlers of one's own for ``runworker --handlers tests.support.own_handlers``; some fail as they are asked."""
 
 import asyncio
 from typing import Any
@@ -33,9 +33,9 @@ async def fail(command: Command, context: HandlerContext) -> None:
         case "close":
             raise GeneratorExit
         case "cancel":
-            other = asyncio.create_task(asyncio.sleep(60))
-            asyncio.get_running_loop().call_soon(other.cancel)
-            await other
+            task = asyncio.create_task(asyncio.sleep(60))
+            asyncio.get_running_loop().call_soon(task.cancel)
+            await task
         case "error":
             raise ValueError(ODD)
         case "transient":
@@ -44,6 +44,8 @@ async def fail(command: Command, context: HandlerContext) -> None:
             raise PermanentCommandError(ODD, ODD * 10_000, {ODD: ODD})
         case "business rule":
             raise BusinessRuleException(ODD, ODD * 10_000, {ODD: ODD})
+        case other_way:
+            raise AssertionError(other_way)
 
 
 def register(registry: HandlerRegistry) -> None:
