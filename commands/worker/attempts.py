@@ -20,7 +20,7 @@ from commands.rules.payload import storable_json
 from commands.rules.words import UNREADABLE, OutcomeKind
 from commands.worker.failures import Failure, failure_of, gives_up
 from commands.worker.handlers import AttemptContext
-from commands.worker.reading import first_unreadable, parsed
+from commands.worker.reading import Unreadable, first_unreadable, parsed
 from settings_app.backoff import backoff_ms
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ class Attempt:
             behavior=behavior,
             life_attempt=life_attempt or 0,
         )
-        unreadable = first_unreadable(data=data, behavior=behavior, correlation_id=correlated, created_at=created)
+        unreadable = None
+        if Unreadable in (type(data), type(behavior), type(correlated), type(created)):
+            unreadable = first_unreadable(data=data, behavior=behavior, correlation_id=correlated, created_at=created)
         return cls(key=command_id, context=context, settings=settings, asked=asked, unreadable=unreadable)
 
 

@@ -16,7 +16,7 @@ from commandbus import BusinessRuleException, PermanentCommandError, TransientCo
 
 from commands.rules.payload import PayloadError, storable_json
 from commands.rules.words import INVALID_RESULT, OutcomeKind
-from e2e_site.texts import cut, storable, storable_in, text_of
+from e2e_site.texts import cut, one_line, storable, storable_in, text_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -66,12 +66,19 @@ def failure_of(exc: BaseException, command_id: UUID) -> Failure:
         return Failure(kind=OutcomeKind.TRANSIENT, code=INVALID_RESULT, message=_message(exc))
     for kind, error in ERRORS.items():
         if isinstance(exc, error):
-            # A subclass may have left out its parent's __init__.
-            said, details = getattr(exc, "error_message", exc), getattr(exc, "details", None)
-            code = _code(getattr(exc, "code", None), exc)
-            return Failure(kind=kind, code=code, message=_message(said), details=_details(details))
+            # A subclass may have left out its parent's __init__, or have made properties of what it sets.
+            code, details = _attribute(exc, "code", None), _attribute(exc, "details", None)
+            message = _message(_attribute(exc, "error_message", exc))
+            return Failure(kind=kind, code=_code(code, exc), message=message, details=_details(details))
     logger.error("handler raised", exc_info=exc, extra={"action": "handler_raised", "command_id": command_id})
     return Failure(kind=OutcomeKind.TRANSIENT, code=_code(None, exc), message=_message(exc))
+
+
+def _attribute(exc: BaseException, name: str, otherwise: object) -> Any:
+    try:
+        return getattr(exc, name, otherwise)
+    except Exception:  # noqa: BLE001  # a property of a stranger's
+        return otherwise
 
 
 def _code(code: object, exc: BaseException) -> str:
@@ -89,5 +96,5 @@ def _details(details: Any) -> Any:
         return None
     try:
         return json.loads(storable_json(details, "error_details"))
-    except PayloadError as problem:
-        return {"left_out": str(problem)}
+    except Exception as problem:  # noqa: BLE001  # whatever a stranger's dict raises, the failure itself is kept
+        return {"left_out": storable(one_line(problem))}

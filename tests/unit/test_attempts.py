@@ -193,6 +193,16 @@ class ForgetfulError(PermanentCommandError):
         self.host = host
 
 
+class OddError(PermanentCommandError):
+    def __init__(self) -> None:
+        Exception.__init__(self, "odd")
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("code", "error_message", "details"):
+            raise RuntimeError(name)
+        return super().__getattribute__(name)
+
+
 def _raised(error: Any, *said: Any) -> BaseException:
     """An error of any class about anything, which types would forbid."""
     raised: BaseException = error(*said)
@@ -206,6 +216,7 @@ ODD: list[tuple[BaseException, OutcomeKind, str, str]] = [
     (ValueError("a\0b"), OutcomeKind.TRANSIENT, "ValueError", "a\ufffdb"),
     (PermanentCommandError("", ""), OutcomeKind.PERMANENT, "PermanentCommandError", ""),
     (_raised(PermanentCommandError, None, None), OutcomeKind.PERMANENT, "PermanentCommandError", ""),
+    (OddError(), OutcomeKind.PERMANENT, "OddError", "odd"),
     (_raised(TransientCommandError, 404, 7), OutcomeKind.TRANSIENT, "404", "7"),
     (MuteError(), OutcomeKind.TRANSIENT, "MuteError", "MuteError that has no text"),
     (ForgetfulError("db1"), OutcomeKind.PERMANENT, "ForgetfulError", "db1"),
