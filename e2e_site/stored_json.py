@@ -7,7 +7,7 @@ from typing import Any
 from e2e_site.texts import cut
 
 MOST_LEVELS = 100  # so that any value can be printed, whatever calls it and however Python counts
-SHOWN = 1000  # characters of a stored text
+SHOWN = 500  # characters of a stored text
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]')
 

@@ -76,6 +76,7 @@ def test_values_that_cannot_be_read_are_shown_by_their_beginning(admin_client: C
     assert {name: seen[name].count(beginning) > 0 for name in seen} == {
         name: name not in ("commands", "test commands") for name in seen
     }
+    assert "Test command of no known type" in seen["detail"]
     for anchor in ("result", "behavior", "payload", "reply-"):
         shown = seen["detail"].partition(f'id="{anchor}')[2].partition("</pre>")[0]
         assert beginning[:40] in shown, anchor
