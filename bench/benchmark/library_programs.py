@@ -13,7 +13,8 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from uuid_utils.compat import uuid7
 
 from commands.rules.words import COMMAND_TYPE, DOMAIN, command_queue, reply_queue
-from commands.worker.engine_library import LibraryEngine, NamedColumnsClient, UnlockedConnection
+from commands.worker.engine_library import LibraryEngine
+from commands.worker.library_connections import NamedColumnsClient, UnlockedConnection
 from commands.worker.state import count_messages
 from e2e_site.database import connection_params
 

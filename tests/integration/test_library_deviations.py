@@ -20,7 +20,7 @@ from commandbus.sync import SyncCommandBus
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from commands.worker.engine_library import NamedColumnsClient, UnlockedConnection
+from commands.worker.library_connections import NamedColumnsClient, UnlockedConnection
 from tests.support.bus import HandBus
 from tests.support.deviations import pins
 from tests.support.waiting import wait_until

@@ -26,7 +26,7 @@ from commandbus.process.repository import PostgresProcessRepository
 from commandbus.repositories.batch import PostgresBatchRepository
 from psycopg_pool import AsyncConnectionPool
 
-from commands.worker.engine_library import NamedColumnsClient
+from commands.worker.library_connections import NamedColumnsClient
 from tests.support.bus import HandBus
 
 Pool = AsyncConnectionPool[Any]
