@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from commands.rules.behaviors import Behavior, BehaviorError
 from commands.rules.payload import PayloadError, exact_json, parse_json, payload_text
-from e2e_site.stored_json import StoredText, read
+from e2e_site.stored_json import read
 
 # The validators' codes are their own: for the code "invalid" Django puts the field's message in place of theirs.
 
@@ -57,8 +57,6 @@ class JSONFormField(forms.JSONField):
         return None if data is None else InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, StoredText):
-            return value.text
         return value if isinstance(value, InvalidJSONInput) else json.dumps(value, ensure_ascii=False, indent=2)
 
 
