@@ -25,6 +25,7 @@ from django.utils.safestring import SafeString
 from commands.models import AuditEvent, Command, TestCommand
 from commands.rules.formatting import pretty_json
 from commands.rules.words import DOMAIN
+from e2e_site.stored_json import StoredText
 from e2e_site.templatetags.site import outside
 from e2e_site.texts import cut
 
@@ -246,4 +247,6 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
 
 def _json(event: AuditEvent) -> str:
-    return json.dumps(event.details_json, ensure_ascii=False, default=str)
+    if isinstance(event.details_json, StoredText):
+        return str(event.details_json)
+    return json.dumps(event.details_json, ensure_ascii=False)
