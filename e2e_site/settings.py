@@ -4,78 +4,22 @@
 nothing and writes nothing.
 """
 
-import warnings
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from e2e_site import hosts
+from e2e_site import environment, hosts
 from e2e_site.embedded.cluster import demo_cluster
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-
-
-def _choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
-    value: str = env.str(name, default=default)
-    if value not in allowed:
-        raise ImproperlyConfigured(f"{name} is {value!r}; allowed: {', '.join(allowed)}.")
-    return value
-
-
-def _flag(name: str, *, default: bool) -> bool:
-    """A yes or a no; anything else is an error, where django-environ would read it as no."""
-    words = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
-    word = env.str(name, default=str(default)).lower()
-    if word not in words:
-        raise ImproperlyConfigured(f"{name} is {word!r}; allowed: true or false.")
-    return words[word]
-
-
-def _whole(name: str, *, default: int, most: int) -> int:
-    """A whole number from 0 to ``most``."""
-    text: str = env.str(name, default=str(default))
-    if text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= most:
-        return int(text)
-    raise ImproperlyConfigured(f"{name} is {text!r}; allowed: a whole number from 0 to {most:,}.")
-
-
-def _list(name: str, default: list[str], item: Callable[[str], str]) -> list[str]:
-    """Items between commas, each as ``item`` takes it; the default where there is nothing at all."""
-    text: str = env.str(name, default="")
-    try:
-        return [item(part) for part in text.split(",")] if text.strip() else default
-    except ValueError as exc:
-        raise ImproperlyConfigured(f"{name}: {exc}.") from None
-
-
 # --- Database ------------------------------------------------------------------------------------------------------
 
-DATABASE_URL: str = env.str("DATABASE_URL", default="")
+DATABASE_URL: str = environment.text("DATABASE_URL")
 EMBEDDED = not DATABASE_URL
-
-
-def _database_at(variable: str, url: str) -> dict[str, Any]:
-    """Django's words for the address in this environment variable."""
-    try:
-        with warnings.catch_warnings():  # a warning here would only come before the error below
-            warnings.simplefilter("ignore")
-            config: dict[str, Any] = environ.Env.db_url_config(url)
-    except Exception as exc:
-        raise ImproperlyConfigured(
-            f"{variable} cannot be read; expected postgres://user:password@host:port/name."
-        ) from exc
-    if config.get("ENGINE") != "django.db.backends.postgresql" or not config.get("NAME"):
-        raise ImproperlyConfigured(
-            f"{variable} must name a PostgreSQL database: postgres://user:password@host:port/name."
-        )
-    return {**config, "ENGINE": "e2e_site.backend"}
 
 
 def _with_options(config: dict[str, Any]) -> dict[str, Any]:
@@ -99,42 +43,46 @@ def _with_options(config: dict[str, Any]) -> dict[str, Any]:
 
 DATABASES = {
     "default": _with_options(
-        demo_cluster(BASE_DIR).database_settings() if EMBEDDED else _database_at("DATABASE_URL", DATABASE_URL)
+        demo_cluster(BASE_DIR).database_settings()
+        if EMBEDDED
+        else environment.database_at("DATABASE_URL", DATABASE_URL)
     )
 }
 # The same database without a pooler between, for what belongs to a session: notifications and locks.
-_LISTEN_DATABASE_URL: str = env.str("LISTEN_DATABASE_URL", default="")
+_LISTEN_DATABASE_URL: str = environment.text("LISTEN_DATABASE_URL")
 if _LISTEN_DATABASE_URL and EMBEDDED:
     raise ImproperlyConfigured(
         "LISTEN_DATABASE_URL names a direct way to the database of DATABASE_URL, which is not set."
     )
 LISTEN_DATABASE: dict[str, Any] | None = (
-    _with_options(_database_at("LISTEN_DATABASE_URL", _LISTEN_DATABASE_URL)) if _LISTEN_DATABASE_URL else None
+    _with_options(environment.database_at("LISTEN_DATABASE_URL", _LISTEN_DATABASE_URL))
+    if _LISTEN_DATABASE_URL
+    else None
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The Flyway to run; empty means the one on PATH, else the built-in runner (`e2e_site/schema/flyway.py`).
-FLYWAY_BIN: str = env.str("FLYWAY_BIN", default="")
+FLYWAY_BIN: str = environment.text("FLYWAY_BIN")
 
 # --- Who may do what -------------------------------------------------------------------------------------------------
 
 # With the embedded database a key is made at its first start; a real server needs a real key.
 SECRET_KEY: str = (
     demo_cluster(BASE_DIR).secret_key()
-    if EMBEDDED and "SECRET_KEY" not in env.ENVIRON
-    else env.str("SECRET_KEY", default="")
+    if EMBEDDED and "SECRET_KEY" not in environment.env.ENVIRON
+    else environment.text("SECRET_KEY")
 )
 if not SECRET_KEY:
     raise ImproperlyConfigured("SECRET_KEY is required when DATABASE_URL is set.")
-DEBUG: bool = _flag("DEBUG", default=False)
-ALLOWED_HOSTS = _list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], hosts.host)
-CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS", [], hosts.origin)
+DEBUG: bool = environment.flag("DEBUG", default=False)
+ALLOWED_HOSTS = environment.items("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"], hosts.host)
+CSRF_TRUSTED_ORIGINS = environment.items("CSRF_TRUSTED_ORIGINS", [], hosts.origin)
 
 # Anonymous visitors may read (never change) the pages.
-PUBLIC_READ: bool = _flag("PUBLIC_READ", default=EMBEDDED)
+PUBLIC_READ: bool = environment.flag("PUBLIC_READ", default=EMBEDDED)
 
 # The badge in the top bar: which installation a person looks at.
-ENVIRONMENT: str = env.str("ENVIRONMENT", default="demo" if EMBEDDED else "")
+ENVIRONMENT: str = environment.text("ENVIRONMENT", default="demo" if EMBEDDED else "")
 
 LOGIN_URL = "login"
 CSRF_FAILURE_VIEW = "e2e_site.errors.csrf_failure"
@@ -156,13 +104,13 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 # Behind HTTPS set HTTPS=true; on plain http the browser would drop secure cookies, and be sent away for ever.
-HTTPS: bool = _flag("HTTPS", default=False)
+HTTPS: bool = environment.flag("HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 # For how long a browser that came once asks by HTTPS only. Subdomains are for their owner to decide about.
-SECURE_HSTS_SECONDS = _whole("HSTS_SECONDS", default=31_536_000, most=63_072_000) if HTTPS else 0
+SECURE_HSTS_SECONDS = environment.whole("HSTS_SECONDS", default=31_536_000, most=63_072_000) if HTTPS else 0
 # How many proxies stand before the site: that many entries at the end of X-Forwarded-For are theirs.
-PROXIES: int = _whole("PROXIES", default=1 if HTTPS else 0, most=9)
+PROXIES: int = environment.whole("PROXIES", default=1 if HTTPS else 0, most=9)
 
 # Failed logins (e2e_site/logins.py). From one address: so many for one user name, so many for all.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
@@ -261,8 +209,8 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-LOG_FORMAT = _choice("LOG_FORMAT", "text", ("text", "json"))
-LOG_LEVEL = _choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_FORMAT = environment.choice("LOG_FORMAT", "text", ("text", "json"))
+LOG_LEVEL = environment.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

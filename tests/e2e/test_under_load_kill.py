@@ -1,9 +1,15 @@
-"""``kill -9`` of a worker under load, several times, at moments that the seed chooses."""
+"""Workers that die under load: by ``kill -9``, several times, and by commands that end their process."""
 
+from commands.bus.bulk import NewCommand
+from commands.rules.behaviors import Behavior, BehaviorType
 from tests.e2e.conftest import MakeLoad
+from tests.e2e.test_worker_handlers import OWN, send
 from tests.support.load import LEAST_IN_FLIGHT
+from tests.support.waiting import wait_until
+from tests.support.workers import COMPLETED, PARKED
 
 KILLS = 4
+CULPRITS = 2
 
 
 def test_a_worker_that_is_killed_again_and_again_loses_nothing(make_load: MakeLoad) -> None:
@@ -17,3 +23,28 @@ def test_a_worker_that_is_killed_again_and_again_loses_nothing(make_load: MakeLo
             fault.ended_at = load.now()
             worker = load.worker()
     assert load.assert_kept().redelivered >= LEAST_IN_FLIGHT
+
+
+def test_commands_that_end_their_process_are_parked_and_take_no_other_along(make_load: MakeLoad) -> None:
+    load = make_load(lease=2)
+    bus = load.bus
+    worker = load.worker("", *OWN)
+    slow = Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=300)
+
+    def are_parked() -> bool:
+        nonlocal worker
+        if worker.program.exit_code is not None:
+            fault.hit(len(load.in_flight()))
+            fault.ended_at = load.now()
+            worker = load.worker("", *OWN)
+        return all(bus.status(culprit) == PARKED for culprit in culprits)
+
+    with load.stream.running(), load.fault() as fault:
+        load.wait_for_some_time()
+        innocent = [load.send(NewCommand(behavior=slow), max_attempts=2) for _ in range(10)]
+        culprits = [send(bus, "Fail", how="die", max_attempts=2) for _ in range(CULPRITS)]
+        innocent += [load.send(NewCommand(behavior=slow), max_attempts=2) for _ in range(10)]
+        wait_until(are_parked, 60, "culprits in the troubleshooting queue")
+        bus.wait_for_status(COMPLETED, innocent)
+    load.assert_kept(apart=culprits)
+    assert {bus.word(culprit) for culprit in culprits} == {"SRRT"}

@@ -14,10 +14,12 @@ LIBRARY = SyncCommandBus(pool=None)  # type: ignore[arg-type]  # not needed with
 OWN = ("--handlers", "tests.support.own_handlers")
 
 
-def send(bus: LiveBus, command_type: str, **data: Any) -> UUID:
+def send(bus: LiveBus, command_type: str, *, max_attempts: int | None = None, **data: Any) -> UUID:
     command_id = uuid4()
     with psycopg.connect(bus.url) as conn:
-        LIBRARY.send("test", command_type, command_id, data, reply_to="test__replies", conn=conn)
+        LIBRARY.send(
+            "test", command_type, command_id, data, reply_to="test__replies", max_attempts=max_attempts, conn=conn
+        )
     return command_id
 
 
@@ -42,6 +44,26 @@ def test_handlers_of_a_module_work_in_every_process_and_what_they_raise_ends_non
         "SystemExit", "KeyboardInterrupt", "CancelledError",
     ] * 2  # fmt: skip
     assert pids(bus) == before
+    assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_command_that_ends_its_process_is_parked_and_takes_no_other_along(
+    processes: int, bus: LiveBus, start_worker: StartWorker
+) -> None:
+    bus.settings(visibility_timeout=2, concurrency=20, poll_interval=0.2)
+    culprit = send(bus, "Fail", how="die", max_attempts=2)
+    innocent = [bus.timeout(300, max_attempts=2) for _ in range(19)]
+    worker = start_worker("--processes", str(processes), *OWN)
+    bus.wait_for_status(PARKED, [culprit], timeout=60)
+    bus.wait_for_status(COMPLETED, innocent, timeout=60)
+    assert bus.word(culprit) == "SRRT"
+    assert bus.command(culprit)["last_error_code"] == "LEASE_EXPIRED"
+    assert bus.events(culprit)[2]["details_json"]["alone"] is True
+    assert {bus.word(command_id) for command_id in innocent} <= {"SRC", "SRRC"}
+    bus.assert_done_once(innocent)
+    after = bus.send()
+    bus.wait_for_status(COMPLETED, [after])
     assert worker.stop() == 0
 
 

@@ -103,11 +103,11 @@ class Load:
 
     # -- workers -----------------------------------------------------------------------------------------------------
 
-    def worker(self, url: str = "") -> Worker:
+    def worker(self, url: str = "", *arguments: str) -> Worker:
         """Start one more worker, by way of another address if given; its row is there when this returns."""
         self._since = self.now()
         environment = {"DATABASE_URL": url or self.bus.url, "LOG_LEVEL": "WARNING"}  # not a line for each command
-        worker = self._start_worker(ready=False, **environment)
+        worker = self._start_worker(*arguments, ready=False, **environment)
         self._workers.append(worker)
 
         def is_there() -> bool:

@@ -1,6 +1,7 @@
 """Handlers of one's own for ``runworker --handlers tests.support.own_handlers``; some fail as they are asked."""
 
 import asyncio
+import os
 from typing import Any
 
 from commandbus import (
@@ -36,6 +37,8 @@ async def fail(command: Command, context: HandlerContext) -> None:
             task = asyncio.create_task(asyncio.sleep(60))
             asyncio.get_running_loop().call_soon(task.cancel)
             await task
+        case "die":
+            os._exit(9)
         case "error":
             raise ValueError(ODD)
         case "transient":

@@ -16,7 +16,7 @@ DOCS = CHECKOUT / "docs"
 OURS = sorted(name for name, app in get_commands().items() if app in {"bench", "commands", "e2e_site"})
 DJANGOS = {option for action in BaseCommand().create_parser("", "")._actions for option in action.option_strings}
 # Read by settings.py itself, or by what bin/demo calls; in words of capitals.
-READ = re.compile(r"""(?:env\.\w+|_choice|_flag|_list|_whole|environment\.get|os\.environ\.get)\(\s*"([A-Z_]+)\"""")
+READ = re.compile(r"""(?:environment\.\w+|os\.environ\.get)\(\s*"([A-Z_]+)\"""")
 
 
 def section(page: Path, name: str) -> str:
