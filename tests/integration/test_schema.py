@@ -9,7 +9,7 @@ from django.db import connection, models
 
 Column = tuple[object, ...]  # type, may be null, length, precision, scale
 
-OURS = "n.nspname = 'commandbus' OR (n.nspname = 'public' AND {name} !~ '^(django|auth|flyway)_')"
+OURS = "n.nspname = 'commandbus' OR (n.nspname = 'public' AND {name} !~ '^(django|auth|axes|flyway)_')"
 
 
 UNMANAGED = [model for model in apps.get_models() if not model._meta.managed]

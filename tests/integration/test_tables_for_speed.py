@@ -128,7 +128,7 @@ def indexes_without_a_user(conn: psycopg.Connection[Json]) -> list[str]:
         """
         SELECT i.indexrelid::regclass::text AS index
         FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
-        WHERE (n.nspname = 'commandbus' OR (n.nspname = 'public' AND t.relname !~ '^(django|auth|flyway)_'))
+        WHERE (n.nspname = 'commandbus' OR (n.nspname = 'public' AND t.relname !~ '^(django|auth|axes|flyway)_'))
           AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid)
           AND coalesce(obj_description(i.indexrelid, 'pg_class'), '') !~ '^Used by \\S+'
         """
