@@ -1,4 +1,4 @@
-"""Under load the server refuses every outcome for three leases, as while a function is being replaced."""
+"""Under load the server refuses every outcome for two leases, as while a function is being replaced."""
 
 import signal
 
@@ -6,7 +6,7 @@ from tests.e2e.conftest import MakeLoad
 from tests.e2e.test_worker_moment import renamed
 from tests.support.waiting import wait_until
 
-LEASES = 3
+LEASES = 2
 
 
 def test_while_no_outcome_can_be_written_none_is_blamed_and_nothing_is_performed_twice(make_load: MakeLoad) -> None:

@@ -47,14 +47,13 @@ def test_handlers_of_a_module_work_in_every_process_and_what_they_raise_ends_non
     assert worker.stop() == 0
 
 
-@pytest.mark.parametrize("processes", [1, 2])
 def test_a_command_that_ends_its_process_is_parked_and_takes_no_other_along(
-    processes: int, bus: LiveBus, start_worker: StartWorker
+    bus: LiveBus, start_worker: StartWorker
 ) -> None:
     bus.settings(visibility_timeout=2, concurrency=20, poll_interval=0.2)
     culprit = send(bus, "Fail", how="die", max_attempts=2)
     innocent = [bus.timeout(300, max_attempts=2) for _ in range(19)]
-    worker = start_worker("--processes", str(processes), *OWN)
+    worker = start_worker("--processes", "2", *OWN)
     bus.wait_for_status(PARKED, [culprit], timeout=60)
     bus.wait_for_status(COMPLETED, innocent, timeout=60)
     assert bus.word(culprit) == "SRRT"

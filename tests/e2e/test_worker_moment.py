@@ -49,7 +49,7 @@ def test_outcomes_that_cannot_be_written_are_kept_until_they_can(bus: LiveBus, s
         sent = send_many(bus, 500)
         worker.wait_for("finish_failed")
         second = start_worker()  # takes what it can, but not what the first one has performed
-        wait_out(bus, leases=4)
+        wait_out(bus, leases=2)
         assert bus.statuses().keys() <= {"PENDING", "IN_PROGRESS"}
     bus.wait_for_status(COMPLETED, sent)
     assert {bus.word(command_id) for command_id in sent} == {"SRC"}
