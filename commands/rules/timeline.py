@@ -65,7 +65,7 @@ class Attempt:
     alone: bool = False  # no other attempt ran in its process
     end: Event | None = None
     overtaken: bool = False  # its lease ran out: the message was delivered again, or the command ended without it
-    told_lost: bool = False  # the event that overtook it says that its worker was gone
+    told_lost: bool = False  # the attempt that overtook it ran alone, as only one after a lost one does
     awaited: bool = False  # its end may still come: see `await_ends`
 
     @property
@@ -210,7 +210,7 @@ def _begin(story: _Story, event: Event) -> None:
 
 def _overtake(attempt: Attempt, event: Event) -> None:
     attempt.overtaken = True
-    attempt.told_lost = event.details.get("lost") is True
+    attempt.told_lost = event.details.get("alone") is True
 
 
 def _end(story: _Story, event: Event) -> bool:

@@ -133,7 +133,7 @@ def test_an_attempt_before_a_lost_one_says_so_names_its_worker_and_whether_it_wa
         build(
             _events(
                 ("RECEIVED", _a(1)),
-                ("RECEIVED", _a(2, worker="w2", lost=True, alone=True)),
+                ("RECEIVED", _a(2, worker="w2", alone=True)),
             )
         )
     )
@@ -141,8 +141,6 @@ def test_an_attempt_before_a_lost_one_says_so_names_its_worker_and_whether_it_wa
         ("w2", False, True),
         ("", True, False),
     ]
-    parked = _events(("RECEIVED", _a(1)), ("MOVED_TO_TSQ", _a(1, reason="LEASE_EXPIRED", lost=True)))
-    assert attempts(build(parked))[0].lost
 
 
 def test_an_attempt_that_was_overtaken_is_lost_where_its_worker_is_gone() -> None:
@@ -158,7 +156,7 @@ def test_an_attempt_that_was_overtaken_is_lost_where_its_worker_is_gone() -> Non
 
 
 def test_details_that_are_not_what_they_should_be_harm_nothing() -> None:
-    odd = {"attempt": "x", "msg_id": [], "max_attempts": 1e300, "delay_ms": "soon", "worker": None, "lost": "no"}
+    odd = {"attempt": "x", "msg_id": [], "max_attempts": 1e300, "delay_ms": "soon", "worker": None, "alone": "no"}
     story = build(_events(("RECEIVED", odd), ("FAILED", odd), ("FAILED", {"attempt": float("nan"), "delay_ms": 1e300})))
     assert all(attempt.due is None and attempt.number == 0 for attempt in attempts(story))
 
