@@ -1,9 +1,8 @@
-"""A row of one command, held by someone else for three leases under load."""
+"""Rows of commands that another transaction holds for three leases under load."""
 
 import signal
 from typing import LiteralString
 
-import pytest
 from psycopg import sql
 
 from commands.bus.bulk import NewCommand
@@ -14,6 +13,11 @@ from tests.support.waiting import wait_until
 from tests.support.workers import FINAL
 
 LEASES = 3
+ROWS: tuple[LiteralString, ...] = (
+    "commandbus.command WHERE command_id",
+    "public.test_command WHERE command_id",
+    "pgmq.q_test__commands WHERE (message ->> 'command_id')::uuid",
+)
 LONGEST_PAUSE_S = 2
 HELD = 4000
 
@@ -23,37 +27,29 @@ _HOLD = """
 """
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        "commandbus.command WHERE command_id",
-        "public.test_command WHERE command_id",
-        "pgmq.q_test__commands WHERE (message ->> 'command_id')::uuid",
-    ],
-    ids=["command", "test_command", "queue"],
-)
-def test_a_held_row_delays_its_command_and_no_other(row: LiteralString, make_load: MakeLoad) -> None:
+def test_held_rows_delay_their_commands_and_no_other(make_load: MakeLoad) -> None:
     load = make_load(lease=2)
     bus = load.bus
-    lock = sql.SQL("SELECT FROM {} = ANY (%s) FOR UPDATE").format(sql.SQL(row))
     worker = load.worker()
     began_at = load.now()
+    slow = Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=1500)
     with load.stream.running():
         with load.fault() as fault, bus.connect() as other:
             load.wait_for_some_time()
-            running = load.send(NewCommand(behavior=Behavior(type=BehaviorType.TIMEOUT, execution_time_ms=1500)))
-            bus.wait_for_attempts(1, [running])
+            running = [load.send(NewCommand(behavior=slow)) for _ in ROWS]
+            bus.wait_for_attempts(1, running)
             in_flight = load.catch(worker, idle=True)
-            waiting = load.send(NewCommand(behavior=Behavior(type=BehaviorType.SUCCESS)))
-            other.execute(lock, [[running, waiting]])
+            waiting = [load.send(NewCommand(behavior=Behavior(type=BehaviorType.SUCCESS))) for _ in ROWS]
+            for row, *held in zip(ROWS, running, waiting, strict=True):
+                other.execute(sql.SQL("SELECT FROM {} = ANY (%s) FOR UPDATE").format(sql.SQL(row)), [held])
             held_at = load.now()
-            assert (bus.word(running), bus.word(waiting)) == ("SR", "S")
+            assert [bus.word(each) for each in (*running, *waiting)] == ["SR"] * len(ROWS) + ["S"] * len(ROWS)
             fault.hit(len(in_flight))
             worker.signal(signal.SIGCONT)
             wait_until(lambda: (load.now() - held_at).total_seconds() > LEASES * load.lease, 20)
             let_go_at = load.now()
-            assert not {bus.status(running), bus.status(waiting)} & FINAL
-        bus.wait_for_status("COMPLETED", [running, waiting], timeout=10)
+            assert not {bus.status(each) for each in (*running, *waiting)} & FINAL
+        bus.wait_for_status("COMPLETED", [*running, *waiting], timeout=10)
     load.assert_kept()
     rate, pause = load.ends_between(held_at, let_go_at)
     assert pause <= LONGEST_PAUSE_S
