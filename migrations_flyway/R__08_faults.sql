@@ -21,7 +21,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN TRUE;
     ELSIF v_polling THEN
-        RETURN v_silent;  -- behind a pooler a worker has no lock of its own: five missed beats
+        RETURN v_silent;  -- behind a pooler a worker has no lock of its own: five missed beats, Worker.SILENCE
     END IF;
     -- The lock of a worker that lives is not free. Ours is shared and ends with this transaction.
     RETURN pg_try_advisory_xact_lock_shared(commandbus.worker_key(p_worker));
@@ -226,7 +226,8 @@ BEGIN
         BEGIN
             RETURN commandbus.receive_commands(p_domain, 1, p_lease_s, p_msg_id - 1, p_msg_id, p_worker);
         EXCEPTION WHEN data_exception OR integrity_constraint_violation OR plpgsql_error OR raise_exception
-                       OR program_limit_exceeded OR out_of_memory THEN
+                       OR program_limit_exceeded OR out_of_memory OR internal_error
+                       OR syntax_error_or_access_rule_violation THEN
             v_code := SQLSTATE;
             v_error := SQLERRM;
         END;
@@ -273,7 +274,8 @@ BEGIN
         PERFORM pgmq.archive(v_queue, p_msg_id);
         RETURN TRUE;
     EXCEPTION WHEN data_exception OR integrity_constraint_violation OR plpgsql_error OR raise_exception
-                   OR program_limit_exceeded OR out_of_memory OR no_data_found THEN
+                   OR program_limit_exceeded OR out_of_memory OR internal_error
+                   OR syntax_error_or_access_rule_violation OR no_data_found THEN
         INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
         VALUES (p_domain, '00000000-0000-0000-0000-000000000000', 'MESSAGE_REJECTED', jsonb_build_object(
             'msg_id', p_msg_id, 'message', left(v_message::TEXT, 1024), 'reason', v_why));

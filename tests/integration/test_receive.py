@@ -14,7 +14,7 @@ NIL = UUID(int=0)
 
 
 class Refuse(Protocol):
-    def __call__(self, table: str, command_id: UUID, change: str = "TRUE") -> None: ...
+    def __call__(self, table: str, command_id: UUID, change: str = "TRUE", code: str = "22012") -> None: ...
 
 
 def test_an_attempt_is_counted_leased_and_audited_when_it_is_received(bus: HandBus) -> None:
@@ -246,12 +246,12 @@ def test_a_domain_without_an_engine_is_an_error_that_names_what_is_missing(bus: 
 # -- a batch that the server refuses for what one command is
 
 
-def _refuse(bus: HandBus, table: str, command_id: UUID, change: str) -> None:
-    """Have the server refuse each such change of one command's row."""
+def _refuse(bus: HandBus, table: str, command_id: UUID, change: str, code: str) -> None:
+    """Have the server refuse each such change of one command's row, with this SQLSTATE."""
     bus.conn.execute(
         f"""
         CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN RAISE EXCEPTION 'not this one' USING ERRCODE = '22012'; END $$;
+        BEGIN RAISE EXCEPTION 'not this one' USING ERRCODE = '{code}'; END $$;
         CREATE TRIGGER refuse BEFORE UPDATE ON {table} FOR EACH ROW
             WHEN (NEW.command_id = '{command_id}' AND ({change})) EXECUTE FUNCTION public.refuse();
         """
@@ -260,7 +260,7 @@ def _refuse(bus: HandBus, table: str, command_id: UUID, change: str) -> None:
 
 @pytest.fixture
 def refuse(bus: HandBus) -> Iterator[Refuse]:
-    yield lambda table, command_id, change="TRUE": _refuse(bus, table, command_id, change)
+    yield lambda table, command_id, change="TRUE", code="22012": _refuse(bus, table, command_id, change, code)
     bus.conn.execute("DROP FUNCTION IF EXISTS public.refuse() CASCADE")
 
 
@@ -282,6 +282,19 @@ def test_one_by_one_the_culprit_is_parked_with_the_servers_reason_and_the_others
     assert bus.events(culprit)[-1]["details_json"]["reason"] == "NOT_RECEIVABLE"
     assert bus.archived() == [command["msg_id"]]
     assert bus.value("SELECT count(*) FROM commandbus.parked") == 1
+
+
+@pytest.mark.parametrize("code", ["42P01", "XX000", "54000", "53200"])
+def test_whatever_the_error_a_culprit_stops_no_other(code: str, bus: HandBus, refuse: Refuse) -> None:
+    parked, rejected, other = bus.send(), bus.send(), bus.send()
+    refuse("test_command", parked, code=code)
+    answer = bus.value("SELECT commandbus.receive_one_by_one('test', 1, 30)")
+    assert (answer["commands"], answer["parked"]) == ([], 1)
+    assert bus.command(parked)["last_error_code"] == code
+    bus.conn.execute("DROP FUNCTION public.refuse() CASCADE")
+    refuse("commandbus.command", rejected, code=code)
+    answer = bus.value("SELECT commandbus.receive_one_by_one('test', 10, 30)")
+    assert ([UUID(row[1]) for row in answer["commands"]], answer["rejected"]) == ([other], 1)
 
 
 def test_a_command_that_cannot_be_changed_at_all_has_its_message_rejected(bus: HandBus, refuse: Refuse) -> None:
