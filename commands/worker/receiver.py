@@ -81,21 +81,17 @@ class Receiver:
         """
         after = self._lookback.after()
         params = {**self._params(), "after": after, "not": list(unwritten)}
-        while True:
-            params["limit"] = limit = min(wanted, self._most or wanted)
-            try:
-                answer = await self._ask(RECEIVE, params)
-            except psycopg.Error as exc:
-                if is_too_much(exc) and limit > 1:
-                    self._most = limit // 2
-                    logger.warning(
-                        "messages too large for one answer, taking %s", self._most, extra={"action": "halved"}
-                    )
-                    continue
-                if is_of_the_moment(exc):
-                    raise
-                return await self._take_one_by_one(params, exc)
-            break
+        params["limit"] = limit = min(wanted, self._most or wanted)
+        try:
+            answer = await self._ask(RECEIVE, params)
+        except psycopg.Error as exc:
+            if is_too_much(exc) and limit > 1:
+                self._most = limit // 2
+                logger.warning("messages too large for one answer, taking %s", self._most, extra={"action": "halved"})
+                return await self.take(wanted, unwritten=unwritten)
+            if is_of_the_moment(exc):
+                raise
+            return await self._take_one_by_one(params, exc)
         if self._most is not None:
             self._most = None if limit == wanted else limit * 2
         content = answer.content

@@ -65,9 +65,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return super().cursor()
 
     def _with_settings(self, execute: _Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        first = self._first_statement()
         begins = self.connection.info.transaction_status == TransactionStatus.IDLE
-        if not first or not begins or many or not isinstance(sql, str):
+        first = self._first_statement() if begins and not many and isinstance(sql, str) else ""
+        if not first:
             return execute(sql, params, many, context)
         result = execute(first + sql, params, many, context)
         context["cursor"].nextset()
