@@ -3,7 +3,10 @@
 
 CREATE OR REPLACE FUNCTION commandbus.command_id_of(p_message JSONB) RETURNS UUID
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN p_message ->> 'command_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    -- In three cheap steps: one regular expression for the whole form was a tenth of what a receive costs.
+    SELECT CASE WHEN p_message ->> 'command_id' LIKE '________-____-____-____-____________'
+                 AND length(replace(p_message ->> 'command_id', '-', '')) = 32
+                 AND p_message ->> 'command_id' !~ '[^-0-9a-fA-F]'
                 THEN (p_message ->> 'command_id')::UUID END
 $$;
 COMMENT ON FUNCTION commandbus.command_id_of(JSONB) IS 'The command that a message names; null where it names none';

@@ -10,15 +10,17 @@ DECLARE
     v_queue TEXT := p_domain || '__commands';
     v_sent INTEGER;
 BEGIN
-    -- The numbers of messages and rows are drawn first, in the order of the list; all rows are made from that one list.
-    -- Then one order of locks for all who send, or two who send the same at once would wait for each other: first the
+    -- The numbers of messages and rows are drawn first, in the order of the list; all rows are made from one list, sorted.
+    -- It gives one order of locks to all who send, or two who send the same at once would wait for each other: first the
     -- commands, by their ids, then the rows of test_command, by their ids. The count of what was sent makes the second wait
     -- for the whole of the first: parts of one statement run in no order otherwise.
     EXECUTE format(
         'WITH new AS MATERIALIZED (
-             SELECT nextval(%L) AS msg_id, nextval(%L) AS row_id, (c ->> 0)::UUID AS command_id, c -> 1 AS behavior,
-                    c -> 2 AS payload, gen_random_uuid() AS correlation_id
-             FROM jsonb_array_elements($3) c
+             SELECT * FROM (
+                 SELECT nextval(%L) AS msg_id, nextval(%L) AS row_id, (c ->> 0)::UUID AS command_id, c -> 1 AS behavior,
+                        c -> 2 AS payload, gen_random_uuid() AS correlation_id
+                 FROM jsonb_array_elements($3) c OFFSET 0) drawn
+             ORDER BY command_id
          ), queued AS (
              INSERT INTO pgmq.%I (msg_id, vt, message) OVERRIDING SYSTEM VALUE
              SELECT msg_id, clock_timestamp(), jsonb_build_object(
@@ -28,11 +30,11 @@ BEGIN
          ), sent AS (
              INSERT INTO commandbus.command (domain, queue_name, msg_id, command_id, command_type, status, max_attempts,
                  reply_queue, correlation_id)
-             SELECT $1, $6, msg_id, command_id, $2, ''PENDING'', $4, $5, correlation_id FROM new ORDER BY command_id
+             SELECT $1, $6, msg_id, command_id, $2, ''PENDING'', $4, $5, correlation_id FROM new
              RETURNING TRUE
          ), tested AS (
              INSERT INTO public.test_command (id, command_id, behavior, payload)
-             SELECT row_id, command_id, behavior, payload FROM new WHERE (SELECT count(*) FROM sent) > 0 ORDER BY command_id
+             SELECT row_id, command_id, behavior, payload FROM new WHERE (SELECT count(*) FROM sent) > 0
          ), audited AS (
              INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)
              SELECT $1, command_id, ''SENT'', jsonb_build_object(

@@ -115,6 +115,8 @@ def test_a_copy_of_a_message_is_archived_unexecuted_and_the_true_one_received(bu
         ({"command_id": None}, "no command_id"),
         ({"command_id": 12}, "bad command_id"),
         ({"command_id": "not-a-uuid"}, "bad command_id"),
+        ({"command_id": "-0bf5df9-29a6-4c4a-bfba-3317291d3dab"}, "bad command_id"),
+        ({"command_id": "00bf5df9-29a6-4c4a-bfba-3317291d3dag"}, "bad command_id"),
         ({"command_id": str(uuid4())}, "unknown command"),
     ],
 )
