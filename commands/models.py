@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from commands.fields import CheckedJSONField, StoredJSONField, validate_behavior, validate_payload
-from commands.rules.words import DOMAIN, EventType, Status
+from commands.rules.words import DOMAIN, EventType, OperationKind, OperationState, Status
 from e2e_site.options import Exit, SiteError
 from e2e_site.read_only import ReadOnlyError, ReadOnlyModel, ReadOnlyQuerySet
 
@@ -142,6 +142,7 @@ class Command(ReadOnlyModel):
         db_table = '"commandbus"."command"'
         base_manager_name = "objects"
         default_permissions = ("view",)
+        permissions = (("operate_command", "Can retry, cancel and complete commands"),)
 
     def __str__(self) -> str:
         return f"Command {self.command_id}"
@@ -180,3 +181,77 @@ class AuditEvent(ReadOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.event_type} of {self.command_id}"
+
+
+class Parked(ReadOnlyModel):
+    """One command in the troubleshooting queue. Lists read this table in SQL; here its columns have names."""
+
+    written_by = "trigger command_keep_parked keeps it equal to the commands with that status."
+
+    # The key is (domain, command_id).
+    command_id = models.UUIDField(primary_key=True)
+    domain = models.TextField()
+    parked_at = models.DateTimeField()
+    msg_id = models.BigIntegerField(null=True)
+    attempts = models.IntegerField()
+    error_type = models.TextField()
+    error_code = models.TextField()
+    behavior = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = '"commandbus"."parked"'
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Parked command {self.command_id}"
+
+
+class OperationQuerySet(ReadOnlyQuerySet["Operation"]):
+    def newest_first(self) -> Self:
+        return self.order_by("-operation_id")
+
+    def older_than(self, operation_id: int) -> Self:
+        return self.filter(operation_id__lt=operation_id)
+
+    def open(self) -> Self:
+        """Those that are not over. ix_e2e_operation_open finds them."""
+        return self.filter(state__in=[state for state in OperationState if not state.is_over])
+
+
+class Operation(ReadOnlyModel):
+    """What was asked to be done to many commands, and how far it is."""
+
+    written_by = "commands.bus.operations makes one, works it off and cancels it."
+
+    operation_id = models.BigAutoField(primary_key=True)
+    kind = models.TextField(choices=OperationKind.choices())
+    domain = models.TextField()
+    state = models.TextField(choices=OperationState.choices())
+    operator = models.TextField()
+    reason = models.TextField()
+    spec = StoredJSONField()
+    correlation_id = models.UUIDField()
+    wanted = models.BigIntegerField()
+    done = models.BigIntegerField()
+    skipped = models.BigIntegerField()
+    rate = models.IntegerField(null=True)
+    canary = models.IntegerField(null=True)
+    progress = StoredJSONField()
+    said = models.TextField()
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    next_at = models.DateTimeField()
+    beat_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    stopped_by = models.TextField()
+
+    objects = OperationQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "e2e_operation"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"Operation {self.operation_id}"

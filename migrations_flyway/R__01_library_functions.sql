@@ -17,7 +17,12 @@ CREATE OR REPLACE FUNCTION commandbus.keep_parked() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status = 'IN_TROUBLESHOOTING_QUEUE' THEN
-        INSERT INTO commandbus.parked (domain, command_id) VALUES (NEW.domain, NEW.command_id)
+        -- LIMIT 1: for an equality alone the planner may read the whole table.
+        INSERT INTO commandbus.parked (domain, command_id, msg_id, attempts, error_type, error_code, behavior)
+        VALUES (NEW.domain, NEW.command_id, NEW.msg_id, NEW.attempts, coalesce(left(NEW.last_error_type, 100), ''),
+                coalesce(left(NEW.last_error_code, 100), ''), coalesce((
+                    SELECT left(behavior ->> 'type', 100) FROM public.test_command
+                    WHERE command_id = NEW.command_id LIMIT 1), ''))
         ON CONFLICT DO NOTHING;
     ELSE
         DELETE FROM commandbus.parked WHERE domain = NEW.domain AND command_id = NEW.command_id;

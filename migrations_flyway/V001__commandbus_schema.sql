@@ -74,6 +74,10 @@ CREATE TABLE commandbus.command (
 );
 CREATE INDEX ix_command_batch ON commandbus.command (domain, batch_id) WHERE batch_id IS NOT NULL;
 COMMENT ON INDEX commandbus.ix_command_batch IS 'Used by sp_refresh_batch_stats: the members of one batch';
+CREATE INDEX ix_command_correlation ON commandbus.command (correlation_id, command_id) WHERE correlation_id IS NOT NULL;
+COMMENT ON INDEX commandbus.ix_command_correlation IS
+    'Used by the list of commands: those of one correlation id, such as all that one bulk send sent; newest first where ids '
+    'grow with time. A bulk send has one value, so its entries go to one place';
 COMMENT ON TABLE commandbus.command IS 'One row per command: where it stands now. Its story is in commandbus.audit';
 COMMENT ON COLUMN commandbus.command.domain IS 'Domain; its commands wait in the queue <domain>__commands';
 COMMENT ON COLUMN commandbus.command.queue_name IS 'The queue that holds its message';
@@ -108,6 +112,17 @@ CREATE INDEX ix_audit_rare ON commandbus.audit (domain, event_type, audit_id)
 COMMENT ON INDEX commandbus.ix_audit_rare IS 'Used by the dashboard: FAILED, CANCELED and rejected, counted without an index over status';
 CREATE INDEX ix_audit_sent ON commandbus.audit (domain, audit_id) WHERE event_type = 'SENT';
 COMMENT ON INDEX commandbus.ix_audit_sent IS 'Used by the lists of the console: the newest commands of a domain (one entry a command)';
+-- Operators' actions are rare, and no index over all events pays for them. Their texts are cut: a key has a largest size.
+CREATE INDEX ix_audit_action ON commandbus.audit (audit_id)
+    WHERE event_type IN ('OPERATOR_RETRY', 'OPERATOR_CANCEL', 'OPERATOR_COMPLETE');
+COMMENT ON INDEX commandbus.ix_audit_action IS 'Used by the list of operators'' actions: newest first';
+CREATE INDEX ix_audit_operator ON commandbus.audit (left(details_json ->> 'operator', 150), audit_id)
+    WHERE event_type IN ('OPERATOR_RETRY', 'OPERATOR_CANCEL', 'OPERATOR_COMPLETE');
+COMMENT ON INDEX commandbus.ix_audit_operator IS 'Used by the list of operators'' actions: those of one operator';
+CREATE INDEX ix_audit_operation ON commandbus.audit (left(details_json ->> 'operation', 20), audit_id)
+    WHERE event_type IN ('OPERATOR_RETRY', 'OPERATOR_CANCEL', 'OPERATOR_COMPLETE')
+        AND left(details_json ->> 'operation', 20) IS NOT NULL;
+COMMENT ON INDEX commandbus.ix_audit_operation IS 'Used by the list of commands: those that one bulk operation changed';
 COMMENT ON TABLE commandbus.audit IS 'Everything that happened to every command; rows are only ever added';
 COMMENT ON COLUMN commandbus.audit.audit_id IS 'Order of writing';
 COMMENT ON COLUMN commandbus.audit.domain IS 'Domain of the command';
@@ -120,14 +135,25 @@ CREATE TABLE commandbus.parked (
     domain     TEXT NOT NULL,
     command_id UUID NOT NULL,
     parked_at  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    msg_id     BIGINT,
+    attempts   INTEGER NOT NULL DEFAULT 0,
+    error_type TEXT NOT NULL DEFAULT '',
+    error_code TEXT NOT NULL DEFAULT '',
+    behavior   TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (domain, command_id)
 );
-CREATE INDEX ix_parked_parked_at ON commandbus.parked (domain, parked_at DESC, command_id);
-COMMENT ON INDEX commandbus.ix_parked_parked_at IS 'Used by the dashboard and the troubleshooting list: newest first';
+CREATE INDEX ix_parked_newest ON commandbus.parked (domain, parked_at, command_id);
+COMMENT ON INDEX commandbus.ix_parked_newest IS
+    'Used by the troubleshooting queue''s list, read backwards: newest first, a page begins behind the last row of the one before';
 COMMENT ON TABLE commandbus.parked IS 'The troubleshooting queue: the commands whose status says so, kept by trigger command_keep_parked';
 COMMENT ON COLUMN commandbus.parked.domain IS 'Domain of the command';
 COMMENT ON COLUMN commandbus.parked.command_id IS 'The command';
 COMMENT ON COLUMN commandbus.parked.parked_at IS 'When it came in (server clock)';
+COMMENT ON COLUMN commandbus.parked.msg_id IS 'Its message, by now in the archive; a copy of the command''s, as the next ones are';
+COMMENT ON COLUMN commandbus.parked.attempts IS 'Attempts begun on that message';
+COMMENT ON COLUMN commandbus.parked.error_type IS 'TRANSIENT or PERMANENT; empty where none is known';
+COMMENT ON COLUMN commandbus.parked.error_code IS 'Code of its last error, 100 characters at most; empty where it has none';
+COMMENT ON COLUMN commandbus.parked.behavior IS 'Behavior type of its test_command row, 100 characters at most; empty without one';
 
 CREATE TABLE commandbus.payload_archive (
     domain       TEXT NOT NULL,

@@ -55,6 +55,7 @@ class Configuration(models.Model):
     max_delay_ms = models.IntegerField(**_options("max_delay_ms"))
     backoff_multiplier = models.DecimalField(max_digits=4, decimal_places=2, **_options("backoff_multiplier"))
     heartbeat = models.BooleanField(**_switch_options("heartbeat"))
+    paused = models.BooleanField(**_switch_options("paused"))
     version = models.BigIntegerField(editable=False)
     updated_at = models.DateTimeField(editable=False)
     updated_by = models.TextField(blank=True, editable=False)

@@ -143,6 +143,10 @@ SWITCHES: Mapping[str, Switch] = {
             help="Extends the leases of running attempts while their worker lives, so that long work does not come "
             "again. Never for behavior timeout, and not by engine library.",
         ),
+        Switch(
+            name="paused",
+            help="Workers take nothing more from the queue; what they have, they finish.",
+        ),
     )
 }
 NAMES = (*SETTINGS, *SWITCHES)
@@ -163,6 +167,7 @@ class WorkerSettings:
     max_delay_ms: int
     backoff_multiplier: float
     heartbeat: bool
+    paused: bool
     version: int
 
     @classmethod
@@ -178,6 +183,7 @@ class WorkerSettings:
             max_delay_ms=row["max_delay_ms"],
             backoff_multiplier=float(row["backoff_multiplier"]),
             heartbeat=row["heartbeat"],
+            paused=row["paused"],
             version=row["version"],
         )
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import islice
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from commandbus import DuplicateCommandError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from commands.rules.behaviors import Behavior
 
 CHUNK_SIZE = 5000
-SEND = "SELECT commandbus.send_commands(%s, %s, %s::jsonb, %s, %s)"
+SEND = "SELECT commandbus.send_commands(%s, %s, %s::jsonb, %s, %s, %s)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,20 +48,38 @@ class NewCommand:
         return f'["{self.command_id}",{_behavior_json(self.behavior)},{payload}]'
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sending:
+    """What the commands of one bulk send have in common."""
+
+    max_attempts: int
+    reply: bool
+    correlation_id: UUID
+
+
 @lru_cache(maxsize=1024)
 def _behavior_json(behavior: Behavior) -> str:
     return json.dumps(behavior.to_json())
 
 
 def send_chunk(
-    conn: psycopg.Connection[Any], domain: str, commands: Sequence[NewCommand], *, max_attempts: int, reply: bool = True
+    conn: psycopg.Connection[Any],
+    domain: str,
+    commands: Sequence[NewCommand],
+    *,
+    max_attempts: int,
+    reply: bool = True,
+    correlation_id: UUID | None = None,
 ) -> int:
     """Send these in the connection's transaction, or in one of their own on an autocommit connection; how many.
+
+    All get one correlation id: a new one unless it is given.
 
     All or none: raises the library's ``DuplicateCommandError`` where one of them is known already, and
     SendConflictError where the database gave way to another transaction (`trying_again`).
     """
-    return _send(conn, domain, _body(commands), max_attempts=max_attempts, reply=reply)
+    options = Sending(max_attempts=max_attempts, reply=reply, correlation_id=correlation_id or uuid4())
+    return _send(conn, domain, _body(commands), options)
 
 
 def send_many(
@@ -71,15 +89,18 @@ def send_many(
     *,
     max_attempts: int,
     reply: bool = True,
+    correlation_id: UUID | None = None,
     chunk_size: int = CHUNK_SIZE,
     connections: int = 2,
     on_sent: Callable[[int], None] | None = None,
 ) -> int:
     """Send a stream of commands, each chunk in a transaction of its own, on connections of its own; how many.
 
+    All get one correlation id: a new one unless it is given.
     ``params`` are those of ``e2e_site.database.connection_params``. ``on_sent`` hears the size of each chunk once it is
     committed, from any thread. The first error ends the sending and is raised; what was sent before stays sent.
     """
+    options = Sending(max_attempts=max_attempts, reply=reply, correlation_id=correlation_id or uuid4())
     with ExitStack() as stack:
         idle: SimpleQueue[psycopg.Connection[Any]] = SimpleQueue()
         for _ in range(connections):
@@ -88,7 +109,7 @@ def send_many(
         def send(body: str) -> int:
             conn = idle.get()
             try:
-                count = _send(conn, domain, body, max_attempts=max_attempts, reply=reply)
+                count = _send(conn, domain, body, options)
             finally:
                 idle.put(conn)
             if on_sent is not None:
@@ -121,12 +142,13 @@ def _body(commands: Sequence[NewCommand]) -> str:
     return f"[{','.join([command.to_json() for command in commands])}]"
 
 
-def _send(conn: psycopg.Connection[Any], domain: str, body: str, *, max_attempts: int, reply: bool) -> int:
-    queue = reply_queue(domain) if reply else ""
+def _send(conn: psycopg.Connection[Any], domain: str, body: str, options: Sending) -> int:
+    queue = reply_queue(domain) if options.reply else ""
+    asked = (domain, COMMAND_TYPE, body, options.max_attempts, queue, options.correlation_id)
     own = conn.autocommit and conn.info.transaction_status == TransactionStatus.IDLE
     try:
         row = trying_again(
-            lambda: conn.execute(SEND, (domain, COMMAND_TYPE, body, max_attempts, queue)).fetchone(),
+            lambda: conn.execute(SEND, asked).fetchone(),
             whole_transaction=own,
         )
     except UniqueViolation as exc:

@@ -113,6 +113,34 @@ UNREADABLE = "UNREADABLE"  # code of a command that the database holds and Pytho
 INVALID_RESULT = "INVALID_RESULT"  # code of an attempt whose handler returned what cannot be stored
 
 
+class OperationKind(Word):
+    """What people ask to be done (``public.e2e_operation.kind``)."""
+
+    SEND = "send", "Send"  # many new commands
+    RETRY = "retry", "Retry"  # parked ones, again from their first attempt
+    CANCEL = "cancel", "Cancel"  # parked ones, for good
+    COMPLETE = "complete", "Complete"  # parked ones, by hand
+
+
+class OperationState(Word):
+    """Where an operation stands (``public.e2e_operation.state``)."""
+
+    WAITING = "waiting", "Waiting"  # no chunk of it was worked off
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    CANCELED = "canceled", "Canceled"  # by a person, between two chunks
+    STOPPED = "stopped", "Stopped by its canary"
+    FAILED = "failed", "Failed"
+
+    @property
+    def is_over(self) -> bool:
+        return self not in (OperationState.WAITING, OperationState.RUNNING)
+
+
+# What operators did, as events; ix_audit_action and its relatives hold these alone.
+OPERATOR_EVENTS = (EventType.OPERATOR_RETRY, EventType.OPERATOR_CANCEL, EventType.OPERATOR_COMPLETE)
+
+
 class OutcomeKind(StrEnum):
     """How an attempt ended, in the words of ``commandbus.outcome``."""
 

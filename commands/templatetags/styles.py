@@ -144,6 +144,12 @@ def _clock(moment: datetime, beside: datetime) -> SafeString:
 
 
 @register.filter
+def grouped(number: int) -> str:
+    """ "12,480"."""
+    return f"{number:,}"
+
+
+@register.filter
 def applies_to(attributes: dict[str, Any]) -> str:
     """The behavior types that take a field, separated by spaces; empty where all do."""
     return str(attributes.get("data-applies-to", ""))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIG_CHANNEL = "e2e_config"
+OPERATION_CHANNEL = "e2e_operation"
 LOCK_CLASS = zlib.crc32(b"e2e_worker") & 0x7FFFFFFF
 
 ELSEWHERE = "LISTEN_DATABASE_URL names another database than DATABASE_URL"
@@ -157,8 +158,8 @@ class Listener:
                 while True:
                     timeout = None if self._shows_life else RETRY_LIVE_S
                     async for notification in self._conn.notifies(timeout=timeout):
-                        event = state.beat_now if notification.channel == CONFIG_CHANNEL else state.wake
-                        event.set()
+                        events = {CONFIG_CHANNEL: state.beat_now, OPERATION_CHANNEL: state.operations_due}
+                        events.get(notification.channel, state.wake).set()
                     await self._show_life(self._conn)
             except psycopg.Error as exc:
                 self._outage.begins(exc, self._opened)
@@ -202,7 +203,7 @@ class Listener:
         await conn.execute(LOCK, (LOCK_CLASS, engine_lock(self._queue, self._engine)))
         await self._refuse_beside_others(conn)
         await self._show_life(conn)
-        for channel in (f"pgmq_notify_{self._queue}", CONFIG_CHANNEL):
+        for channel in (f"pgmq_notify_{self._queue}", CONFIG_CHANNEL, OPERATION_CHANNEL):
             await conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
 
     async def _show_life(self, conn: psycopg.AsyncConnection[Any]) -> None:

@@ -19,6 +19,7 @@ from commands.rules.words import DOMAIN, Engine, command_queue
 from commands.worker.engine_library import LibraryEngine
 from commands.worker.engine_native import NativeEngine
 from commands.worker.listener import Listener, StartError
+from commands.worker.operating import operate
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
 from e2e_site.options import Exit
@@ -51,7 +52,10 @@ class RunningEngine(Protocol):
 
 
 def connections_needed(engine: Engine) -> int:
-    """Connections of one worker process, whatever its concurrency: listen, receive, and finish or the library's."""
+    """Connections of one worker process, whatever its concurrency: listen, receive, and finish or the library's.
+
+    While it works an operation off it takes one more, and waits where there is none.
+    """
     return 3 if engine == Engine.NATIVE else 2 + LibraryEngine.POOL_SIZE
 
 
@@ -73,7 +77,7 @@ async def work(
     """
     _calm_collector()
     outage = Outage()
-    links = [Link(params, outage, name=f"runworker {name}") for name in ("receive", "finish")]
+    links = [Link(params, outage, name=f"runworker {name}") for name in ("receive", "finish", "operate")]
     listener = Listener(params, command_queue(options.domain), options.engine, outage, direct=direct)
     await listener.open(needed=connections_needed(options.engine))
     try:
@@ -81,10 +85,10 @@ async def work(
         await listener.join(state)
         engine: RunningEngine
         if options.engine == Engine.NATIVE:
-            engine = NativeEngine(registry, state, *links)
+            engine = NativeEngine(registry, state, *links[:2])
         else:
             engine = LibraryEngine(registry, state, params, use_notify=not await links[0].is_pooled())
-        return await _run(engine, state, listener, options)
+        return await _run(engine, state, listener, links[-1], options)
     finally:
         await listener.close()
         for link in links:
@@ -122,10 +126,13 @@ async def _state(options: Options, link: Link, *, polling: bool) -> WorkerState:
     return state
 
 
-async def _run(engine: RunningEngine, state: WorkerState, listener: Listener, options: Options) -> int:
+async def _run(
+    engine: RunningEngine, state: WorkerState, listener: Listener, operations: Link, options: Options
+) -> int:
     side_tasks = [
         asyncio.create_task(listener.run(state), name="listen"),
         asyncio.create_task(state.keep_beating(), name="beat"),
+        asyncio.create_task(operate(state, operations), name="operate"),
     ]
     over = False
 

@@ -44,7 +44,8 @@ BEAT = """
         retried = excluded.retried, parked = excluded.parked, failed = excluded.failed, late = excluded.late,
         kept = excluded.kept
     RETURNING (SELECT to_jsonb(c) FROM public.e2e_config c WHERE c.id = 1),
-        (SELECT clock_timestamp() - beat_at > %(silence)s FROM before)
+        (SELECT clock_timestamp() - beat_at > %(silence)s FROM before),
+        EXISTS (SELECT FROM public.e2e_operation WHERE state IN ('waiting', 'running'))
 """
 TAKE_BACK = "DELETE FROM public.e2e_worker WHERE worker_id = %s"
 STOPPED = "UPDATE public.e2e_worker SET stopped_at = clock_timestamp(), in_flight = 0, kept = '[]' WHERE worker_id = %s"
@@ -89,6 +90,7 @@ class WorkerState:
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # look at the queue, the settings, and stop
     beat_now: asyncio.Event = field(default_factory=asyncio.Event)  # settings, or what the row says, may have changed
     was_silent: asyncio.Event = field(default_factory=asyncio.Event)  # others may have taken it for dead
+    operations_due: asyncio.Event = field(default_factory=asyncio.Event)  # there may be operations to work off
     settings_changed: asyncio.Event = field(default_factory=asyncio.Event)  # for an engine that must restart for it
 
     @property
@@ -121,7 +123,9 @@ class WorkerState:
 
     async def beat(self) -> None:
         """Write the row; take newer settings, and then say so in the row at once."""
-        ((newest, silent),) = await self.link.rows(BEAT, self._row())
+        ((newest, silent, operations),) = await self.link.rows(BEAT, self._row())
+        if operations:
+            self.operations_due.set()
         if silent:
             self.was_silent.set()
         if newest["version"] != self.settings.version:
