@@ -1,4 +1,4 @@
-"""Operations: what people ask to be done to many commands. The site writes the row; workers and `manage.py operate` work.
+"""Operations: what people ask to be done to many commands. The site writes the row, workers work it off.
 
 create ─► public.e2e_operation ─► commandbus.work_operation, chunk by chunk ─► done
 """
@@ -35,7 +35,7 @@ _SQL = NamedSql(Path(__file__).with_suffix(".sql"))
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
-    """What a bulk send sends: ``parts`` are behaviors with their weights, drawn by ``seed``: the same ones for the same seed.
+    """What a bulk send sends: ``parts`` are behaviors with their weights; which comes when follows from the ``seed``.
 
     ``in_turn``: instead of being drawn, one after the other and from the first again. ``max_attempts`` None: as the
     settings say when it is asked for.
@@ -54,8 +54,8 @@ class Mix:
 class ParkedFilter:
     """Which parked commands; what is None or empty does not matter. ``code`` "" are those without one.
 
-    ``since`` and ``until`` are when they were parked; ``until`` is needed, so that nothing that is parked again while an
-    operation runs is met twice. ``text`` is part of the error message, upper or lower case.
+    ``since`` and ``until`` are when they were parked; ``until`` is needed, so that nothing that is parked again while
+    an operation runs is met twice. ``text`` is part of the error message, upper or lower case.
     """
 
     until: datetime
@@ -105,8 +105,8 @@ def operate_on(
 ) -> int:
     """Ask for an action on all that a filter meets; the operation's number.
 
-    ``canary``, of a retry alone: begin with one command, then ten, each time waiting for their ends, and stop where more
-    than so many percent of them fail. Raises ValueError for a canary of another action.
+    ``canary``, of a retry alone: begin with one command, then ten, each time waiting for their ends, and stop where
+    more than so many percent of them fail. Raises ValueError for a canary of another action.
     """
     if canary is not None and action.kind != OperationKind.RETRY:
         raise ValueError("only a retry can have a canary")

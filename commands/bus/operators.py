@@ -1,4 +1,4 @@
-"""What an operator does to commands at once: retry, cancel, complete. Many are an operation (`commands.bus.operations`).
+"""What an operator does to commands at once: retry, cancel, complete. Many are an operation (`operations.py`).
 
 Nothing waits: what another transaction holds right now, and what stands elsewhere by now, is left as it is and told.
 """
@@ -56,8 +56,8 @@ class Action:
 class Left:
     """Why a command was left as it is: where it stands, and the newest action of an operator on it, if any.
 
-    ``status`` is None for a command that is gone. ``held``: it stands where the action needs it, but another transaction
-    holds it. ``lost``: its message is no longer in the archive, so it cannot be sent again.
+    ``status`` is None for a command that is gone. ``held``: it stands where the action needs it, but another
+    transaction holds it. ``lost``: its message is no longer in the archive, so it cannot be sent again.
     """
 
     status: Status | None

@@ -1,4 +1,4 @@
-"""Operations are worked off beside the commands: a side task of every worker, with a connection only while there are any."""
+"""Operations are worked off by a side task of every worker, which has a connection only while there are any."""
 
 from __future__ import annotations
 
