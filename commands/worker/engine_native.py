@@ -139,7 +139,7 @@ class NativeEngine:
 
     async def _queue_is_empty(self) -> bool:
         """Whether nothing is left: no message, delayed and leased ones included, and nothing of our own."""
-        if self._begun() or self._finisher.left():
+        if self._begun() or self._finisher.left() or self._state.operating or self._state.operations_due.is_set():
             return False
         try:
             return await self._state.messages_left() == 0

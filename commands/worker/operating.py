@@ -25,6 +25,7 @@ async def operate(state: WorkerState, link: Link) -> None:
     backoff = Backoff()
     while not state.stop.is_set():
         await state.operations_due.wait()
+        state.operating = True
         state.operations_due.clear()
         try:
             await _work_all(state, link)
@@ -35,6 +36,8 @@ async def operate(state: WorkerState, link: Link) -> None:
             await asyncio.sleep(backoff.next())
             state.operations_due.set()
         finally:
+            state.operating = False
+            state.wake.set()  # with --once the worker may end now
             await link.close()
 
 

@@ -90,6 +90,7 @@ class WorkerState:
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # look at the queue, the settings, and stop
     beat_now: asyncio.Event = field(default_factory=asyncio.Event)  # settings, or what the row says, may have changed
     was_silent: asyncio.Event = field(default_factory=asyncio.Event)  # others may have taken it for dead
+    operating: bool = False  # an operation is being worked off
     operations_due: asyncio.Event = field(default_factory=asyncio.Event)  # there may be operations to work off
     settings_changed: asyncio.Event = field(default_factory=asyncio.Event)  # for an engine that must restart for it
 
@@ -105,7 +106,7 @@ class WorkerState:
         self.wake.set()
 
     async def messages_left(self) -> int:
-        """Rows of the queue table, delayed and leased ones included."""
+        """Rows of the queue table, delayed and leased ones included; with ``operating`` there may be more to come."""
         count: int = await self.link.value(count_messages(self.queue_name))
         return count
 

@@ -246,4 +246,4 @@ def test_what_is_parked_is_listed_newest_first_however_much_was_sent_since_then(
     assert set(listed(admin_client.get(LISTS["command"]))) == {rows[4].command_id, rows[5].command_id}
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    assert "ix_parked_parked_at" in cast("Any", response.context["cl"]).queryset.explain()
+    assert "ix_parked_newest" in cast("Any", response.context["cl"]).queryset.explain()

@@ -1,6 +1,5 @@
 """Send, work, operate and prune in any order: what the database says afterwards is what a small model says."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -159,13 +158,13 @@ class Console(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(bus: HandBus) -> Iterator[type[Console]]:
+def machine(bus: HandBus) -> type[Console]:
     Console.bus = bus
     return Console
 
 
 def test_any_order_of_sending_working_operating_and_pruning(machine: type[Console]) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)

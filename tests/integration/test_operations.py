@@ -1,4 +1,4 @@
-"""What people ask to be done to many parked commands: done once for each, by whichever process comes, and stopped in time."""
+"""What people ask to be done to many parked commands: once for each, by whichever process comes, stopped in time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -138,7 +138,8 @@ class TestAtOnce:
         ids = park(3)
         batch = uuid4()
         bus.conn.execute(
-            "INSERT INTO commandbus.batch (domain, batch_id, total_count, in_troubleshooting_count) VALUES ('test', %s, 3, 3)",
+            "INSERT INTO commandbus.batch (domain, batch_id, total_count, in_troubleshooting_count)"
+            " VALUES ('test', %s, 3, 3)",
             [batch],
         )
         bus.conn.execute("UPDATE commandbus.command SET batch_id = %s", [batch])

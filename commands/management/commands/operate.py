@@ -40,7 +40,7 @@ class Command(SiteCommand):
     def _work_all(self, conn: psycopg.Connection[Any], ends: float | None) -> bool:
         said = time.monotonic()
         while ends is None or time.monotonic() < ends:
-            (answer,) = conn.execute(WORK).fetchone() or ({},)
+            answer = _answer(conn)
             if answer["operation"] is None:
                 if answer["due_ms"] is None:
                     return True
@@ -50,3 +50,10 @@ class Command(SiteCommand):
                 self.stdout.write(f"Operation {answer['operation']}: {answer['done']:,} done, {answer['state']}.")
                 self.stdout.flush()
         return False
+
+
+def _answer(conn: psycopg.Connection[Any]) -> dict[str, Any]:
+    row = conn.execute(WORK).fetchone()
+    assert row is not None
+    answer: dict[str, Any] = row[0]
+    return answer
