@@ -24,7 +24,7 @@ from commands.rules.words import EventType, Status
 from settings_app.models import Configuration
 
 SLOW_PACE_S = 15  # how often a page asks that waits for an operator
-TOLD = 100  # lines of a story; the audit has all of them
+TOLD = 50  # lines of a story; the audit has all of them
 
 
 @require_safe

@@ -17,7 +17,7 @@ COMMANDS_LOOKED_THROUGH = 100  # for events, where those of other domains cover 
 SILENT_WORKERS_SHOWN = timedelta(minutes=10)
 # The settings that decide, beside its behavior, about what becomes of a command.
 DECIDING = ("visibility_timeout", "base_delay_ms", "max_delay_ms", "backoff_multiplier", "heartbeat")
-EVENTS_TOLD = 200  # of one command's story; the audit has the rest
+EVENTS_TOLD = 120  # of one command's story; the audit has the rest
 LONG_DETAILS = ("behavior", "old_behavior", "payload", "old_payload", "result_data", "error_details")
 DETAIL_SHOWN = 4_000  # characters of each of these
 RAW_SHOWN = 10_000_000  # characters of a value that is asked for alone
