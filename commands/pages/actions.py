@@ -38,7 +38,7 @@ class Actions:
     login: str = ""
 
 
-_PARKED = (
+_PARKED: Sequence[Button] = (
     Button(
         action=OperationKind.RETRY,
         address=PARKED_ADDRESS,
@@ -60,7 +60,7 @@ _PARKED = (
         icon="person-check",
     ),
 )
-_WAITING = (
+_WAITING: Sequence[Button] = (
     Button(
         action=OperationKind.CANCEL,
         address=WAITING_ADDRESS,

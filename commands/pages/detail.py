@@ -21,6 +21,7 @@ from commands.rules.bars import Bars, bars
 from commands.rules.ends import took
 from commands.rules.formatting import number
 from commands.rules.words import EventType, Status
+from e2e_site.named_sql import Row
 from settings_app.models import Configuration
 
 SLOW_PACE_S = 15  # how often a page asks that waits for an operator
@@ -99,7 +100,7 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
 
 
 def _bars(
-    command: queries.Row, outcome: Outcome, config: Configuration, message: queries.Row | None, *, waiting: bool
+    command: Row, outcome: Outcome, config: Configuration, message: Row | None, *, waiting: bool
 ) -> Bars | None:
     """The attempts on its current message, or on the one that the newest attempt had."""
     if not outcome.attempts:
@@ -114,7 +115,7 @@ def _bars(
     return bars(of_message, sent=before[-1] if before else None, now=outcome.now, lease=leases)
 
 
-def _copies(command: queries.Row) -> list[Copy]:
+def _copies(command: Row) -> list[Copy]:
     if command["behavior_text"] is None:
         return copies(None)
     asked = Asked(
