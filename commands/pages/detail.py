@@ -99,9 +99,7 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
     }
 
 
-def _bars(
-    command: Row, outcome: Outcome, config: Configuration, message: Row | None, *, waiting: bool
-) -> Bars | None:
+def _bars(command: Row, outcome: Outcome, config: Configuration, message: Row | None, *, waiting: bool) -> Bars | None:
     """The attempts on its current message, or on the one that the newest attempt had."""
     if not outcome.attempts:
         return None
