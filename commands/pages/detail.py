@@ -8,7 +8,6 @@ from uuid import UUID
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from commands.pages import queries
@@ -93,7 +92,7 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
         "replies": replies,
         "no_result": _no_result(status),
         "copies": _copies(command),
-        "actions": actions(status, user, reverse("commands:detail", args=[command_id])),
+        "actions": actions(command_id, status, user),
         "most_shown": queries.JSON_SHOWN,
         "most_of_details": queries.DETAIL_SHOWN,
     }

@@ -259,14 +259,15 @@ def test_what_is_not_there_or_too_long_cannot_be_had_raw(monkeypatch: pytest.Mon
 
 def forms(page: str) -> list[tuple[str, str, bool]]:
     """The action and the address of each form that acts on the command, and whether its button can be pressed."""
-    found = re.findall(r'<form method="post" action="([^"]*)"[^>]*id="act-(\w+)">(.*?)</form>', page, re.DOTALL)
+    found = re.findall(r'<form method="(?:post|get)" action="([^"]*)"[^>]*id="act-(\w+)">(.*?)</form>', page, re.DOTALL)
     return [(action, address, "disabled" not in inside) for address, action, inside in found]
 
 
 def test_an_operator_is_offered_what_the_status_allows(client_of: Callable[..., Client]) -> None:
     eve = client_of("eve", "operate_command", staff=False)
     sent = send(type="fail_permanent")
-    assert forms(page(sent, eve)) == [("cancel", "/queue/cancel/", True)]
+    assert forms(page(sent, eve)) == [("cancel", f"/queue/{sent}/cancel/", True)]
+    assert f'name="ids" value="{sent}"' not in page(sent, eve)  # a page that asks for a reason
     attempt = begin()[sent]
     assert forms(page(sent, eve)) == []
     assert (
