@@ -1,6 +1,6 @@
 """The page of one command: where it stands beside what had to happen, its story, what was asked and what came of it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -55,6 +55,57 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
     operator, for which it is enough to ask every ``pace`` seconds. ``unserved``: it waits, and no worker is there.
     ``expected``: what had to happen. ``message``: where its message is. ``actions``: what ``user`` may do to it.
     """
+    found = _read(command_id)
+    command, status, message, outcome = found.command, found.status, found.message, found.outcome
+    parked = status == Status.IN_TROUBLESHOOTING_QUEUE
+    return {
+        "now": outcome.now,
+        "command": command,
+        "due": message["vt"] if found.waiting and message and message["archived_at"] is None else None,
+        "final": status.is_final,
+        "followed": not status.is_final or outcome.awaited or parked,
+        "pace": SLOW_PACE_S if parked and not outcome.awaited else None,
+        "unserved": not status.is_final and not command["served"],
+        "waiting": found.waiting,
+        "expected": expected(command, outcome, found.config),
+        "story": found.story[:TOLD],
+        "untold": len(found.story) - TOLD,
+        "bars": _bars(found),
+        "took": took(outcome.events) if status.is_final else None,
+        "message": message,
+        "replies": found.replies,
+        "no_result": _no_result(status),
+        "copies": _copies(command),
+        "actions": actions(command_id, status, user),
+        "most_shown": queries.JSON_SHOWN,
+        "most_of_details": queries.DETAIL_SHOWN,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What the database says of one command. ``story`` is newest first."""
+
+    command: Row
+    config: Configuration
+    message: Row | None
+    replies: list[Row]
+    story: list[timeline.Entry]
+    outcome: Outcome
+
+    @property
+    def status(self) -> Status:
+        return self.outcome.status
+
+    @property
+    def waiting(self) -> bool:
+        """It failed and waits for its next attempt."""
+        events = self.outcome.events
+        return not self.status.is_final and bool(events) and events[-1].event_type == EventType.FAILED
+
+
+def _read(command_id: UUID) -> _Read:
+    """Raises Http404."""
     command = queries.command(command_id)
     if command is None:
         raise Http404(f"No command has the id {command_id}.")
@@ -66,48 +117,29 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
     attempts = timeline.attempts(story)[::-1]
     _name_workers(attempts)
     awaited = timeline.await_ends(story, now=now, changed=command["updated_at"], work=work)
-    waiting = not status.is_final and bool(events) and events[-1].event_type == EventType.FAILED
-    parked = status == Status.IN_TROUBLESHOOTING_QUEUE
-    message = queries.message(domain, command["msg_id"])
     replies = queries.replies(command_id, domain) if status.is_final and command["reply_queue"] else []
-    outcome = Outcome(
-        status=status, events=events, attempts=attempts, now=now, awaited=awaited,
-        replies=[reply["outcome"] or "" for reply in replies],
-    )  # fmt: skip
-    return {
-        "now": now,
-        "command": command,
-        "due": message["vt"] if waiting and message and message["archived_at"] is None else None,
-        "final": status.is_final,
-        "followed": not status.is_final or awaited or parked,
-        "pace": SLOW_PACE_S if parked and not awaited else None,
-        "unserved": not status.is_final and not command["served"],
-        "waiting": waiting,
-        "expected": expected(command, outcome, config),
-        "story": story[:TOLD],
-        "untold": len(story) - TOLD,
-        "bars": _bars(command, outcome, config, message, waiting=waiting),
-        "took": took(events) if status.is_final else None,
-        "message": message,
-        "replies": replies,
-        "no_result": _no_result(status),
-        "copies": _copies(command),
-        "actions": actions(command_id, status, user),
-        "most_shown": queries.JSON_SHOWN,
-        "most_of_details": queries.DETAIL_SHOWN,
-    }
+    told = [reply["outcome"] or "" for reply in replies]
+    return _Read(
+        command=command,
+        config=config,
+        message=queries.message(domain, command["msg_id"]),
+        replies=replies,
+        story=story,
+        outcome=Outcome(status=status, events=events, attempts=attempts, now=now, replies=told, awaited=awaited),
+    )
 
 
-def _bars(command: Row, outcome: Outcome, config: Configuration, message: Row | None, *, waiting: bool) -> Bars | None:
+def _bars(found: _Read) -> Bars | None:
     """The attempts on its current message, or on the one that the newest attempt had."""
+    outcome, message = found.outcome, found.message
     if not outcome.attempts:
         return None
     msg_id = outcome.attempts[-1].msg_id
     of_message = [attempt for attempt in outcome.attempts if attempt.msg_id == msg_id]
     sent = [event for event in outcome.events if event.event_type in (EventType.SENT, EventType.OPERATOR_RETRY)]
     before = [event.ts for event in sent if event.ts <= of_message[0].started]
-    leases = lease(command, outcome, config)
-    if outcome.status == Status.IN_PROGRESS and not waiting and message and msg_id == command["msg_id"]:
+    leases = lease(found.command, outcome, found.config)
+    if found.status == Status.IN_PROGRESS and not found.waiting and message and msg_id == found.command["msg_id"]:
         leases = replace(leases, until=message["vt"])
     return bars(of_message, sent=before[-1] if before else None, now=outcome.now, lease=leases)
 
