@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from commands.pages import queries
-from commands.pages.actions import actions
+from commands.pages.allowed_actions import actions
 from commands.pages.copies import Asked, Copy, copies
 from commands.pages.expected import expected, lease
 from commands.rules import timeline
