@@ -1,9 +1,10 @@
 from django.urls import path, register_converter
 
 from commands.pages import dashboard, detail, send
-from commands.pages.converters import CommandIdConverter
+from commands.pages.converters import CommandIdConverter, RawPartConverter
 
 register_converter(CommandIdConverter, "command_id")
+register_converter(RawPartConverter, "raw_part")
 
 app_name = "commands"
 
@@ -14,4 +15,5 @@ urlpatterns = [
     path("send/outlooks/", send.live_outlooks, name="send_outlooks"),
     path("commands/<command_id:command_id>/", detail.page, name="detail"),
     path("commands/<command_id:command_id>/live/", detail.live, name="detail_live"),
+    path("commands/<command_id:command_id>/raw/<raw_part:part>/", detail.raw, name="raw"),
 ]

@@ -30,18 +30,27 @@ def send_test_command(
     payload: dict[str, Any] | None = None,
     reply: bool = True,
     max_attempts: int | None = None,
+    correlation_id: UUID | None = None,
     command_id: UUID | None = None,
 ) -> TestCommand:
     """Send one test command in the caller's transaction, or in one of its own; returns its row.
 
     ``max_attempts`` is copied from the settings unless it is given, so a later change of them does not touch this
-    command. ``reply`` asks for a reply. Raises the library's ``DuplicateCommandError`` for a known ``command_id``, and
-    SendConflictError where the database gave way to another transaction (`trying_again`).
+    command. ``reply`` asks for a reply. ``correlation_id`` is a new one unless it is given. Raises the library's
+    ``DuplicateCommandError`` for a known ``command_id``, and SendConflictError where the database gave way to another
+    transaction (`trying_again`).
     """
     new_id = command_id or uuid7()
     try:
         return trying_again(
-            lambda: _send(new_id, behavior, payload or {}, reply=reply, max_attempts=max_attempts),
+            lambda: _send(
+                new_id,
+                behavior,
+                payload or {},
+                reply=reply,
+                max_attempts=max_attempts,
+                correlation_id=correlation_id,
+            ),
             whole_transaction=connection.get_autocommit(),
         )
     except (IntegrityError, UniqueViolation) as exc:
@@ -50,7 +59,13 @@ def send_test_command(
 
 
 def _send(
-    command_id: UUID, behavior: Behavior, payload: dict[str, Any], *, reply: bool, max_attempts: int | None
+    command_id: UUID,
+    behavior: Behavior,
+    payload: dict[str, Any],
+    *,
+    reply: bool,
+    max_attempts: int | None,
+    correlation_id: UUID | None,
 ) -> TestCommand:
     # The command first and its row then, as commandbus.send_commands does: in one order nobody waits in a circle.
     with transaction.atomic():
@@ -61,6 +76,7 @@ def _send(
             command_type=COMMAND_TYPE,
             command_id=command_id,
             data={} if exact else payload,
+            correlation_id=correlation_id,
             reply_to=reply_queue(DOMAIN) if reply else None,
             max_attempts=max_attempts or Configuration.load().max_attempts,
             conn=connection.connection,

@@ -1,6 +1,8 @@
-"""How a command id is spelled in an address."""
+"""How a command id, and a part of a command, is spelled in an address."""
 
 from uuid import UUID
+
+from django.urls.converters import StringConverter
 
 
 class CommandIdConverter:
@@ -13,3 +15,9 @@ class CommandIdConverter:
 
     def to_url(self, value: UUID) -> str:
         return str(value)
+
+
+class RawPartConverter(StringConverter):
+    """What of a command can be had as it is stored."""
+
+    regex = "behavior|payload|result"

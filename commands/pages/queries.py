@@ -7,7 +7,7 @@ from uuid import UUID
 
 from commands.rules.details import details_of
 from commands.rules.timeline import Event, WorkerSeen
-from commands.rules.words import DOMAIN, command_queue, queue_table, reply_queue
+from commands.rules.words import DOMAIN, archive_table, command_queue, queue_table, reply_queue
 from e2e_site.named_sql import NamedSql, Row
 from settings_app.models import Worker
 
@@ -15,6 +15,12 @@ REPLIES_LOOKED_THROUGH = 10_000
 LOOK_BACK = 10_000  # where events of one domain are looked for, no more events of all domains are looked at
 COMMANDS_LOOKED_THROUGH = 100  # for events, where those of other domains cover the newest LOOK_BACK
 SILENT_WORKERS_SHOWN = timedelta(minutes=10)
+# The settings that decide, beside its behavior, about what becomes of a command.
+DECIDING = ("visibility_timeout", "base_delay_ms", "max_delay_ms", "backoff_multiplier", "heartbeat")
+EVENTS_TOLD = 120  # of one command's story; the audit has the rest
+LONG_DETAILS = ("behavior", "old_behavior", "payload", "old_payload", "result_data", "error_details")
+DETAIL_SHOWN = 4_000  # characters of each of these
+RAW_SHOWN = 10_000_000  # characters of a value that is asked for alone
 JSON_SHOWN = 200_000  # characters of a stored value; a payload that the site itself takes has fewer
 
 _SQL = NamedSql(Path(__file__).with_suffix(".sql"))
@@ -62,32 +68,58 @@ def asked(command_id: UUID) -> Row | None:
     return found[0] if found else None
 
 
-def due(domain: str, msg_id: int | None) -> datetime | None:
-    """When a message can be seen again; None where it is in the queue of its domain no more."""
-    found = _SQL.rows("due", {"commands": queue_table(command_queue(domain))}, msg_id=msg_id)
-    return found[0]["vt"] if found else None
+def message(domain: str, msg_id: int | None) -> Row | None:
+    """Where a message is: ``vt``, ``hidden`` (it is to come), ``read_ct``, ``archived_at`` (None: in the queue).
+
+    None where it is in neither, as that of a command that was performed.
+    """
+    queue = command_queue(domain)
+    tables = {"commands": queue_table(queue), "archive": archive_table(queue)}
+    found = _SQL.rows("message", tables, msg_id=msg_id)
+    return found[0] if found else None
 
 
 def events(command_id: UUID, domain: str = DOMAIN) -> list[Event]:
     """What happened to a command, oldest first; of a very long story its newest part."""
-    found = _SQL.rows("events", domain=domain, command_id=command_id)
+    asked = {"shown": EVENTS_TOLD, "long": list(LONG_DETAILS), "most": DETAIL_SHOWN}
     return [
-        Event(event_type=row["event_type"], ts=row["ts"], details=details_of(row["details"])) for row in reversed(found)
+        Event(
+            event_type=row["event_type"],
+            ts=row["ts"],
+            details=details_of(row["details"]),
+            audit_id=row["audit_id"],
+            texts=row["texts"] or {},
+        )
+        for row in _SQL.rows("events", domain=domain, command_id=command_id, **asked)
     ]
 
 
 def workers_seen(worker_ids: Iterable[str]) -> dict[str, WorkerSeen]:
     """The workers of which there still is a row, by their ids as events name them."""
-    found = _SQL.rows("workers_seen", worker_ids=list(worker_ids), silence=Worker.SILENCE)
-    return {row["worker_id"]: WorkerSeen(name=f"{row['host']}:{row['pid']}", alive=row["alive"]) for row in found}
+    found = _SQL.rows("workers_seen", worker_ids=list(worker_ids), silence=Worker.SILENCE, deciding=list(DECIDING))
+    return {row["worker_id"]: _seen(row) for row in found}
 
 
 def replies(command_id: UUID, domain: str = DOMAIN) -> list[Row]:
-    """Its replies among the newest `REPLIES_LOOKED_THROUGH` of the queue, oldest first."""
+    """Its replies, oldest first: among the newest `REPLIES_LOOKED_THROUGH` that wait and as many that were taken."""
+    queue = reply_queue(domain)
     return _SQL.rows(
         "replies",
-        {"replies": queue_table(reply_queue(domain))},
+        {"replies": queue_table(queue), "taken": archive_table(queue)},
         command_id=command_id,
         limit=REPLIES_LOOKED_THROUGH,
         most=JSON_SHOWN,
     )
+
+
+def raw(command_id: UUID, part: str) -> Row | None:
+    """The ``text`` of a command's ``behavior``, ``payload`` or ``result`` as it is stored; None where there is none.
+
+    The text is None where it has more than `RAW_SHOWN` characters.
+    """
+    found = _SQL.rows("raw", command_id=command_id, part=part, most=RAW_SHOWN)
+    return found[0] if found else None
+
+
+def _seen(row: Row) -> WorkerSeen:
+    return WorkerSeen(name=f"{row['host']}:{row['pid']}", alive=row["alive"], own=row["own"])

@@ -55,8 +55,8 @@ LIMIT %(limit)s;
 -- One command, of whatever domain, with what it was asked to do and what came of it; JSON also as it is stored, every digit
 -- of it, for reading.
 SELECT
-    c.domain, c.command_id, c.status, c.attempts, c.max_attempts, c.queue_name, c.msg_id, c.reply_queue, c.correlation_id,
-    c.last_error_type, c.last_error_code, c.last_error_msg, c.created_at, c.updated_at,
+    c.domain, c.command_id, c.command_type, c.status, c.attempts, c.max_attempts, c.queue_name, c.msg_id, c.reply_queue,
+    c.correlation_id, c.last_error_type, c.last_error_code, c.last_error_msg, c.created_at, c.updated_at,
     t.behavior, t.attempts AS life_attempts,
     left(t.behavior::TEXT, %(most)s) AS behavior_text, left(nullif(t.payload, 'null')::TEXT, %(most)s) AS payload_text,
     left(nullif(t.result, 'null')::TEXT, %(most)s) AS result_text,
@@ -89,29 +89,65 @@ LEFT JOIN public.test_command t ON t.command_id = c.command_id
 ORDER BY d.since
 LIMIT 1;
 
--- name: due
--- When a message can be seen again.
-SELECT vt FROM pgmq.:"commands" WHERE msg_id = %(msg_id)s;
+-- name: message
+-- A command's current message: in the queue, or in the archive; in neither once it was performed.
+SELECT vt, vt > clock_timestamp() AS hidden, read_ct, enqueued_at, NULL::TIMESTAMPTZ AS archived_at
+FROM pgmq.:"commands" WHERE msg_id = %(msg_id)s
+UNION ALL
+SELECT vt, FALSE, read_ct, enqueued_at, archived_at
+FROM pgmq.:"archive" WHERE msg_id = %(msg_id)s
+LIMIT 1;
 
 -- name: events
--- One command's story: its newest 1,000 events, which is all of it unless operators retried it again and again.
-SELECT event_type, ts, details_json AS details
-FROM commandbus.audit
-WHERE command_id = %(command_id)s AND domain = %(domain)s
-ORDER BY audit_id DESC
-LIMIT 1000;
+-- One command's story: its newest 1,000 events, which is all of it unless operators retried it again and again. Details
+-- that may be long come as texts, cut, and so do errors; both of the newest alone, which the page shows.
+SELECT a.audit_id, a.event_type, a.ts, l.texts, CASE
+    WHEN jsonb_typeof(a.details_json) <> 'object' THEN a.details_json
+    WHEN a.place <= %(shown)s THEN a.details_json - %(long)s::TEXT[]
+    ELSE a.details_json - %(long)s::TEXT[] - 'error_msg'
+END AS details
+FROM (
+    SELECT audit_id, event_type, ts, details_json, row_number() OVER (ORDER BY audit_id DESC) AS place
+    FROM commandbus.audit
+    WHERE command_id = %(command_id)s AND domain = %(domain)s
+    ORDER BY audit_id DESC
+    LIMIT 1000
+) a
+LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(key, left(value::TEXT, %(most)s)) AS texts
+    FROM jsonb_each(CASE WHEN jsonb_typeof(a.details_json) = 'object' THEN a.details_json ELSE '{}' END)
+    WHERE key = ANY (%(long)s) AND value <> 'null'
+) l ON a.place <= %(shown)s
+ORDER BY a.audit_id;
 
 -- name: workers_seen
 -- Who had the attempts of a story; the rows of workers are few.
-SELECT worker_id::TEXT AS worker_id, host, pid,
+SELECT worker_id::TEXT AS worker_id, host, pid, overrides ?| %(deciding)s::TEXT[] AS own,
     stopped_at IS NULL AND beat_at >= clock_timestamp() - %(silence)s::INTERVAL AS alive
 FROM public.e2e_worker
 WHERE worker_id::TEXT = ANY (%(worker_ids)s);
 
 -- name: replies
--- Replies have no index on their command, so only the newest are looked through.
-SELECT msg_id, 'reply-' || msg_id AS key, enqueued_at, left(message::TEXT, %(most)s) AS text
-FROM (SELECT msg_id, enqueued_at, message FROM pgmq.:"replies" ORDER BY msg_id DESC LIMIT %(limit)s) r
+-- Replies have no index on their command, so only the newest are looked through, and as many of those that were taken.
+SELECT msg_id, 'reply-' || msg_id AS key, enqueued_at, archived_at, left(message::TEXT, %(most)s) AS text,
+    left(message ->> 'outcome', 100) AS outcome
+FROM (
+    (SELECT msg_id, enqueued_at, NULL::TIMESTAMPTZ AS archived_at, message
+     FROM pgmq.:"replies" ORDER BY msg_id DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT msg_id, enqueued_at, archived_at, message
+     FROM pgmq.:"taken" ORDER BY msg_id DESC LIMIT %(limit)s)
+) r
 WHERE r.message ->> 'command_id' = %(command_id)s::TEXT
 ORDER BY msg_id
 LIMIT 20;
+
+-- name: raw
+-- What was asked, or what came of it, as it is stored, every character of it; NULL where it is too long for a page, and
+-- nothing where there is none.
+SELECT CASE WHEN length(r.text) <= %(most)s THEN r.text END AS text
+FROM (
+    SELECT CASE %(part)s WHEN 'behavior' THEN behavior WHEN 'payload' THEN payload ELSE result END::TEXT AS text
+    FROM public.test_command WHERE command_id = %(command_id)s
+) r
+WHERE r.text IS NOT NULL;

@@ -159,6 +159,8 @@ def event_summary(details: Any) -> list[Part]:
     if known.get("attempt"):
         of = f" of {known['max_attempts']}" if known.get("max_attempts") else ""
         parts.append(Part(f"attempt {known['attempt']}{of}"))
+    elif (most := number(known.get("max_attempts"))) is not None:
+        parts.append(Part(f"at least {int(most)} attempts from then on"))
     if error := error_text(known):
         parts.append(Part(outside=error))
     if (delay_ms := number(known.get("delay_ms"))) is not None:

@@ -1,6 +1,6 @@
 """A command's audit events as a story that a person follows attempt by attempt. Pure: rows in, values out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,37 +19,31 @@ _ENDS = frozenset(
         EventType.LATE_FAILED,
     }
 )
-_FINAL = frozenset(
-    {
-        EventType.COMPLETED,
-        EventType.MOVED_TO_TSQ,
-        EventType.BUSINESS_RULE_FAILED,
-        EventType.OPERATOR_CANCEL,
-        EventType.OPERATOR_COMPLETE,
-    }
-)
-
-
-_BEGINNINGS = (EventType.SENT, EventType.OPERATOR_RETRY)
 LATE_ENDS_AWAITED = timedelta(minutes=1)  # an attempt of whose worker nothing is known may still end
 LONGEST_AWAITED = timedelta(days=1)  # no attempt is awaited for longer, not of a living worker either
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One audit event. ``details`` may be anything: who writes SQL writes them too."""
+    """One audit event. ``details`` may be anything: who writes SQL writes them too.
+
+    ``texts`` are those of the details that may be long, as JSON, cut: what an operator changed, what an error brought.
+    """
 
     event_type: str
     ts: datetime
     details: Mapping[str, Any]
+    audit_id: int | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSeen:
-    """The worker that had an attempt, as far as its row still says."""
+    """The worker that had an attempt, as far as its row still says; ``own``: it ran with settings of its own."""
 
     name: str
     alive: bool
+    own: bool = False
 
 
 @dataclass(kw_only=True)
@@ -64,6 +58,9 @@ class Attempt:
     worker: WorkerSeen | None = None
     alone: bool = False  # no other attempt ran in its process
     end: Event | None = None
+    beside: "Attempt | None" = field(
+        default=None, repr=False, compare=False
+    )  # one before it that had not ended when it began
     overtaken: bool = False  # its lease ran out: the message was delivered again, or the command ended without it
     told_lost: bool = False  # the attempt that overtook it ran alone, as only one after a lost one does
     awaited: bool = False  # its end may still come: see `await_ends`
@@ -114,20 +111,16 @@ class Attempt:
 
 @dataclass(kw_only=True)
 class Entry:
-    """A line of the story: an attempt, or an event that belongs to none."""
+    """A line of the story: an attempt, or an event that belongs to none; ``gap_ms`` after the event before it.
+
+    ``again``: the event is an end, and no attempt is open that it could end: its work was done more than once.
+    """
 
     ts: datetime
     attempt: Attempt | None = None
     event: Event | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Took:
-    """How long a command took to its end: from its last retry where it was ``retried``, and ``whole``, from sending."""
-
-    milliseconds: float
-    retried: bool
-    whole: float | None
+    gap_ms: float | None = None
+    again: bool = False
 
 
 @dataclass(kw_only=True)
@@ -136,28 +129,7 @@ class _Story:
     entries: list[Entry] = field(default_factory=list)
     attempts: dict[tuple[Any, Any], Attempt] = field(default_factory=dict)
     last: Attempt | None = None
-
-
-def took(events: Sequence[Event]) -> Took | None:
-    """From its sending, or its operator's last retry, to the event that made it final; None where either is missing."""
-    begun = [event for event in events if event.event_type in _BEGINNINGS]
-    if not begun:
-        return None
-    ends = [event for event in events[events.index(begun[-1]) :] if event.event_type in _FINAL]
-    if not ends:
-        return None
-    # Of ends alike the first: engine library writes that of each attempt.
-    end = next(event for event in ends if event.event_type == ends[-1].event_type)
-    sent = next((event for event in begun if event.event_type == EventType.SENT), None)
-    return Took(
-        milliseconds=_milliseconds(begun[-1], end),
-        retried=begun[-1].event_type == EventType.OPERATOR_RETRY,
-        whole=_milliseconds(sent, end) if sent else None,
-    )
-
-
-def _milliseconds(start: Event, end: Event) -> float:
-    return (end.ts - start.ts) / timedelta(milliseconds=1)
+    before: Event | None = None
 
 
 def build(events: Iterable[Event], *, work: timedelta | None = None) -> list[Entry]:
@@ -170,9 +142,10 @@ def build(events: Iterable[Event], *, work: timedelta | None = None) -> list[Ent
         if event.event_type == EventType.RECEIVED:
             _begin(story, event)
         elif not _end(story, event):
-            story.entries.append(Entry(ts=event.ts, event=event))
+            _add(story, event, again=event.event_type in _ENDS and not event.details.get("reason"))
         if event.event_type == EventType.MOVED_TO_TSQ and story.last and story.last.end is None:
             _overtake(story.last, event)
+        story.before = event
     return story.entries[::-1]
 
 
@@ -193,9 +166,16 @@ def await_ends(story: Iterable[Entry], *, now: datetime, changed: datetime, work
     return any(attempt.awaited for attempt in attempts(story))
 
 
+def _add(story: _Story, event: Event, *, attempt: Attempt | None = None, again: bool = False) -> None:
+    gap = None if story.before is None else max((event.ts - story.before.ts) / timedelta(milliseconds=1), 0)
+    told = None if attempt else event
+    story.entries.append(Entry(ts=event.ts, attempt=attempt, event=told, gap_ms=gap, again=again))
+
+
 def _begin(story: _Story, event: Event) -> None:
-    if story.last and story.last.end is None:
-        _overtake(story.last, event)
+    before = story.last if story.last and story.last.end is None else None
+    if before:
+        _overtake(before, event)
     attempt = Attempt(
         number=_whole(event, "attempt") or 0,
         max_attempts=_whole(event, "max_attempts"),
@@ -203,9 +183,10 @@ def _begin(story: _Story, event: Event) -> None:
         started=event.ts,
         worker_id=str(event.details.get("worker") or ""),
         alone=event.details.get("alone") is True,
+        beside=before,
     )
     story.attempts[attempt.msg_id, attempt.number] = story.last = attempt
-    story.entries.append(Entry(ts=event.ts, attempt=attempt))
+    _add(story, event, attempt=attempt)
 
 
 def _overtake(attempt: Attempt, event: Event) -> None:

@@ -1,5 +1,6 @@
 """Filters and tags of the pages: `formatting` and the words of `statuses`, for templates."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from commands.rules import formatting
+from commands.rules.timeline import Event
 from commands.rules.words import EventType, Status
 from e2e_site.templatetags.site import outside
 from e2e_site.texts import cut, visible
@@ -17,6 +19,14 @@ from settings_app.values import shown
 SUMMARY_SHOWN = 300  # characters of what came from outside, in a list of events
 FOLDED_FROM = 500  # characters: a text that is longer is folded
 JSON_FOLDED_FROM = 2000
+LONG_DETAILS = {
+    "old_behavior": "Behavior before",
+    "behavior": "Behavior from then on",
+    "old_payload": "Payload before",
+    "payload": "Payload from then on",
+    "result_data": "Result that was given",
+    "error_details": "Details of the error",
+}
 
 register = template.Library()
 
@@ -76,6 +86,36 @@ def event_summary(details: Any) -> SafeString:
 def event_tooltip(details: Any) -> str:
     """The same without markup."""
     return ", ".join(visible(cut(str(part), SUMMARY_SHOWN)) for part in formatting.event_summary(details))
+
+
+@register.filter
+def operation_of(details: Any) -> int | None:
+    """The number of the operation that an event was part of."""
+    found = formatting.number(details.get("operation")) if isinstance(details, dict) else None
+    return int(found) if found is not None and found > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongDetail:
+    """One of an event's `texts`: its ``title``, and ids of its own in the page."""
+
+    title: str
+    text: str
+    key: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.key}-title"
+
+
+@register.filter
+def long_details(event: Event) -> list[LongDetail]:
+    """The details of an event that may be long: what an operator changed, before and after; what an error brought."""
+    return [
+        LongDetail(title=title, text=event.texts[name], key=f"event-{event.audit_id}-{name}")
+        for name, title in LONG_DETAILS.items()
+        if name in event.texts
+    ]
 
 
 @register.inclusion_tag("commands/_text.html")

@@ -29,6 +29,7 @@ PAGES: dict[str, dict[str, int]] = {
     "send/outlooks/": {"anonymous": 302, "user": 403, "admin": 200},
     "commands/<command_id:command_id>/": READ,
     "commands/<command_id:command_id>/live/": READ,
+    "commands/<command_id:command_id>/raw/<raw_part:part>/": READ,
     "loadtests/": READ,
     "loadtests/<int:run_id>/": READ,
     "loadtests/<int:run_id>/live/": READ,
@@ -68,6 +69,7 @@ def _address(page: str, command_id: UUID) -> str:
     if "<int:run_id>" in page:
         connection.ensure_connection()
         page = page.replace("<int:run_id>", str(add_run(connection.connection, samples=3)))
+    page = page.replace("<raw_part:part>", "payload")
     return "/" + page.replace("<command_id:command_id>", str(command_id))
 
 

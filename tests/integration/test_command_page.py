@@ -113,7 +113,7 @@ def test_there_is_no_result_yet_or_none_at_all() -> None:
     sent = send()
     assert "Result None yet." in text(page(sent))
     finish(begin()[sent], result={})
-    assert "Result Copy {}" in text(page(sent))
+    assert "Result Copy Raw {}" in text(page(sent))
     sent = send()
     finish(begin()[sent])
     assert "Result None: the success came without one." in text(page(sent))

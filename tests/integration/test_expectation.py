@@ -4,20 +4,26 @@ The examples are the same in each run. Those with slots that are not known have 
 pauses in which none of them is free: whatever comes of it has to be expected.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
 
+from commands.rules.agreement import Agreement, Outcome, Settings, Verdict, agreement
 from commands.rules.behaviors import PARAMETERS, Behavior, BehaviorType
 from commands.rules.courses import Circumstances
 from commands.rules.expectation import REPLIES, SLACK_MS, expectation
 from commands.rules.sentence import sentence
+from commands.rules.timeline import Event, attempts, build
 from commands.rules.words import LETTERS, EventType
 from tests.support import databases
 from tests.support.bus import HandBus
 from tests.support.circumstances import circumstances
 from tests.support.simulator import Simulator, Story
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+UNCHANGED = Settings(changed=START - timedelta(days=1), by="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +107,9 @@ def test_what_becomes_of_a_command_is_expected(bus: HandBus, case: Case) -> None
     story = Simulator(bus, case.circumstances, slots=case.slots, pauses=case.pauses).run()
     note(f"{story}")
     assert_expected(story, case)
+    # A command's page knows no slots.
+    found = agreement(replace(case.circumstances, slots=None), outcome_of(story, bus), UNCHANGED)
+    assert found == Agreement(verdict=Verdict.AGREES, reason="It ended as it had to.")
 
 
 def assert_expected(story: Story, case: Case) -> None:
@@ -118,6 +127,18 @@ def assert_expected(story: Story, case: Case) -> None:
     assert story.ended_ms >= expected.ends_ms.least
     if case.is_prompt:
         assert story.ended_ms <= expected.ends_ms.most
+
+
+def outcome_of(story: Story, bus: HandBus) -> Outcome:
+    """What a page reads of it, its last events at the time at which it ended by the simulator's clock."""
+    events: list[Event] = []
+    ended = False
+    for row in bus.rows("SELECT event_type, details_json FROM commandbus.audit ORDER BY audit_id"):
+        ended = ended or LETTERS[row["event_type"]] in "CTB"
+        ts = START + timedelta(milliseconds=story.ended_ms if ended else 0)
+        events.append(Event(event_type=row["event_type"], ts=ts, details=row["details_json"] or {}))
+    lines = attempts(build(events))[::-1]
+    return Outcome(status=story.status, events=events, attempts=lines, now=events[-1].ts, replies=story.replies)
 
 
 def counted(story: Story, event: EventType) -> int:

@@ -100,7 +100,7 @@ def test_what_is_long_is_folded_and_what_is_too_long_is_cut() -> None:
     assert len(re.findall(r"<details [^>]*>\s*<summary><bdi>(?:E: )?m{190,200}…</bdi>", page)) == 2
     ask("UPDATE public.test_command SET payload = jsonb_build_object('a', repeat('x', 300000))")
     page = Client().get(f"/commands/{sent}/").text
-    assert "Only its first 200000 characters are shown." in text(page)
+    assert "Only its first 200000 characters are shown: Raw has all of it." in text(page)
     assert len(page) < 300_000
 
 

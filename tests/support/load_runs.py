@@ -24,6 +24,7 @@ SETTINGS = WorkerSettings.from_row(
         "max_delay_ms": 60_000,
         "backoff_multiplier": 2,
         "heartbeat": False,
+        "paused": False,
         "version": 1,
     }
 )

@@ -3,17 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from commands.rules.ends import Took, took
 from commands.rules.timeline import (
     LATE_ENDS_AWAITED,
     LONGEST_AWAITED,
     Attempt,
     Event,
-    Took,
     WorkerSeen,
     attempts,
     await_ends,
     build,
-    took,
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

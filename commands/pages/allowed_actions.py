@@ -1,0 +1,88 @@
+"""What an operator may do to one command now, for its page: each action with its effect, or why there is none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.urls import reverse
+
+from commands.rules.words import OperationKind, Status
+
+PERMISSION = "commands.operate_command"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Button:
+    """One action: a form that leads to the page on which it is confirmed; ``effect`` says in one line what it does."""
+
+    action: OperationKind
+    effect: str
+    icon: str
+    tone: Literal["primary", "plain", "danger"] = "plain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actions:
+    """The ``buttons`` of what the status allows. ``why`` says why there are none, or why they cannot be pressed.
+
+    ``address`` takes their forms: of a parked command posted, with the action and the id; of a waiting one (``asks``)
+    it is a page that asks for a reason. ``login``: the address of a login that might change that none can be pressed.
+    """
+
+    buttons: Sequence[Button] = ()
+    address: str = ""
+    asks: bool = False
+    enabled: bool = True
+    why: str = ""
+    login: str = ""
+
+
+_PARKED: Sequence[Button] = (
+    Button(
+        action=OperationKind.RETRY,
+        effect="Sends it again; attempts are counted from 0.",
+        icon="retry",
+        tone="primary",
+    ),
+    Button(
+        action=OperationKind.CANCEL,
+        effect="Ends it for good, undone; who waits for a reply is told.",
+        icon="ban",
+        tone="danger",
+    ),
+    Button(
+        action=OperationKind.COMPLETE,
+        effect="Ends it as done, with a result that you give.",
+        icon="person-check",
+    ),
+)
+_WAITING: Sequence[Button] = (
+    Button(
+        action=OperationKind.CANCEL,
+        effect="Ends it before a worker begins it; who waits for a reply is told.",
+        icon="ban",
+        tone="danger",
+    ),
+)
+
+
+def actions(command_id: UUID, status: Status, user: User | AnonymousUser) -> Actions:
+    """What ``user`` may do to a command of this status."""
+    match status:
+        case Status.IN_TROUBLESHOOTING_QUEUE:
+            allowed = Actions(buttons=_PARKED, address="/tsq/act/")
+        case Status.PENDING:
+            allowed = Actions(buttons=_WAITING, address=f"/queue/{command_id}/cancel/", asks=True)
+        case Status.IN_PROGRESS:
+            return Actions(why="Nothing while a worker has it: a running attempt is never disturbed.")
+        case _:
+            return Actions(why="Nothing: it is at its end. Another one like it can be sent.")
+    if user.has_perm(PERMISSION):
+        return allowed
+    if user.is_authenticated:
+        return replace(allowed, enabled=False, why=f"You need the permission {PERMISSION} to act on commands.")
+    login = f"{reverse('login')}?{urlencode({'next': reverse('commands:detail', args=[command_id])})}"
+    return replace(allowed, enabled=False, why="to act on commands.", login=login)
