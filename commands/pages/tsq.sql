@@ -58,8 +58,8 @@ SELECT count(*) FROM (
 SELECT clock_timestamp() AS now, EXISTS (SELECT FROM commandbus.command WHERE domain = %(domain)s) AS any_sent;
 
 -- name: groups
--- By code and behavior, the largest first. ages and numbers: how many lie between which two of the limits (times, oldest first);
--- 0 is before the first one.
+-- By code and behavior, the largest first. ages and numbers: how many lie between which two of the limits, which are times, oldest
+-- first. 0 is before the first one.
 SELECT error_code, behavior, sum(n)::BIGINT AS count, min(oldest) AS oldest, max(newest) AS newest,
     array_agg(age) AS ages, array_agg(n) AS numbers
 FROM (

@@ -1,7 +1,8 @@
 """Operators' actions on parked commands: asked for on a list, looked at on a page of their own, confirmed, done.
 
 The commands are ``ids``, or with ``scope=matching`` all that the filter meets; a filter that is empty has to come with
-``all=yes``. What was parked after ``until``, when the operator looked, is left alone. ``back`` is where it leads to in the end.
+``all=yes``. What was parked after ``until``, when the operator looked, is left alone. ``back`` is the page to go to
+when it is done.
 """
 
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ class AskError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Which action on which commands; ``ids`` is empty where all that match are meant. ``carried``: the form's names."""
+    """Which action on which commands. ``carried``: names and values that ask for it again, to be confirmed."""
 
     kind: OperationKind
     chosen: ParkedFilter
@@ -61,7 +62,7 @@ class Asked:
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_needed(tsq.PERMISSION, "retry, cancel or complete commands")
 def page(request: HttpRequest) -> HttpResponse:
-    """A POST without ``confirm`` is answered with the page that asks for it. Whoever comes otherwise goes to the list."""
+    """A POST without ``confirm`` gets the page that asks for it. Whoever comes otherwise is led to the list."""
     if request.method != "POST":
         return redirect("commands:tsq")
     try:

@@ -130,8 +130,8 @@ class RetryForm(ConfirmForm):
         label="Canary (percent)",
         min_value=0,
         max_value=MOST_CANARY,
-        help_text="Retries one, waits for its end, then ten, then the rest, and stops by itself where more than so many "
-        f"percent fail again: 0 to {MOST_CANARY}. All at once if left empty.",
+        help_text="Retries one, waits for its end, then ten, then the rest, and stops by itself where more than so "
+        f"many percent fail again: 0 to {MOST_CANARY}. All at once if left empty.",
         widget=forms.NumberInput(attrs={"min": 0, "max": MOST_CANARY}),
     )
 
@@ -195,9 +195,7 @@ class CompleteForm(ConfirmForm):
         return {"result": self.cleaned_data["result"]}
 
 
-FORMS: Mapping[OperationKind, type[ConfirmForm]] = {
-    form.kind: form for form in (RetryForm, CancelForm, CompleteForm)
-}
+FORMS: Mapping[OperationKind, type[ConfirmForm]] = {form.kind: form for form in (RetryForm, CancelForm, CompleteForm)}
 
 
 def _number(text: str) -> int | None:

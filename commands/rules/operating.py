@@ -41,7 +41,7 @@ def left_text(
     event_type: str = "",
     at: datetime | None = None,
 ) -> str:
-    """Why a command was left as it is (`operators.Left`): "was canceled by ada at 14:02:03 UTC, and is Canceled now"."""
+    """Why a command was left as it is (`operators.Left`): "was canceled by ada at 14:02:03 UTC, …"."""
     if status is None:
         return "is gone: it was pruned, or never was"
     if lost:

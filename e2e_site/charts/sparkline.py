@@ -1,4 +1,4 @@
-"""A row of small bars that fits into a line of a table. Pure: numbers in, positions out; charts/_sparkline.html draws it."""
+"""A row of small bars for a line of a table; charts/_sparkline.html draws it. Pure: numbers in, positions out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
