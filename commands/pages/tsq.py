@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -173,14 +174,14 @@ def groups_context() -> dict[str, Any]:
 
 def _group(row: Row, now: datetime) -> Group:
     values = {"code": spelled(row["error_code"]), "behavior": spelled(row["behavior"])}
-    counted = dict(zip(row["ages"], row["numbers"], strict=True))
+    numbers = [older - newer for older, newer in pairwise([row["count"], *row["since"], 0])]
     return Group(
         code=row["error_code"],
         behavior=row["behavior"],
         count=row["count"],
         oldest=row["oldest"],
         newest=row["newest"],
-        ages=sparkline([counted.get(place, 0) for place in range(len(AGES))], list(AGES)),
+        ages=sparkline(numbers, list(AGES)),
         query=query_of(values),
         hidden={**values, "until": now.isoformat()},
     )

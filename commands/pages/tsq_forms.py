@@ -8,7 +8,7 @@ from django import forms
 
 from commands.bus.operations import MOST_CANARY, MOST_RATE
 from commands.bus.operators import MAX_REASON_LENGTH, Action
-from commands.fields import JSONFormField, validate_payload
+from commands.fields import JSONFormField, typed, validate_payload
 from commands.pages.forms import ATTEMPTS, DEFAULTS, SendForm, WholeNumberField
 from commands.rules.behaviors import Behavior, BehaviorError, BehaviorType
 from commands.rules.payload import PayloadError, json_text
@@ -39,6 +39,7 @@ class ConfirmForm(forms.Form):
     """
 
     kind: OperationKind
+    field_order = ("type", "payload", "max_attempts", "result", "reason")
 
     reason = _reason("Reason", "For the audit.")
     rate = WholeNumberField(
@@ -113,6 +114,7 @@ class RetryForm(ConfirmForm):
     payload = JSONFormField(
         label="Other payload",
         required=False,
+        initial=typed(""),
         help_text="A JSON object of at most 64 KiB in place of theirs, which the audit keeps. As it is if left empty.",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
     )
@@ -177,6 +179,7 @@ class CompleteForm(ConfirmForm):
     result = JSONFormField(
         label="Result",
         required=False,
+        initial=typed(""),
         help_text="JSON of at most 64 KiB, stored and replied; null if left empty.",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
     )

@@ -242,6 +242,7 @@ def test_one_is_sent_again_at_once_and_leads_back_to_its_page(bus: HandBus, park
     page = ada.post("/tsq/act/", {"action": "retry", "ids": str(command_id)})
     assert bus.command(command_id)["status"] == "IN_TROUBLESHOOTING_QUEUE"  # nothing happens before it is confirmed
     assert "Retry 1 command?" in text(page.text)
+    assert re.search(r'<textarea name="payload"[^>]*>\s*</textarea>', page.text)
     done = ada.post("/tsq/act/", {**hidden(page.text), "reason": "fixed"})
     assert (done.status_code, done["Location"]) == (302, f"/commands/{command_id}/")
     details = bus.events(command_id)[-1]["details_json"]
