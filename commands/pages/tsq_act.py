@@ -176,8 +176,7 @@ def _matching(kind: OperationKind, until: datetime, sent: QueryDict) -> Asked:
 def _common(kind: OperationKind, until: datetime, sent: QueryDict) -> Iterator[tuple[str, str]]:
     yield "action", kind.value
     yield "until", until.isoformat()
-    if "back" in sent:
-        yield "back", sent["back"]
+    yield "back", sent.get("back", "")
 
 
 def _kind(word: str) -> OperationKind:

@@ -17,6 +17,7 @@ NAMES = ("code", "error_type", "behavior", "text", "from", "to")
 MOST_TEXT = 200  # characters that a message may be searched for
 WORDS_SHOWN = 60  # characters of a text in a filter's words
 _ERROR_TYPES = (OutcomeKind.TRANSIENT.name, OutcomeKind.PERMANENT.name)
+_STRIPPED = ("text", "from", "to")
 _YEARS = range(2000, 3000)
 
 
@@ -42,6 +43,7 @@ def _choice(label: str, known: tuple[str, ...], name: str) -> forms.CharField:
     return forms.CharField(
         label=label,
         required=False,
+        strip=False,  # what a program wrote is met as it is
         max_length=MAX_ERROR_CODE_LENGTH,
         widget=forms.Select(choices=choices),
         error_messages={"max_length": problem},
@@ -54,6 +56,7 @@ class FilterForm(forms.Form):
     code = forms.CharField(
         label="Error code",
         required=False,
+        strip=False,
         max_length=MAX_ERROR_CODE_LENGTH,
         help_text=f"The whole code, or {WITHOUT}.",
         error_messages={"max_length": f"code must be at most {MAX_ERROR_CODE_LENGTH} characters."},
@@ -92,20 +95,25 @@ class FilterForm(forms.Form):
     @property
     def is_filtered(self) -> bool:
         """Whether anything of it is filled in."""
-        return any(self.data.get(name, "").strip() for name in NAMES)
+        return bool(self.values())
 
     def chosen(self, until: datetime) -> ParkedFilter:
         """What a valid form chooses among those that were parked until then."""
         cleaned = self.cleaned_data
-        words = {name: _meant(cleaned[name]) for name in ("code", "error_type", "behavior")}
         end = cleaned["to"]
         return ParkedFilter(
-            until=min(until, end) if end else until, since=cleaned["from"], text=cleaned["text"], **words
+            until=min(until, end) if end else until,
+            since=cleaned["from"],
+            code=_meant(cleaned["code"]),
+            error_type=_meant(cleaned["error_type"]),
+            behavior=_meant(cleaned["behavior"]),
+            text=cleaned["text"],
         )
 
     def values(self) -> dict[str, str]:
         """What is filled in, as an address or a form carries it on."""
-        return {name: self.data[name].strip() for name in NAMES if self.data.get(name, "").strip()}
+        filled = {name: self.data.get(name, "") for name in NAMES}
+        return {name: value for name, value in filled.items() if (value.strip() if name in _STRIPPED else value)}
 
 
 def _meant(word: str) -> str | None:

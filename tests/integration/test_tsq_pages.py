@@ -320,7 +320,7 @@ IMPOSSIBLE = (
     ({"action": "retry"}, "No command is selected"),
     ({"action": "retry", "scope": "selected"}, "No command is selected"),
     ({"action": "retry", "scope": "matching"}, "The filter is empty: choose all explicitly"),
-    ({"action": "retry", "scope": "matching", "code": " "}, "The filter is empty"),
+    ({"action": "retry", "scope": "matching", "text": " "}, "The filter is empty"),
     ({"action": "retry", "scope": "matching", "from": "x"}, "from must be a time"),
     ({"action": "destroy", "ids": str(uuid4())}, "action must be one of retry, cancel, complete"),
     ({"action": "retry", "ids": "1"}, "ids must be command ids, not “1”."),
@@ -404,6 +404,17 @@ def test_many_selected_or_a_rate_make_an_operation_of_these(bus: HandBus, park: 
     while bus.value("SELECT commandbus.work_operation()")["operation"]:
         pass
     assert {bus.command(i)["status"] for i in ids} == {"CANCELED"}
+
+
+def test_an_operation_on_the_selected_leaves_what_was_parked_again(bus: HandBus, park: Park, ada: Client) -> None:
+    again, rest = park(2)
+    confirm(ada, {"action": "cancel", "ids": ids_text(again, rest)}, reason="slowly", rate="1000")
+    bus.conn.execute("SELECT commandbus.operator_retry('test', %s, 'bob')", [again])
+    bus.finish(outcome(again, bus.begin(again), "permanent"))
+    bus.value("SELECT commandbus.work_operation()")
+    operation = Operation.objects.get()
+    assert (operation.done, operation.skipped, operation.state) == (1, 1, "done")
+    assert (bus.word(again), bus.word(rest)) == ("SRTORT", "SRTX")
 
 
 # -- others at the same time -----------------------------------------------------------------------------------------

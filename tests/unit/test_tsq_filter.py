@@ -21,7 +21,7 @@ def form(query: str) -> FilterForm:
 
 
 def test_an_empty_filter_chooses_all_until_now() -> None:
-    chosen = form("code=&behavior=+&other=1").chosen(NOW)
+    chosen = form("code=&text=+&other=1").chosen(NOW)
     assert (chosen.until, chosen.since, chosen.code, chosen.behavior, chosen.text) == (NOW, None, None, None, "")
     assert not form("code=&other=1").is_filtered
 
@@ -34,6 +34,11 @@ def test_none_stands_for_those_without() -> None:
 @pytest.mark.parametrize(("to", "until"), [("2026-04-01T00:00", datetime(2026, 4, 1, tzinfo=UTC)), ("2027-01-01", NOW)])
 def test_the_end_is_the_earlier_of_what_is_typed_and_when_it_was_looked_at(to: str, until: datetime) -> None:
     assert form(f"to={to}").chosen(NOW).until == until
+
+
+def test_a_code_is_met_as_it_is_with_its_blanks() -> None:
+    chosen = form("code=+E+&text=+E+")
+    assert (chosen.chosen(NOW).code, chosen.chosen(NOW).text, chosen.values()["code"]) == (" E ", "E", " E ")
 
 
 def test_a_word_of_another_program_can_be_chosen_like_ours() -> None:
