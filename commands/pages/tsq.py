@@ -14,6 +14,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from commands.bus.operations import ParkedFilter
+from commands.pages import queries
+from commands.pages.dashboard import UnknownDomainError
 from commands.pages.listing import PAGE_SIZES, Look, page_size, query_of
 from commands.pages.tsq_filter import FilterForm, in_words, spelled
 from commands.rules.formatting import Count
@@ -58,16 +60,31 @@ def listed(request: HttpRequest, query: QueryDict, *, problem: str = "") -> Http
 
 @require_safe
 def groups_page(request: HttpRequest) -> HttpResponse:
-    return render(request, "commands/tsq_groups.html", {**groups_context(), **_rights(request)})
+    return render(request, "commands/tsq_groups.html", {**groups_context(request.GET), **_rights(request)})
 
 
 def _rights(request: HttpRequest) -> dict[str, Any]:
     return {"may_operate": request.user.has_perm(PERMISSION), "effects": EFFECTS}
 
 
-def moment() -> Row:
+def moment(domain: str) -> Row:
     """``now``, the database's clock; ``any_sent``: there is a command."""
-    return _SQL.rows("moment", domain=DOMAIN)[0]
+    return _SQL.rows("moment", domain=domain)[0]
+
+
+def domain_of(query: QueryDict) -> str:
+    """``domain`` of an address or a form, `DOMAIN` unless it is said. Raises UnknownDomainError."""
+    domain = query.get("domain", DOMAIN)
+    if domain != DOMAIN:
+        names, _ = queries.domains()
+        if domain not in names:
+            raise UnknownDomainError(domain, names)
+    return domain
+
+
+def domain_named(domain: str) -> dict[str, str]:
+    """How an address and a form name it: `DOMAIN` is not named."""
+    return {} if domain == DOMAIN else {"domain": domain}
 
 
 def context(query: QueryDict) -> dict[str, Any]:
@@ -79,31 +96,35 @@ def context(query: QueryDict) -> dict[str, Any]:
     form = FilterForm(query)
     before, size = query.get("before", ""), page_size(query)
     place = place_of(before)
-    clock = moment()
+    domain = domain_of(query)
+    clock, named = moment(domain), domain_named(domain)
     common = {
         "now": clock["now"], "any_sent": clock["any_sent"], "form": form, "filtered": form.is_filtered,
         "size": size, "sizes": PAGE_SIZES, "first": not before,
+        "domain": named.get("domain"), "domain_query": query_of(named),
     }  # fmt: skip
     if not form.is_valid():
         return {**common, "rows": [], "look": None, "matching": None}
     chosen = form.chosen(_NEWEST[0])
     values = form.values()
-    carried = {**values, "size": size if size != PAGE_SIZES[0] else None}
-    rows, look = _page(chosen, place, size, carried)
+    carried = {**named, **values, "size": size if size != PAGE_SIZES[0] else None}
+    rows, look = _page(domain, chosen, place, size, carried)
     address = reverse("commands:tsq")
     return {
         **common,
         "rows": rows,
         "look": look,
-        "matching": None if chosen.text else _count(chosen),
+        "matching": None if chosen.text else _count(domain, chosen),
         "words": in_words(values),
         "newest": address + query_of(carried),
-        "hidden": {**values, "until": clock["now"].isoformat(), "back": address + query_of(carried)}.items(),
+        "hidden": {**named, **values, "until": clock["now"].isoformat(), "back": address + query_of(carried)}.items(),
     }
 
 
-def _page(chosen: ParkedFilter, place: Place, size: int, carried: Mapping[str, Any]) -> tuple[list[Row], Look]:
-    common = {"domain": DOMAIN, "at": place[0], "id": place[1], **chosen.parameters()}
+def _page(
+    domain: str, chosen: ParkedFilter, place: Place, size: int, carried: Mapping[str, Any]
+) -> tuple[list[Row], Look]:
+    common = {"domain": domain, "at": place[0], "id": place[1], **chosen.parameters()}
     # Without a search in messages every command that is looked at is one to be shown.
     most = MOST_TEXTS if chosen.text else size + 1
     rows = _SQL.rows("page", **common, most=most, limit=size + 1)
@@ -116,12 +137,12 @@ def _page(chosen: ParkedFilter, place: Place, size: int, carried: Mapping[str, A
         found=len(found),
         reach=ended[0]["parked_at"] if ended else None,
         more=query_of({**carried, "before": place_text(last["parked_at"], last["command_id"])}) if last else "",
-        filtered=bool(carried.keys() - {"size"}),
+        filtered=bool(carried.keys() - {"domain", "size"}),
     )
 
 
-def _count(chosen: ParkedFilter) -> Count:
-    counted = _SQL.rows("count", domain=DOMAIN, limit=COUNT_LIMIT + 1, **chosen.parameters())[0]["count"]
+def _count(domain: str, chosen: ParkedFilter) -> Count:
+    counted = _SQL.rows("count", domain=domain, limit=COUNT_LIMIT + 1, **chosen.parameters())[0]["count"]
     return Count(COUNT_LIMIT, "+") if counted > COUNT_LIMIT else Count(counted)
 
 
@@ -156,24 +177,27 @@ class Group:
     hidden: Mapping[str, str]
 
 
-def groups_context() -> dict[str, Any]:
+def groups_context(query: QueryDict) -> dict[str, Any]:
     """The ``groups``, the largest first, no more than `MOST_GROUPS`; ``cut``: there are more."""
-    clock = moment()
+    domain = domain_of(query)
+    clock, named = moment(domain), domain_named(domain)
     now = clock["now"]
     limits = [now - age for age in AGES.values() if age]
-    found = _SQL.rows("groups", domain=DOMAIN, until=now, limits=limits, limit=MOST_GROUPS + 1)
-    shown = [_group(row, now) for row in found[:MOST_GROUPS]]
+    found = _SQL.rows("groups", domain=domain, until=now, limits=limits, limit=MOST_GROUPS + 1)
+    shown = [_group(row, now, named) for row in found[:MOST_GROUPS]]
     return {
         "now": now,
         "any_sent": clock["any_sent"],
         "groups": shown,
         "total": sum(group.count for group in shown),
         "cut": len(found) > MOST_GROUPS,
+        "domain": named.get("domain"),
+        "domain_query": query_of(named),
     }
 
 
-def _group(row: Row, now: datetime) -> Group:
-    values = {"code": spelled(row["error_code"]), "behavior": spelled(row["behavior"])}
+def _group(row: Row, now: datetime, named: Mapping[str, str]) -> Group:
+    values = {**named, "code": spelled(row["error_code"]), "behavior": spelled(row["behavior"])}
     numbers = [older - newer for older, newer in pairwise([row["count"], *row["since"], 0])]
     return Group(
         code=row["error_code"],

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods
 from commands.bus.operations import MOST_IDS, MOST_TEXTS, ParkedFilter, asked_before, count_parked, operate_on
 from commands.bus.operators import Acted, act, why
 from commands.pages import tsq
+from commands.pages.listing import query_of
 from commands.pages.tsq_filter import FilterForm, in_words
 from commands.pages.tsq_forms import BEHAVIOR_FIELDS, FORMS, ConfirmForm
 from commands.rules.formatting import Count
@@ -43,6 +44,7 @@ class Asked:
     """Which action on which commands. ``carried``: names and values that ask for it again, to be confirmed."""
 
     kind: OperationKind
+    domain: str
     chosen: ParkedFilter
     carried: list[tuple[str, str]]
     words: str
@@ -54,8 +56,9 @@ class Asked:
 
     def count(self) -> Count:
         """How many are met now; "+" where the messages of only some were looked into."""
-        found = count_parked(self.chosen)
-        beyond = self.chosen.text and count_parked(replace(self.chosen, text="")) > MOST_TEXTS
+        found = count_parked(self.chosen, domain=self.domain)
+        whole = replace(self.chosen, text="")
+        beyond = self.chosen.text and count_parked(whole, domain=self.domain) > MOST_TEXTS
         return Count(found, "+" if beyond else "")
 
 
@@ -65,8 +68,9 @@ def page(request: HttpRequest) -> HttpResponse:
     """A POST without ``confirm`` gets the page that asks for it. Whoever comes otherwise is led to the list."""
     if request.method != "POST":
         return redirect("commands:tsq")
+    domain = tsq.domain_of(request.POST)
     try:
-        asked = asked_of(request.POST, now=tsq.moment()["now"])
+        asked = asked_of(request.POST, domain=domain, now=tsq.moment(domain)["now"])
     except AskError as exc:
         return tsq.listed(request, request.POST, problem=str(exc))
     count = asked.count()
@@ -82,7 +86,8 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _act_at_once(request: HttpRequest, asked: Asked, form: ConfirmForm) -> HttpResponse:
-    acted = act(form.action(request.user.get_username()), asked.ids, until=asked.chosen.until)
+    action = form.action(request.user.get_username())
+    acted = act(action, asked.ids, domain=asked.domain, until=asked.chosen.until)
     done = len(acted.done)
     if done:
         messages.success(request, f"{commands_text(done)} {'was' if done == 1 else 'were'} {DONE[asked.kind]}.")
@@ -100,18 +105,28 @@ def _ask_for_operation(request: HttpRequest, asked: Asked, form: ConfirmForm, co
             return _shown(request, asked, form, count, status=409)
         action = form.action(request.user.get_username())
         number = operate_on(
-            asked.chosen, action, rate=cleaned["rate"], canary=cleaned.get("canary"), key=cleaned["key"]
+            asked.chosen,
+            action,
+            rate=cleaned["rate"],
+            canary=cleaned.get("canary"),
+            domain=asked.domain,
+            key=cleaned["key"],
         )
     return redirect(f"/operations/{number}/")
 
 
 def _shown(request: HttpRequest, asked: Asked, form: ConfirmForm, count: Count, *, status: int) -> HttpResponse:
-    gone = why(asked.ids, until=asked.chosen.until) if not count.value and asked.ids else {}
+    gone = {}
+    if not count.value and asked.ids:
+        gone = why(asked.ids, domain=asked.domain, until=asked.chosen.until)
     behavior = [form[name] for name in BEHAVIOR_FIELDS if name in form.fields]
     gradual = [form[name] for name in ("rate", "canary") if name in form.fields]
     set_apart = {"type", "typed", "seen", "key", "rate", "canary", *BEHAVIOR_FIELDS}
+    named = tsq.domain_named(asked.domain)
     shown: dict[str, Any] = {
         "asked": asked,
+        "domain": named.get("domain"),
+        "domain_query": query_of(named),
         "form": form,
         "count": count,
         "commands": commands_text(count.value),
@@ -135,12 +150,12 @@ def _told(acted: Acted) -> str:
     return left + "; ".join(lines) + (f"; and {more:,} more." if more else ".")
 
 
-def asked_of(sent: QueryDict, *, now: datetime) -> Asked:
+def asked_of(sent: QueryDict, *, domain: str, now: datetime) -> Asked:
     """What was asked for; ``until`` is ``now`` unless it is said. Raises AskError."""
     kind = _kind(sent.get("action", ""))
     until = _until(sent.get("until", ""), now)
     if sent.get("scope", "") == "matching":
-        return _matching(kind, until, sent)
+        return _matching(kind, domain, until, sent)
     ids = list(dict.fromkeys(_ids(sent)))
     if not ids:
         raise AskError("No command is selected: select some, or all that match.")
@@ -149,14 +164,15 @@ def asked_of(sent: QueryDict, *, now: datetime) -> Asked:
     detail = reverse("commands:detail", args=ids) if len(ids) == 1 else reverse("commands:tsq")
     return Asked(
         kind=kind,
+        domain=domain,
         chosen=ParkedFilter(until=until, ids=ids),
-        carried=[*_common(kind, until, sent), *(("ids", str(command_id)) for command_id in ids)],
+        carried=[*_common(kind, domain, until, sent), *(("ids", str(command_id)) for command_id in ids)],
         words="the selected ones" if len(ids) > 1 else f"command {ids[0]}",
         back=_back(sent, detail),
     )
 
 
-def _matching(kind: OperationKind, until: datetime, sent: QueryDict) -> Asked:
+def _matching(kind: OperationKind, domain: str, until: datetime, sent: QueryDict) -> Asked:
     form = FilterForm(sent)
     if not form.is_valid():
         raise AskError("The filter is wrong: correct what is marked below.")
@@ -166,15 +182,17 @@ def _matching(kind: OperationKind, until: datetime, sent: QueryDict) -> Asked:
     everything = [] if values else [("all", "yes")]
     return Asked(
         kind=kind,
+        domain=domain,
         chosen=form.chosen(until),
-        carried=[*_common(kind, until, sent), ("scope", "matching"), *values.items(), *everything],
+        carried=[*_common(kind, domain, until, sent), ("scope", "matching"), *values.items(), *everything],
         words=in_words(values) or "the whole troubleshooting queue",
         back=_back(sent, reverse("commands:tsq")),
     )
 
 
-def _common(kind: OperationKind, until: datetime, sent: QueryDict) -> Iterator[tuple[str, str]]:
+def _common(kind: OperationKind, domain: str, until: datetime, sent: QueryDict) -> Iterator[tuple[str, str]]:
     yield "action", kind.value
+    yield from tsq.domain_named(domain).items()
     yield "until", until.isoformat()
     yield "back", sent.get("back", "")
 

@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
+from psycopg.types.json import Jsonb
 from pytest_django.fixtures import DjangoAssertNumQueries, Settings
 
 from commands.models import Operation
@@ -536,6 +537,25 @@ def test_a_form_without_its_token_does_nothing(bus: HandBus, park: Park) -> None
 
 def test_a_login_on_the_way_leads_to_the_list(ada: Client) -> None:
     assert ada.get("/tsq/act/")["Location"] == "/tsq/"
+
+
+def test_another_domain_has_lists_and_actions_of_its_own(bus: HandBus, orders: str, park: Park, ada: Client) -> None:
+    (ours,) = park()
+    command = [["0193a5b0-7c1e-7abc-8def-0123456789ab", None, {}]]
+    bus.conn.execute("SELECT commandbus.send_commands('orders', 'Ship', %s, 3, '')", [Jsonb(command)])
+    (begun,) = bus.value("SELECT commandbus.receive_commands('orders', 9, 30)")["commands"]
+    ended = [{"command_id": begun[1], "msg_id": begun[0], "attempt": begun[7], "kind": "permanent", "error_code": "X"}]
+    bus.conn.execute("SELECT commandbus.finish_commands('orders', %s)", [Jsonb(ended)])
+    theirs = UUID(begun[1])
+    assert shown(Client().get("/tsq/").text) == [ours]
+    page = ada.get("/tsq/?domain=orders").text
+    assert shown(page) == [theirs]
+    assert "code=X" in ada.get("/tsq/groups/?domain=orders").text
+    confirm(ada, {**hidden(page, "act"), "ids": str(theirs), "action": "cancel"}, reason="no")
+    assert (bus.word(theirs), bus.word(ours)) == ("SRTX", "SRT")
+    assert shown(ada.get("/tsq/?domain=orders").text) == []
+    nowhere = ada.get("/tsq/?domain=nowhere")
+    assert (nowhere.status_code, "There is no domain 'nowhere': test or orders." in text(nowhere.text)) == (404, True)
 
 
 def test_texts_of_strangers_are_harmless_in_the_lists(bus: HandBus, park: Park, ada: Client) -> None:
