@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries, Settings
 
 from commands.models import Operation
 from commands.pages import tsq, tsq_forms
+from tests.integration.test_another_domain import pages_read
 from tests.support.bus import HandBus, outcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -213,6 +215,32 @@ def test_a_page_costs_as_many_queries_as_it_has_parts(
         Client().get("/tsq/?text=nothing")
     with django_assert_num_queries(2):  # the clock, the groups
         Client().get("/tsq/groups/")
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+def test_a_page_reads_little_however_many_are_parked(analysed: bool, bus: HandBus, ada: Client) -> None:
+    bus.conn.execute(
+        """
+        WITH ids AS (SELECT gen_random_uuid() AS id, i FROM generate_series(1, 6000) i), parked AS (
+            INSERT INTO commandbus.parked (domain, command_id, error_code, behavior, parked_at)
+            SELECT 'test', id, 'E', 'b', clock_timestamp() - i * interval '1 s' FROM ids ORDER BY i DESC
+        ), event AS (
+            INSERT INTO commandbus.audit (domain, command_id, event_type) SELECT 'test', id, 'MOVED_TO_TSQ' FROM ids
+        )
+        INSERT INTO commandbus.command
+            (domain, queue_name, command_id, command_type, status, max_attempts, last_error_msg)
+        SELECT 'test', 'q', id, 't', 'IN_TROUBLESHOOTING_QUEUE', 3, 'm' FROM ids
+        """
+    )
+    if analysed:
+        bus.conn.execute("ANALYZE commandbus.parked, commandbus.command, commandbus.audit")
+    first = ada.get("/tsq/").text
+    deep = "/tsq/?before=" + quote(f"{datetime.now(UTC) - timedelta(seconds=3000)}~{UUID(int=0)}")
+    assert len(shown(first)) == len(shown(ada.get(deep).text)) == 20
+    for address in ("/tsq/", deep, "/tsq/?code=none", "/tsq/?text=m", "/tsq/groups/"):
+        assert (address, pages_read(bus, ada, address) < 1000) == (address, True)
+    # Where messages are searched, each command that is looked at is looked up: 4 pages each.
+    assert pages_read(bus, ada, "/tsq/?text=nothing") < tsq.MOST_TEXTS * 4 + 1000
 
 
 # -- groups ----------------------------------------------------------------------------------------------------------
