@@ -569,7 +569,7 @@ def test_a_login_on_the_way_leads_to_the_list(ada: Client) -> None:
 
 def test_another_domain_has_lists_and_actions_of_its_own(bus: HandBus, orders: str, park: Park, ada: Client) -> None:
     (ours,) = park()
-    command = [["0193a5b0-7c1e-7abc-8def-0123456789ab", None, {}]]
+    command: list[Any] = [["0193a5b0-7c1e-7abc-8def-0123456789ab", None, {}]]
     bus.conn.execute("SELECT commandbus.send_commands('orders', 'Ship', %s, 3, '')", [Jsonb(command)])
     (begun,) = bus.value("SELECT commandbus.receive_commands('orders', 9, 30)")["commands"]
     ended = [{"command_id": begun[1], "msg_id": begun[0], "attempt": begun[7], "kind": "permanent", "error_code": "X"}]
