@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from commands.pages import dashboard, detail, send
+from commands.pages import dashboard, detail, send, tsq, tsq_act
 from commands.pages.converters import CommandIdConverter, RawPartConverter
 
 register_converter(CommandIdConverter, "command_id")
@@ -13,6 +13,9 @@ urlpatterns = [
     path("live/", dashboard.live, name="dashboard_live"),
     path("send/", send.page, name="send"),
     path("send/outlooks/", send.live_outlooks, name="send_outlooks"),
+    path("tsq/", tsq.page, name="tsq"),
+    path("tsq/groups/", tsq.groups_page, name="tsq_groups"),
+    path("tsq/act/", tsq_act.page, name="tsq_act"),
     path("commands/<command_id:command_id>/", detail.page, name="detail"),
     path("commands/<command_id:command_id>/live/", detail.live, name="detail_live"),
     path("commands/<command_id:command_id>/raw/<raw_part:part>/", detail.raw, name="raw"),

@@ -137,6 +137,7 @@ DECLARE
     v_at TIMESTAMPTZ := coalesce(o.progress ->> 'at', '-infinity');
     v_id UUID := coalesce(o.progress ->> 'id', '00000000-0000-0000-0000-000000000000');
     v_looked INTEGER;
+    v_met INTEGER;
     v_ids UUID[];
     v_done UUID[];
 BEGIN
@@ -144,6 +145,13 @@ BEGIN
         v_ids := v_chosen[v_place + 1:v_place + p_limit];
         v_looked := cardinality(v_ids);
         o.progress := o.progress || jsonb_build_object('place', v_place + v_looked);
+        v_met := v_looked;
+        -- What was parked again since is another failure than the one that the operator looked at.
+        v_ids := ARRAY(
+            SELECT i.command_id FROM unnest(v_ids) WITH ORDINALITY AS i (command_id, n)
+            CROSS JOIN LATERAL (SELECT parked_at FROM commandbus.parked
+                                WHERE domain = o.domain AND command_id = i.command_id LIMIT 1) p
+            WHERE p.parked_at <= v_until ORDER BY n);
     ELSE
         -- Oldest first, behind the last one looked at.
         SELECT count(*), coalesce(array_agg(command_id) FILTER (WHERE ok), '{}'),
@@ -161,6 +169,7 @@ BEGIN
               AND (v_behavior IS NULL OR behavior = v_behavior)
             ORDER BY parked_at, command_id LIMIT p_limit) q;
         o.progress := o.progress || jsonb_build_object('at', v_at, 'id', v_id);
+        v_met := cardinality(v_ids);
     END IF;
     v_done := CASE o.kind
         WHEN 'retry' THEN commandbus.retry_commands(o.domain, v_ids, o.operator, o.reason, o.spec -> 'behavior',
@@ -169,7 +178,7 @@ BEGIN
         ELSE commandbus.end_commands(o.domain, v_ids, 'COMPLETED', o.operator, o.reason, coalesce(o.spec -> 'result', 'null'),
                                      o.operation_id) END;
     o.done := o.done + cardinality(v_done);
-    o.skipped := o.skipped + cardinality(v_ids) - cardinality(v_done);
+    o.skipped := o.skipped + v_met - cardinality(v_done);
     IF o.canary IS NOT NULL THEN
         o.progress := o.progress || jsonb_build_object('watched', to_jsonb(v_done));
     END IF;

@@ -11,7 +11,7 @@ CREATE TABLE public.e2e_operation (
     operator       TEXT NOT NULL,
     reason         TEXT NOT NULL DEFAULT '',
     spec           JSONB NOT NULL,
-    correlation_id UUID NOT NULL DEFAULT gen_random_uuid(),
+    correlation_id UUID NOT NULL DEFAULT gen_random_uuid() CONSTRAINT e2e_operation_correlation UNIQUE,
     wanted         BIGINT NOT NULL CONSTRAINT e2e_operation_wanted_range CHECK (wanted >= 0),
     done           BIGINT NOT NULL DEFAULT 0,
     skipped        BIGINT NOT NULL DEFAULT 0,
@@ -39,7 +39,8 @@ COMMENT ON COLUMN public.e2e_operation.operator IS 'Who asked for it: a user nam
 COMMENT ON COLUMN public.e2e_operation.reason IS 'Why';
 COMMENT ON COLUMN public.e2e_operation.spec IS
     'What is sent (each behavior with its weight, seed, attempts, reply), or which commands (filter or ids) and what happens to them';
-COMMENT ON COLUMN public.e2e_operation.correlation_id IS 'Correlation id of everything that it sends';
+COMMENT ON COLUMN public.e2e_operation.correlation_id IS
+    'Correlation id of everything that it sends. A form that is sent twice names the same one, so that it is asked for once';
 COMMENT ON COLUMN public.e2e_operation.wanted IS 'How many commands were meant when it was asked for';
 COMMENT ON COLUMN public.e2e_operation.done IS 'Sent, or changed, so far';
 COMMENT ON COLUMN public.e2e_operation.skipped IS 'Met and left as they are: changed by others meanwhile, or without a message';

@@ -101,12 +101,19 @@ def send_many(mix: Mix, *, operator: str, reason: str = "", rate: int | None = N
 
 
 def operate_on(
-    chosen: ParkedFilter, action: Action, *, rate: int | None = None, canary: int | None = None, domain: str = DOMAIN
+    chosen: ParkedFilter,
+    action: Action,
+    *,
+    rate: int | None = None,
+    canary: int | None = None,
+    domain: str = DOMAIN,
+    key: UUID | None = None,
 ) -> int:
     """Ask for an action on all that a filter meets; the operation's number.
 
     ``canary``, of a retry alone: begin with one command, then ten, each time waiting for their ends, and stop where
-    more than so many percent of them fail. Raises ValueError for a canary of another action.
+    more than so many percent of them fail. Raises ValueError for a canary of another action. ``key``: asked for again
+    with the same one, it is the operation that there is.
     """
     if canary is not None and action.kind != OperationKind.RETRY:
         raise ValueError("only a retry can have a canary")
@@ -114,8 +121,14 @@ def operate_on(
     spec = f"{{{particulars}}}"
     return _create(
         kind=action.kind, operator=action.operator, reason=action.reason, spec=spec, chosen=chosen,
-        wanted=count_parked(chosen, domain=domain), rate=rate, canary=canary, domain=domain,
+        wanted=count_parked(chosen, domain=domain), rate=rate, canary=canary, domain=domain, key=key,
     )  # fmt: skip
+
+
+def asked_before(key: UUID) -> int | None:
+    """The number of the operation that was asked for with this key."""
+    found = _SQL.rows("asked_before", key=key)
+    return found[0]["operation_id"] if found else None
 
 
 def cancel(operation_id: int, *, by: str) -> bool:
@@ -127,8 +140,11 @@ def _escaped(found: re.Match[str]) -> str:
     return f"\\{found[0]}"
 
 
-def _create(*, chosen: ParkedFilter | None = None, canary: int | None = None, **values: Any) -> int:
+def _create(
+    *, chosen: ParkedFilter | None = None, canary: int | None = None, key: UUID | None = None, **values: Any
+) -> int:
     which = chosen.parameters() if chosen else dict.fromkeys(ParkedFilter.__dataclass_fields__, None)
-    found = _SQL.rows("create", filtered=chosen is not None, canary=canary, **values, **which)
+    found = _SQL.rows("create", filtered=chosen is not None, canary=canary, key=key, **values, **which)
+    found = found or _SQL.rows("asked_before", key=key)
     operation_id: int = found[0]["operation_id"]
     return operation_id

@@ -16,13 +16,17 @@ FROM (
 ) p;
 
 -- name: create
-INSERT INTO public.e2e_operation (kind, domain, operator, reason, spec, wanted, rate, canary)
+INSERT INTO public.e2e_operation (kind, domain, operator, reason, spec, wanted, rate, canary, correlation_id)
 VALUES (%(kind)s, %(domain)s, %(operator)s, %(reason)s, %(spec)s::JSONB || CASE WHEN %(filtered)s THEN jsonb_build_object(
     'filter', jsonb_strip_nulls(jsonb_build_object(
         'until', %(until)s::TIMESTAMPTZ, 'since', %(since)s::TIMESTAMPTZ, 'code', %(code)s::TEXT, 'behavior', %(behavior)s::TEXT,
         'error_type', %(error_type)s::TEXT, 'text', nullif(%(text)s::TEXT, ''), 'pattern', CASE WHEN %(text)s <> '' THEN %(pattern)s::TEXT END, 'ids', %(ids)s::UUID[]))) ELSE '{}' END,
-    %(wanted)s, %(rate)s, %(canary)s)
+    %(wanted)s, %(rate)s, %(canary)s, coalesce(%(key)s::UUID, gen_random_uuid()))
+ON CONFLICT (correlation_id) DO NOTHING
 RETURNING operation_id;
+
+-- name: asked_before
+SELECT operation_id FROM public.e2e_operation WHERE correlation_id = %(key)s;
 
 -- name: cancel
 UPDATE public.e2e_operation

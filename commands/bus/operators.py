@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
+
 from commands.rules.payload import exact_json, payload_text, storable_json
 from commands.rules.words import DOMAIN, OPERATOR_EVENTS, OperationKind, Status, archive_table, command_queue
 from e2e_site.named_sql import NamedSql
@@ -58,11 +60,13 @@ class Left:
 
     ``status`` is None for a command that is gone. ``held``: it stands where the action needs it, but another
     transaction holds it. ``lost``: its message is no longer in the archive, so it cannot be sent again.
+    ``again``: when it was parked anew, since the operator looked.
     """
 
     status: Status | None
     held: bool = False
     lost: bool = False
+    again: datetime | None = None
     operator: str = ""
     event_type: str = ""
     at: datetime | None = None
@@ -76,17 +80,33 @@ class Acted:
     left: dict[UUID, Left] = field(default_factory=dict)
 
 
-def act(action: Action, ids: Sequence[UUID], *, domain: str = DOMAIN, waiting: bool = False) -> Acted:
+def act(
+    action: Action,
+    ids: Sequence[UUID],
+    *,
+    domain: str = DOMAIN,
+    waiting: bool = False,
+    until: datetime | None = None,
+) -> Acted:
     """Change these parked commands, `MOST_AT_ONCE` at most, in the caller's transaction or one of its own.
 
-    ``waiting``: cancel commands that are PENDING instead. An attempt that runs is never disturbed.
+    ``waiting``: cancel commands that are PENDING instead. An attempt that runs is never disturbed. ``until``: when the
+    operator looked; what was parked again since then is left as it is.
     """
     if len(ids) > MOST_AT_ONCE:
         raise ValueError(f"{len(ids)} commands at once, more than {MOST_AT_ONCE}")
     needed = Status.PENDING if waiting else Status.IN_TROUBLESHOOTING_QUEUE
-    done = _changed(action, list(ids), domain, needed)
+    with transaction.atomic():
+        seen = list(ids) if until is None else _parked_until(until, list(ids), domain)
+        done = _changed(action, seen, domain, needed) if seen else []
     left = [command_id for command_id in ids if command_id not in set(done)]
-    return Acted(done=done, left=_why(left, domain, needed) if left else {})
+    return Acted(done=done, left=why(left, domain=domain, needed=needed, until=until) if left else {})
+
+
+def _parked_until(until: datetime, ids: list[UUID], domain: str) -> list[UUID]:
+    """Those that were parked until then. Their rows stay locked, so that none of them moves meanwhile."""
+    locked = [row["command_id"] for row in _SQL.rows("lock", domain=domain, ids=ids)]
+    return [row["command_id"] for row in _SQL.rows("parked_until", domain=domain, ids=locked, until=until)]
 
 
 def _changed(action: Action, ids: list[UUID], domain: str, needed: Status) -> list[UUID]:
@@ -100,21 +120,30 @@ def _changed(action: Action, ids: list[UUID], domain: str, needed: Status) -> li
     return changed
 
 
-def _why(ids: list[UUID], domain: str, needed: Status) -> dict[UUID, Left]:
+def why(
+    ids: Sequence[UUID],
+    *,
+    domain: str = DOMAIN,
+    needed: Status = Status.IN_TROUBLESHOOTING_QUEUE,
+    until: datetime | None = None,
+) -> dict[UUID, Left]:
+    """Why these commands were left, or would be, by an action that ``needed`` them somewhere else."""
     tables = {"archive": archive_table(command_queue(domain))}
-    rows = _SQL.rows("why", tables, domain=domain, ids=ids, types=list(OPERATOR_EVENTS))
+    rows = _SQL.rows("why", tables, domain=domain, ids=list(ids), types=list(OPERATOR_EVENTS))
     found = {row["command_id"]: row for row in rows}
-    return {command_id: _left(found.get(command_id), needed) for command_id in ids}
+    return {command_id: _left(found.get(command_id), needed, until) for command_id in ids}
 
 
-def _left(row: Mapping[str, Any] | None, needed: Status) -> Left:
+def _left(row: Mapping[str, Any] | None, needed: Status, until: datetime | None) -> Left:
     if row is None:
         return Left(status=None)
     stands = row["status"] == needed
+    again = until is not None and row["parked_at"] is not None and row["parked_at"] > until
     return Left(
         status=Status(row["status"]),
-        held=stands and row["has_message"],
+        held=stands and row["has_message"] and not again,
         lost=stands and not row["has_message"],
+        again=row["parked_at"] if again else None,
         operator=row["operator"] or "",
         event_type=row["event_type"] or "",
         at=row["ts"],

@@ -73,7 +73,7 @@ def actions(command_id: UUID, status: Status, user: User | AnonymousUser) -> Act
     """What ``user`` may do to a command of this status."""
     match status:
         case Status.IN_TROUBLESHOOTING_QUEUE:
-            allowed = Actions(buttons=_PARKED, address="/tsq/act/")
+            allowed = Actions(buttons=_PARKED, address=reverse("commands:tsq_act"))
         case Status.PENDING:
             allowed = Actions(buttons=_WAITING, address=f"/queue/{command_id}/cancel/", asks=True)
         case Status.IN_PROGRESS:

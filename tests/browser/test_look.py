@@ -21,6 +21,8 @@ PAGES = {
     "a parked command": "/commands/{parked}/",
     "a command that waits for its retry": "/commands/{waiting}/",
     "a command with late ends": "/commands/{late}/",
+    "troubleshooting queue": "/tsq/",
+    "groups of the troubleshooting queue": "/tsq/groups/",
     "not found": "/nowhere/",
     "no such domain": "/?domain=nowhere",
     "load tests": "/loadtests/",
@@ -94,6 +96,7 @@ def test_the_home_page_has_the_sidebar_and_says_where_one_is(user: str, visit: C
     assert [link.inner_text() for link in menu.get_by_role("link").all()] == [
         "Dashboard",
         "Send command",
+        "Troubleshooting",
         "Load tests",
         "Settings",
     ]

@@ -27,6 +27,9 @@ PAGES: dict[str, dict[str, int]] = {
     "live/": READ,
     "send/": {"anonymous": 302, "user": 403, "admin": 200},
     "send/outlooks/": {"anonymous": 302, "user": 403, "admin": 200},
+    "tsq/": READ,
+    "tsq/groups/": READ,
+    "tsq/act/": {"anonymous": 302, "user": 403, "admin": 302},
     "commands/<command_id:command_id>/": READ,
     "commands/<command_id:command_id>/live/": READ,
     "commands/<command_id:command_id>/raw/<raw_part:part>/": READ,
@@ -295,7 +298,7 @@ def test_no_page_needs_more_than_its_strict_policy_allows(
         assert not re.findall(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", response.text)
 
 
-def test_the_menu_names_four_pages_and_marks_the_one_that_is_open(
+def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
     visitor: Callable[[str], Client], settings: Settings
 ) -> None:
     settings.PUBLIC_READ = True
@@ -303,6 +306,7 @@ def test_the_menu_names_four_pages_and_marks_the_one_that_is_open(
     opened: dict[str, Any] = {
         "/": "Dashboard",
         "/send/": "Send command",
+        "/tsq/groups/": "Troubleshooting",
         "/loadtests/": "Load tests",
         ADMIN_PAGES[1]: "Settings",
     }
@@ -312,5 +316,11 @@ def test_the_menu_names_four_pages_and_marks_the_one_that_is_open(
         entries = re.findall(
             r'<a href="[^"]+" class="nav-item"( aria-current="page")?>.*?<span>(.*?)</span>', menu[0], re.DOTALL
         )
-        assert [name for _, name in entries] == ["Dashboard", "Send command", "Load tests", "Settings"]
+        assert [name for _, name in entries] == [
+            "Dashboard",
+            "Send command",
+            "Troubleshooting",
+            "Load tests",
+            "Settings",
+        ]
         assert [name for current, name in entries if current] == [label]
