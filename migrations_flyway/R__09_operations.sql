@@ -26,8 +26,8 @@ BEGIN
     IF FOUND THEN
         BEGIN
             RETURN commandbus.work_chunk(o, p_limit);
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR plpgsql_error OR raise_exception
-                       OR program_limit_exceeded OR invalid_parameter_value THEN
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR plpgsql_error OR program_limit_exceeded
+                       OR syntax_error_or_access_rule_violation THEN
             -- What it asks for cannot be done, by no later try either. The chunk is undone, those before it stay.
             UPDATE public.e2e_operation
             SET state = 'failed', said = left(SQLERRM, 1000), ended_at = clock_timestamp(), beat_at = clock_timestamp()
@@ -84,8 +84,8 @@ CREATE OR REPLACE FUNCTION commandbus.send_chunk(o public.e2e_operation, p_limit
 LANGUAGE plpgsql AS $$
 DECLARE
     v_payload JSONB := coalesce(o.spec -> 'payload', '{}');
-    -- A chunk is one JSON value with the payload of each command in it, and such a value has at most 256 MB.
-    v_count INTEGER := least(p_limit, o.wanted - o.done, greatest(1, 33554432 / length(v_payload::TEXT)));
+    -- A chunk is one JSON value with the payload of each command in it. It is kept to 8 MB, so that it is short.
+    v_count INTEGER := least(p_limit, o.wanted - o.done, greatest(1, 8388608 / length(v_payload::TEXT)));
     v_seed BIGINT := coalesce((o.spec ->> 'seed')::BIGINT, 0);
     v_behaviors JSONB[] := ARRAY(SELECT p -> 'behavior' FROM jsonb_array_elements(o.spec -> 'parts') p);
     -- Where each part begins between 0 and 1: width_bucket answers the part of a number.

@@ -144,7 +144,7 @@ def _escaped(found: re.Match[str]) -> str:
 def _create(
     *, chosen: ParkedFilter | None = None, canary: int | None = None, key: UUID | None = None, **values: Any
 ) -> int:
-    which = chosen.parameters() if chosen else dict.fromkeys(ParkedFilter.__dataclass_fields__, None)
+    which = chosen.parameters() if chosen else dict.fromkeys((*ParkedFilter.__dataclass_fields__, "pattern"))
     found = _SQL.rows("create", filtered=chosen is not None, canary=canary, key=key, **values, **which)
     found = found or _SQL.rows("asked_before", key=key)
     operation_id: int = found[0]["operation_id"]
