@@ -72,8 +72,8 @@ def context(request: HttpRequest, operation_id: int) -> dict[str, Any]:
     """The ``operation`` with what was ``asked``; of a bulk send also its ``parts``, where they are ``expected`` to end,
     and where they ``stand`` now. ``now``: the database's clock.
 
-    ``followed``: more may happen. ``unserved``: something waits, and no worker is there. ``may_cancel``: its viewer
-    may.
+    ``followed``: more may happen. ``unserved``: no worker is there, and it waits (``stalled``), or its commands do.
+    ``may_cancel``: its viewer may.
     """
     row = operation_of(operation_id)
     if row is None:
@@ -81,8 +81,8 @@ def context(request: HttpRequest, operation_id: int) -> dict[str, Any]:
     is_send = row["kind"] == OperationKind.SEND
     stand = _stand(row) if is_send and row["done"] else []
     moving = sum(end.count.value for end in stand if not end.statuses[0].is_final)
-    waits = row["silent"] or row["state"] == OperationState.WAITING or bool(moving)
-    alive = any(worker["alive"] for worker in queries.workers(row["domain"])) if waits else True
+    stalled = not row["over"] and (row["silent"] or row["state"] == OperationState.WAITING)
+    alive = not (stalled or moving) or any(worker["alive"] for worker in queries.workers(row["domain"]))
     return {
         "now": row["now"],
         "operation": row,
@@ -92,7 +92,8 @@ def context(request: HttpRequest, operation_id: int) -> dict[str, Any]:
         "most_counted": ENDS_COUNTED,
         "moving": moving,
         "followed": not row["over"] or bool(moving),
-        "unserved": waits and not alive,
+        "stalled": stalled,
+        "unserved": not alive,
         "may_cancel": not row["over"] and request.user.has_perm(_permission(row["kind"])),
         "canary": operation_text.canary_text(row["progress"], row["canary"], row["done"])
         if row["canary"] is not None and not row["over"]

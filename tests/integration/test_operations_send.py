@@ -28,9 +28,10 @@ PARKS = Behavior(type=BehaviorType.FAIL_PERMANENT, error_code="NO_FUNDS")
 WORK = "SELECT commandbus.work_operation(%s)"
 
 
-def ask(count: int = 10, *, rate: int | None = None, **mix: Any) -> int:
+def ask(count: int = 10, *, rate: int | None = None, reason: str = "", **mix: Any) -> int:
     """Ask for a bulk send; its number."""
-    return send_many(Mix(**{"parts": [(SUCCESS, 1)], "count": count, **mix}), operator="ada", rate=rate)
+    asked = Mix(**{"parts": [(SUCCESS, 1)], "count": count, **mix})
+    return send_many(asked, operator="ada", rate=rate, reason=reason)
 
 
 def query(statement: str, *parameters: Any) -> Any:
