@@ -75,7 +75,7 @@ class EachForm(forms.Form):
     def show_setting(self, max_attempts: int) -> None:
         """Say which number an empty field stands for."""
         field = self.fields["max_attempts"]
-        field.widget.attrs["placeholder"] = max_attempts
+        field.widget.attrs["placeholder"] = f"{max_attempts}, as the settings say"
         field.help_text = (
             f"How often it is delivered before it is parked: {ATTEMPTS.range_text}. Left empty: {max_attempts}, as the "
             "settings say now."

@@ -43,12 +43,16 @@ class PartForm(forms.Form):
         return [self[name] for name in PARAMETERS[self.kind]]
 
     @property
+    def filled(self) -> str:
+        """What stands in its own fields beside their defaults: "execution_time_ms 10"."""
+        values = {field.name: field.value() for field in self.own_fields}
+        said = [f"{name} {value}" for name, value in values.items() if str(value or "") not in ("", _default(name))]
+        return ", ".join(said)
+
+    @property
     def is_open(self) -> bool:
-        """A field of its own holds more than its default."""
-        return any(
-            field.errors or field.value() not in (None, "", DEFAULTS.get(field.name), str(DEFAULTS.get(field.name)))
-            for field in self.own_fields
-        )
+        """Something is wrong in a field of its own."""
+        return any(field.errors for field in self.own_fields)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -58,6 +62,10 @@ class PartForm(forms.Form):
             except BehaviorError as exc:
                 self.add_error(exc.key, exc.message)
         return cleaned
+
+
+def _default(name: str) -> str:
+    return str(DEFAULTS.get(name, ""))
 
 
 class SendManyForm(EachForm):

@@ -283,4 +283,4 @@ def test_the_setting_that_an_empty_field_stands_for_is_shown(client: Client) -> 
     for address in ("/send/", "/send/many/"):
         page: Any = client.get(address).text
         assert "Left empty: 9, as the settings say now." in text(page)
-        assert 'placeholder="9"' in page
+        assert 'placeholder="9, as the settings say"' in page
