@@ -47,7 +47,8 @@ COMMENT ON FUNCTION commandbus.work_operation(INTEGER) IS
 CREATE OR REPLACE FUNCTION commandbus.work_chunk(o public.e2e_operation, p_limit INTEGER) RETURNS JSON
 LANGUAGE plpgsql AS $$
 DECLARE
-    -- Under a rate a chunk is what a quarter of a second may have, and the next one comes when this one's time is over.
+    -- Under a rate a chunk is what a quarter of a second may have, and the next one comes when this one's time is over. As
+    -- much is made up for where a chunk came late.
     v_limit INTEGER := CASE WHEN o.rate IS NULL THEN p_limit ELSE least(p_limit, greatest(1, o.rate / 4)) END;
     v_more BOOLEAN;
     v_before BIGINT := o.done + o.skipped;
@@ -66,7 +67,7 @@ BEGIN
         END IF;
         IF o.state = 'running' THEN
             o.next_at := CASE WHEN o.rate IS NULL THEN clock_timestamp() ELSE
-                greatest(o.next_at, clock_timestamp() - interval '1 s')
+                greatest(o.next_at, clock_timestamp() - interval '250 ms')
                 + make_interval(secs => (o.done + o.skipped - v_before)::DOUBLE PRECISION / o.rate) END;
         END IF;
     END IF;
