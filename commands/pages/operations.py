@@ -146,7 +146,7 @@ def _shown(row: Row) -> Row:
         "over": over,
         "met": met,
         "most": most,
-        "percent": 100 * met // most if most else 100,
+        "percent": 100 * met // most if most else 100 * over,
         "per_s": None if per_s is None else operation_text.rate_text(per_s),
         "worked_ms": None if row["worked_s"] is None else 1000 * row["worked_s"],
         "left_ms": 1000 * (most - met) / per_s if per_s and not over else None,

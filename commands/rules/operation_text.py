@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from commands.rules.formatting import Style
@@ -97,12 +98,14 @@ def _which(chosen: Mapping[str, Any], ids: int | None) -> list[Fact]:
     facts = [] if ids is None else [Fact(label="Selected", text=f"{ids:,}")]
     for name, label in _FILTERS.items():
         if name in chosen:
-            facts.append(Fact(label=label, text=_said(chosen[name])))
+            text = _moment(chosen[name]) if name in ("since", "until") else str(chosen[name])
+            facts.append(Fact(label=label, text=text or "none"))
     return facts
 
 
-def _said(value: Any) -> str:
-    return str(value) if value != "" else "none"
+def _moment(stored: str) -> str:
+    """A time as PostgreSQL writes it into JSON, in UTC and whole seconds."""
+    return f"{datetime.fromisoformat(stored).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _changed(spec: Mapping[str, Any]) -> list[Fact]:

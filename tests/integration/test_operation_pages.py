@@ -158,6 +158,8 @@ def test_a_retry_says_which_commands_and_what_they_get_and_how_far_its_canary_is
         "Error code NO_FUNDS",
         "Behavior fail_permanent",
         "Message contains 50%",
+        "Parked until 2100-01-01 00:00:00 UTC",
+        "New payload",
         "New behavior success",
         "Max attempts at least 5",
         "Canary one, then ten, then the rest; stops above 20 % of failures",
