@@ -69,8 +69,10 @@ def statuses_of(behavior: Behavior, max_attempts: int, config: Configuration) ->
     return _ordered(expectation(circumstances_of(behavior, max_attempts, config)).statuses)
 
 
-def circumstances_of(behavior: Behavior, max_attempts: int | None, config: Configuration) -> Circumstances:
-    """What decides about a command; ``max_attempts`` None: as the settings say."""
+def circumstances_of(
+    behavior: Behavior, max_attempts: int | None, config: Configuration, *, reply: bool = True
+) -> Circumstances:
+    """What decides about a command, with the settings as they are; ``max_attempts`` None: as they say."""
     return Circumstances(
         behavior=behavior,
         max_attempts=config.max_attempts if max_attempts is None else max_attempts,
@@ -79,6 +81,7 @@ def circumstances_of(behavior: Behavior, max_attempts: int | None, config: Confi
         max_delay_ms=config.max_delay_ms,
         backoff_multiplier=float(config.backoff_multiplier),
         heartbeat=config.heartbeat,
+        reply=reply,
     )
 
 
