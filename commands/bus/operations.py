@@ -89,16 +89,22 @@ def count_parked(chosen: ParkedFilter, *, domain: str = DOMAIN) -> int:
     return count
 
 
-def send_many(mix: Mix, *, operator: str, reason: str = "", rate: int | None = None, domain: str = DOMAIN) -> int:
-    """Ask for a bulk send; the operation's number. Raises PayloadError for a payload that cannot be stored."""
+def send_many(
+    mix: Mix, *, operator: str, reason: str = "", rate: int | None = None, domain: str = DOMAIN, key: UUID | None = None
+) -> int:
+    """Ask for a bulk send; the operation's number. Raises PayloadError for a payload that cannot be stored.
+
+    ``key``: asked for again with the same one, it is the operation that there is.
+    """
     parts = [f'{{"behavior":{exact_json(behavior.to_json())},"weight":{weight}}}' for behavior, weight in mix.parts]
     most = mix.max_attempts or Configuration.load().max_attempts
     common = exact_json({"seed": mix.seed, "in_turn": mix.in_turn, "reply": mix.reply, "max_attempts": most})
     payload = payload_text(dict(mix.payload or {}))
     spec = f'{{"parts":[{",".join(parts)}],"payload":{payload},{common[1:]}'
     return _create(
-        kind=OperationKind.SEND, operator=operator, reason=reason, spec=spec, wanted=mix.count, rate=rate, domain=domain
-    )
+        kind=OperationKind.SEND, operator=operator, reason=reason, spec=spec, wanted=mix.count, rate=rate,
+        domain=domain, key=key,
+    )  # fmt: skip
 
 
 def operate_on(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from secrets import randbelow
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 
@@ -106,6 +107,9 @@ class SendManyForm(EachForm):
         max_length=MAX_REASON_LENGTH,
         help_text="What it is for. The list of operations shows it.",
     )
+
+    # Of this page alone: sent twice, it asks once.
+    key = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
 
     def __init__(
         self, data: Any = None, *, initial: Mapping[str, Any] | None = None,

@@ -13,10 +13,11 @@ from commands.pages import queries
 from commands.pages.listing import LARGEST_NUMBER, Look, number_of, page_size, query_of
 from commands.pages.mix_outlook import End, ends, percent, shares_of
 from commands.pages.outlooks import statuses_of
+from commands.pages.tsq_filter import WITHOUT
 from commands.rules import operation_text
 from commands.rules.behaviors import Behavior
 from commands.rules.formatting import Count
-from commands.rules.words import OperationKind, OperationState, Status
+from commands.rules.words import DOMAIN, OperationKind, OperationState, Status
 from e2e_site.access import permission_needed
 from e2e_site.named_sql import NamedSql, Row
 from settings_app.models import Configuration, Worker
@@ -87,7 +88,7 @@ def context(request: HttpRequest, operation_id: int) -> dict[str, Any]:
         "now": row["now"],
         "operation": row,
         "asked": operation_text.asked(row),
-        **(_mix(row) if is_send else {"again": query_of(operation_text.again(row["kind"], row["spec"]))}),
+        **(_mix(row) if is_send else {"filter": _filter_query(row)}),
         "stand": stand,
         "most_counted": ENDS_COUNTED,
         "moving": moving,
@@ -151,6 +152,13 @@ def _shown(row: Row) -> Row:
         "worked_ms": None if row["worked_s"] is None else 1000 * row["worked_s"],
         "left_ms": 1000 * (most - met) / per_s if per_s and not over else None,
     }
+
+
+def _filter_query(row: Row) -> str:
+    """What asks the list of the troubleshooting queue for those that the operation's filter meets now."""
+    chosen = row["spec"]["filter"]
+    words = {name: chosen[name] or WITHOUT for name in ("code", "error_type", "behavior") if name in chosen}
+    return query_of({"domain": row["domain"] if row["domain"] != DOMAIN else "", **words, "text": chosen.get("text")})
 
 
 def _mix(row: Row) -> dict[str, Any]:

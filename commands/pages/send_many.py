@@ -58,6 +58,7 @@ def page(request: HttpRequest) -> HttpResponse:
         operator=request.user.get_username(),
         reason=form.cleaned_data["reason"],
         rate=form.cleaned_data["rate"],
+        key=form.cleaned_data["key"],
     )
     messages.success(request, f"Operation {operation_id} is asked for: workers send the commands.")
     return redirect("commands:operation", operation_id)

@@ -1,6 +1,6 @@
 """What an operation does and how far it is, in words for people. Pure: rows and stored JSON in, texts out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -116,10 +116,3 @@ def _changed(spec: Mapping[str, Any]) -> list[Fact]:
     if "max_attempts" in spec:
         facts.append(Fact(label="Max attempts", text=f"at least {spec['max_attempts']}"))
     return facts
-
-
-def again(kind: str, spec: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
-    """The filter of an operation on parked commands, by the names that addresses use."""
-    if kind == OperationKind.SEND:
-        return {}
-    return {name: spec["filter"][name] for name in ("code", "behavior", "text") if spec["filter"].get(name)}

@@ -93,6 +93,14 @@ def test_what_is_left_empty_is_drawn_or_as_the_settings_say(client: Client) -> N
     assert len(seeds) == 2
 
 
+def test_a_form_that_is_sent_twice_asks_once(client: Client) -> None:
+    (key,) = re.findall(r'name="key" value="([^"]+)"', client.get("/send/many/").text)
+    first, again = (client.post("/send/many/", {**TEN, "key": key})["Location"] for _ in range(2))
+    assert (first, Operation.objects.count()) == (again, 1)
+    (other,) = re.findall(r'name="key" value="([^"]+)"', client.get("/send/many/").text)
+    assert client.post("/send/many/", {**TEN, "key": other})["Location"] != first
+
+
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 
