@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from commands.pages import dashboard, detail, send, tsq, tsq_act
+from commands.pages import dashboard, detail, operations, send, send_many, tsq, tsq_act
 from commands.pages.converters import CommandIdConverter, RawPartConverter
 
 register_converter(CommandIdConverter, "command_id")
@@ -13,9 +13,16 @@ urlpatterns = [
     path("live/", dashboard.live, name="dashboard_live"),
     path("send/", send.page, name="send"),
     path("send/outlooks/", send.live_outlooks, name="send_outlooks"),
+    path("send/many/", send_many.page, name="send_many"),
+    path("send/many/outlook/", send_many.live_outlook, name="send_many_outlook"),
     path("tsq/", tsq.page, name="tsq"),
     path("tsq/groups/", tsq.groups_page, name="tsq_groups"),
     path("tsq/act/", tsq_act.page, name="tsq_act"),
+    path("operations/", operations.page, name="operations"),
+    path("operations/live/", operations.live, name="operations_live"),
+    path("operations/<int:operation_id>/", operations.detail, name="operation"),
+    path("operations/<int:operation_id>/live/", operations.detail_live, name="operation_live"),
+    path("operations/<int:operation_id>/cancel/", operations.cancel, name="operation_cancel"),
     path("commands/<command_id:command_id>/", detail.page, name="detail"),
     path("commands/<command_id:command_id>/live/", detail.live, name="detail_live"),
     path("commands/<command_id:command_id>/raw/<raw_part:part>/", detail.raw, name="raw"),

@@ -26,8 +26,8 @@ BEGIN
     IF FOUND THEN
         BEGIN
             RETURN commandbus.work_chunk(o, p_limit);
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR plpgsql_error OR raise_exception
-                       OR program_limit_exceeded OR invalid_parameter_value THEN
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR plpgsql_error OR program_limit_exceeded
+                       OR syntax_error_or_access_rule_violation THEN
             -- What it asks for cannot be done, by no later try either. The chunk is undone, those before it stay.
             UPDATE public.e2e_operation
             SET state = 'failed', said = left(SQLERRM, 1000), ended_at = clock_timestamp(), beat_at = clock_timestamp()
@@ -47,7 +47,8 @@ COMMENT ON FUNCTION commandbus.work_operation(INTEGER) IS
 CREATE OR REPLACE FUNCTION commandbus.work_chunk(o public.e2e_operation, p_limit INTEGER) RETURNS JSON
 LANGUAGE plpgsql AS $$
 DECLARE
-    -- Under a rate a chunk is what a quarter of a second may have, and the next one comes when this one's time is over.
+    -- Under a rate a chunk is what a quarter of a second may have, and the next one comes when this one's time is over. As
+    -- much is made up for where a chunk came late.
     v_limit INTEGER := CASE WHEN o.rate IS NULL THEN p_limit ELSE least(p_limit, greatest(1, o.rate / 4)) END;
     v_more BOOLEAN;
     v_before BIGINT := o.done + o.skipped;
@@ -66,7 +67,7 @@ BEGIN
         END IF;
         IF o.state = 'running' THEN
             o.next_at := CASE WHEN o.rate IS NULL THEN clock_timestamp() ELSE
-                greatest(o.next_at, clock_timestamp() - interval '1 s')
+                greatest(o.next_at, clock_timestamp() - interval '250 ms')
                 + make_interval(secs => (o.done + o.skipped - v_before)::DOUBLE PRECISION / o.rate) END;
         END IF;
     END IF;
@@ -83,7 +84,9 @@ COMMENT ON FUNCTION commandbus.work_chunk(public.e2e_operation, INTEGER) IS 'Par
 CREATE OR REPLACE FUNCTION commandbus.send_chunk(o public.e2e_operation, p_limit INTEGER) RETURNS public.e2e_operation
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_count INTEGER := least(p_limit, o.wanted - o.done);
+    v_payload JSONB := coalesce(o.spec -> 'payload', '{}');
+    -- A chunk is one JSON value with the payload of each command in it. It is kept to 8 MB, so that it is short.
+    v_count INTEGER := least(p_limit, o.wanted - o.done, greatest(1, 8388608 / length(v_payload::TEXT)));
     v_seed BIGINT := coalesce((o.spec ->> 'seed')::BIGINT, 0);
     v_behaviors JSONB[] := ARRAY(SELECT p -> 'behavior' FROM jsonb_array_elements(o.spec -> 'parts') p);
     -- Where each part begins between 0 and 1: width_bucket answers the part of a number.
@@ -94,7 +97,7 @@ DECLARE
         FROM jsonb_array_elements(o.spec -> 'parts') WITH ORDINALITY AS a (p, n) ORDER BY n);
     v_in_turn BOOLEAN := coalesce((o.spec ->> 'in_turn')::BOOLEAN, FALSE);
     -- Ids grow with time (UUID version 7), so that rows of one time lie together in every index: the millisecond, the place
-    -- in the chunk, and 46 random bits.
+    -- in the chunk, and 60 random bits.
     v_time TEXT := lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::BIGINT), 12, '0');
     v_commands JSONB;
 BEGIN
@@ -103,12 +106,12 @@ BEGIN
                 || substr(gen_random_uuid()::TEXT, 1, 3))::UUID,
                v_behaviors[CASE WHEN v_in_turn THEN 1 + (o.done + i) % cardinality(v_behaviors) ELSE width_bucket(
                    (hashint8extended(o.done + i, v_seed) & 9007199254740991)::DOUBLE PRECISION / 9007199254740992, v_from) END],
-               coalesce(o.spec -> 'payload', '{}')) ORDER BY i)
+               v_payload) ORDER BY i)
     INTO v_commands FROM generate_series(0, v_count - 1) i;
     IF v_count > 0 THEN
         o.done := o.done + commandbus.send_commands(
             o.domain, 'TestCommand', v_commands,
-            coalesce((o.spec ->> 'max_attempts')::INTEGER, (SELECT max_attempts FROM public.e2e_config WHERE id = 1)),
+            (o.spec ->> 'max_attempts')::INTEGER,
             CASE WHEN (o.spec ->> 'reply')::BOOLEAN THEN o.domain || '__replies' ELSE '' END, o.correlation_id);
     END IF;
     IF o.done >= o.wanted THEN

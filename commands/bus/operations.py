@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from commands.rules.payload import exact_json, payload_text
 from commands.rules.words import DOMAIN, OperationKind
 from e2e_site.named_sql import NamedSql
+from settings_app.models import Configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_SENT = 1_000_000
 MOST_IDS = 1000
+MOST_SEED = 2**31 - 1
 MOST_RATE = 100_000  # commands per second
 MOST_CANARY = 99  # percent of failures
 
@@ -87,17 +89,22 @@ def count_parked(chosen: ParkedFilter, *, domain: str = DOMAIN) -> int:
     return count
 
 
-def send_many(mix: Mix, *, operator: str, reason: str = "", rate: int | None = None, domain: str = DOMAIN) -> int:
-    """Ask for a bulk send; the operation's number. Raises PayloadError for a payload that cannot be stored."""
+def send_many(
+    mix: Mix, *, operator: str, reason: str = "", rate: int | None = None, domain: str = DOMAIN, key: UUID | None = None
+) -> int:
+    """Ask for a bulk send; the operation's number. Raises PayloadError for a payload that cannot be stored.
+
+    ``key``: asked for again with the same one, it is the operation that there is.
+    """
     parts = [f'{{"behavior":{exact_json(behavior.to_json())},"weight":{weight}}}' for behavior, weight in mix.parts]
-    common = exact_json(
-        {"seed": mix.seed, "in_turn": mix.in_turn, "reply": mix.reply, "max_attempts": mix.max_attempts}
-    )
+    most = mix.max_attempts or Configuration.load().max_attempts
+    common = exact_json({"seed": mix.seed, "in_turn": mix.in_turn, "reply": mix.reply, "max_attempts": most})
     payload = payload_text(dict(mix.payload or {}))
     spec = f'{{"parts":[{",".join(parts)}],"payload":{payload},{common[1:]}'
     return _create(
-        kind=OperationKind.SEND, operator=operator, reason=reason, spec=spec, wanted=mix.count, rate=rate, domain=domain
-    )
+        kind=OperationKind.SEND, operator=operator, reason=reason, spec=spec, wanted=mix.count, rate=rate,
+        domain=domain, key=key,
+    )  # fmt: skip
 
 
 def operate_on(
@@ -143,7 +150,7 @@ def _escaped(found: re.Match[str]) -> str:
 def _create(
     *, chosen: ParkedFilter | None = None, canary: int | None = None, key: UUID | None = None, **values: Any
 ) -> int:
-    which = chosen.parameters() if chosen else dict.fromkeys(ParkedFilter.__dataclass_fields__, None)
+    which = chosen.parameters() if chosen else dict.fromkeys((*ParkedFilter.__dataclass_fields__, "pattern"))
     found = _SQL.rows("create", filtered=chosen is not None, canary=canary, key=key, **values, **which)
     found = found or _SQL.rows("asked_before", key=key)
     operation_id: int = found[0]["operation_id"]

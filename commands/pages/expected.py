@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from commands.pages.outlooks import circumstances_of
 from commands.rules.agreement import MOST_ATTEMPTS, Agreement, Outcome, Settings, Verdict, agreement
 from commands.rules.bars import Lease
 from commands.rules.behaviors import Behavior, BehaviorError, BehaviorType
@@ -58,16 +59,7 @@ def circumstances(command: dict[str, Any], config: Configuration) -> Circumstanc
         behavior = Behavior.from_json(command["behavior"])
     except BehaviorError as exc:
         raise UnknownError(f"Its behavior is none that the site knows: {exc.message}") from exc
-    return Circumstances(
-        behavior=behavior,
-        max_attempts=command["max_attempts"],
-        lease_s=config.visibility_timeout,
-        base_delay_ms=config.base_delay_ms,
-        max_delay_ms=config.max_delay_ms,
-        backoff_multiplier=float(config.backoff_multiplier),
-        heartbeat=config.heartbeat,
-        reply=bool(command["reply_queue"]),
-    )
+    return circumstances_of(behavior, command["max_attempts"], config, reply=bool(command["reply_queue"]))
 
 
 def expected(command: dict[str, Any], outcome: Outcome, config: Configuration) -> Expected:

@@ -1,5 +1,6 @@
 """What a person may type to send a test command."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -18,7 +19,7 @@ from commands.rules.behaviors import (
 from commands.rules.words import DOMAIN, reply_queue
 from settings_app.values import SETTINGS
 
-PARAMETER_NAMES = tuple(sorted({name for names in PARAMETERS.values() for name in names}))
+FIELDS = ("execution_time_ms", "transient_failures", "error_code", "error_message")  # in the order of the form
 DEFAULTS: dict[str, int] = {"execution_time_ms": 0, "transient_failures": 1}
 ATTEMPTS = SETTINGS["max_attempts"]
 
@@ -40,9 +41,50 @@ class WholeNumberField(forms.IntegerField):
         super().__init__(required=False, error_messages=messages, **kwargs)
 
 
-class SendForm(forms.Form):
-    """One command. A valid form has ``cleaned_data["behavior"]``, a `Behavior`, beside ``max_attempts`` (None: as the
-    settings say when it is sent), ``payload`` and ``reply``.
+class EachForm(forms.Form):
+    """What one command and each of many have in common: ``max_attempts`` (None: as the settings say), ``payload`` and
+    ``reply``."""
+
+    max_attempts = WholeNumberField(
+        "max_attempts",
+        ATTEMPTS.range_text,
+        label="Max attempts",
+        min_value=int(ATTEMPTS.minimum),
+        max_value=int(ATTEMPTS.maximum),
+        help_text=f"How often it is delivered before it is parked: {ATTEMPTS.range_text}. As the settings say if left "
+        "empty.",
+    )
+    payload = JSONFormField(
+        label="Payload",
+        required=False,
+        initial=dict,
+        help_text="A JSON object of at most 64 KiB. No behavior reads it; its numbers keep every digit.",
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    )
+    reply = forms.BooleanField(
+        label=f"Send a reply to {reply_queue(DOMAIN)}",
+        required=False,
+        initial=True,
+    )
+
+    def clean_payload(self) -> dict[str, Any]:
+        payload: dict[str, Any] = self.cleaned_data["payload"]
+        validate_payload(payload)
+        return payload
+
+    def show_setting(self, max_attempts: int) -> None:
+        """Say which number an empty field stands for."""
+        field = self.fields["max_attempts"]
+        field.widget.attrs["placeholder"] = f"{max_attempts}, as the settings say"
+        field.help_text = (
+            f"How often it is delivered before it is parked: {ATTEMPTS.range_text}. Left empty: {max_attempts}, as the "
+            "settings say now."
+        )
+
+
+class SendForm(EachForm):
+    """One command. A valid form has ``cleaned_data["behavior"]``, a `Behavior`, beside those of `EachForm` and
+    ``correlation_id`` (None: a new one).
 
     A field that the chosen type does not take may be left as it is; filled in, it is an error: it would do nothing.
     """
@@ -82,51 +124,38 @@ class SendForm(forms.Form):
         help_text="The message that it fails with.",
         widget=forms.TextInput(attrs={"maxlength": MAX_ERROR_MESSAGE_LENGTH, **_applies_to("error_message")}),
     )
-    max_attempts = WholeNumberField(
-        "max_attempts",
-        ATTEMPTS.range_text,
-        label="Max attempts",
-        min_value=int(ATTEMPTS.minimum),
-        max_value=int(ATTEMPTS.maximum),
-        help_text=f"How often it is delivered before it is parked: {ATTEMPTS.range_text}. As the settings say if left "
-        "empty.",
-    )
-    payload = JSONFormField(
-        label="Payload",
+    correlation_id = forms.UUIDField(
+        label="Correlation id",
         required=False,
-        initial=dict,
-        help_text="A JSON object of at most 64 KiB. No behavior reads it; its numbers keep every digit.",
-        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-    )
-    reply = forms.BooleanField(
-        label=f"Send a reply to {reply_queue(DOMAIN)}",
-        required=False,
-        initial=True,
+        help_text="A UUID that ties commands together; the command and its reply carry it. A new one if left empty.",
+        error_messages={"invalid": "correlation_id must be a UUID, as in 0193a5b0-7c1e-7abc-8def-0123456789ab."},
+        widget=forms.TextInput(attrs={"maxlength": 45, "spellcheck": "false"}),
     )
 
-    def clean_payload(self) -> dict[str, Any]:
-        payload: dict[str, Any] = self.cleaned_data["payload"]
-        validate_payload(payload)
-        return payload
+    field_order = ("type", *FIELDS, "max_attempts", "payload", "correlation_id", "reply")
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if self.errors.keys() - {"payload", "max_attempts"}:
+        if self.errors.keys() - {"payload", "max_attempts", "correlation_id"}:
             return cleaned
-        kind = BehaviorType(cleaned["type"])
-        filled = {
-            name: cleaned[name]
-            for name in ("execution_time_ms", "transient_failures", "error_code", "error_message")
-            if cleaned[name] not in (None, "", DEFAULTS.get(name))
-        }
         try:
-            cleaned["behavior"] = Behavior.from_json({"type": kind, **filled})
+            cleaned["behavior"] = behavior_of(BehaviorType(cleaned["type"]), cleaned)
         except BehaviorError as exc:
             self.add_error(exc.key, exc.message)
         return cleaned
 
 
+def behavior_of(kind: BehaviorType, cleaned: Mapping[str, Any]) -> Behavior:
+    """The behavior that was typed; a field that is empty or as it was is left out. Raises BehaviorError."""
+    filled = {
+        name: cleaned[name]
+        for name in FIELDS
+        if name in cleaned and cleaned[name] not in (None, "", DEFAULTS.get(name))
+    }
+    return Behavior.from_json({"type": kind, **filled})
+
+
 def fields_of(behavior: Any) -> dict[str, Any]:
     """The fields of the form that would send this behavior again; a stored one may be anything."""
     known = behavior if isinstance(behavior, dict) else {}
-    return {name: known[name] for name in ("type", *PARAMETER_NAMES) if name in known}
+    return {name: known[name] for name in ("type", *FIELDS) if name in known}

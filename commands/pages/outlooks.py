@@ -1,8 +1,10 @@
 """What would become of a command of each behavior if it were sent now, for the page that sends."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from django import forms
 from django.core.exceptions import ValidationError
 
 from commands.pages.forms import SendForm
@@ -37,49 +39,66 @@ class Outlook:
     sentence: str
 
 
-def outlooks(form: SendForm) -> list[Outlook]:
+def outlooks(form: SendForm, config: Configuration) -> list[Outlook]:
     """An outlook on each behavior, with the numbers that stand in the form and the settings as they are."""
-    config = Configuration.load()
-    return [_outlook(kind, form, config) for kind in BehaviorType]
+    return [outlook(kind, form, form, config) for kind in BehaviorType]
 
 
-def _outlook(kind: BehaviorType, form: SendForm, config: Configuration) -> Outlook:
+def outlook(kind: BehaviorType, own: forms.Form, common: forms.Form, config: Configuration) -> Outlook:
+    """An outlook on one behavior: ``own`` is the form with its fields, ``common`` the one with ``max_attempts``."""
     try:
-        most = _number("max_attempts", form)
-        circumstances = Circumstances(
-            behavior=_behavior(kind, form),
-            max_attempts=config.max_attempts if most is None else most,
-            lease_s=config.visibility_timeout,
-            base_delay_ms=config.base_delay_ms,
-            max_delay_ms=config.max_delay_ms,
-            backoff_multiplier=float(config.backoff_multiplier),
-            heartbeat=config.heartbeat,
-        )
+        most = typed_number("max_attempts", common)
+        circumstances = circumstances_of(_behavior(kind, own), most, config)
     except ValidationError as exc:
         return _unknown(kind, exc.messages[0])
     except BehaviorError as exc:
         return _unknown(kind, exc.message)
-    expected, said = expectation(circumstances), sentence(circumstances)
+    said = sentence(circumstances)
+    expected = expectation(circumstances)
     return Outlook(
         type=kind,
         does=DOES[kind],
-        statuses=[status for status in Status if status in expected.statuses],
+        statuses=_ordered(expected.statuses),
         attempts=attempts_text(expected.attempts),
         sentence=f"{said[0].upper()}{said[1:]}.",
     )
 
 
-def _behavior(kind: BehaviorType, form: SendForm) -> Behavior:
+def statuses_of(behavior: Behavior, max_attempts: int, config: Configuration) -> list[Status]:
+    """Where a command with this behavior may end, with the settings as they are."""
+    return _ordered(expectation(circumstances_of(behavior, max_attempts, config)).statuses)
+
+
+def circumstances_of(
+    behavior: Behavior, max_attempts: int | None, config: Configuration, *, reply: bool = True
+) -> Circumstances:
+    """What decides about a command, with the settings as they are; ``max_attempts`` None: as they say."""
+    return Circumstances(
+        behavior=behavior,
+        max_attempts=config.max_attempts if max_attempts is None else max_attempts,
+        lease_s=config.visibility_timeout,
+        base_delay_ms=config.base_delay_ms,
+        max_delay_ms=config.max_delay_ms,
+        backoff_multiplier=float(config.backoff_multiplier),
+        heartbeat=config.heartbeat,
+        reply=reply,
+    )
+
+
+def typed_number(name: str, form: forms.Form) -> Any:
+    """What stands in a field of numbers; None where it is empty. Raises ValidationError."""
+    return form.fields[name].clean(form[name].value())
+
+
+def _behavior(kind: BehaviorType, form: forms.Form) -> Behavior:
     """The behavior with the numbers typed for it. Raises BehaviorError, ValidationError."""
     names = {"execution_time_ms", "transient_failures"} & set(PARAMETERS[kind])
-    numbers = {name: _number(name, form) for name in names}
+    numbers = {name: typed_number(name, form) for name in names}
     return Behavior.from_json({"type": kind} | {name: number for name, number in numbers.items() if number is not None})
 
 
-def _number(name: str, form: SendForm) -> int | None:
-    """What stands in a field; None where it is empty. Raises ValidationError."""
-    number: int | None = form.fields[name].clean(form[name].value())
-    return number
+def _ordered(statuses: Collection[Status]) -> list[Status]:
+    return [status for status in Status if status in statuses]
 
 
 def _unknown(kind: BehaviorType, why: str) -> Outlook:

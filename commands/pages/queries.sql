@@ -77,7 +77,7 @@ LIMIT 1;
 -- name: asked
 -- What was asked of a command, of whatever domain. The payload as it is stored, every digit of it: a short one over several
 -- lines. One that is written with so many characters is too long to be sent again.
-SELECT c.max_attempts, c.reply_queue <> '' AS reply, t.behavior, CASE
+SELECT c.max_attempts, c.reply_queue <> '' AS reply, c.correlation_id, t.behavior, CASE
     WHEN length(t.payload::TEXT) <= 2000 AND length(jsonb_pretty(t.payload)) <= 20000 THEN jsonb_pretty(t.payload)
     WHEN length(t.payload::TEXT) <= 200000 THEN t.payload::TEXT
 END AS payload

@@ -16,6 +16,7 @@ from commands.pages.forms import SendForm, fields_of
 from commands.pages.outlooks import outlooks
 from commands.rules.behaviors import BehaviorType
 from e2e_site.access import permission_needed
+from settings_app.models import Configuration
 
 _needs_permission = permission_needed("commands.add_testcommand", "send commands")
 
@@ -24,28 +25,36 @@ _needs_permission = permission_needed("commands.add_testcommand", "send commands
 @_needs_permission
 def page(request: HttpRequest) -> HttpResponse:
     """``?like=ID`` fills the form with what was asked of that command."""
-    if request.method == "POST":
-        form = SendForm(request.POST)
-    else:
-        form = SendForm(initial=_asked(request.GET["like"]) if "like" in request.GET else {})
-    if form.is_bound and form.is_valid():
-        asked = {name: form.cleaned_data[name] for name in ("payload", "reply", "max_attempts")}
-        try:
-            sent = send_test_command(form.cleaned_data["behavior"], **asked)
-        except SendConflictError as exc:
-            form.add_error(None, str(exc))
-        else:
-            messages.success(request, "The command is sent.")
-            return redirect("commands:detail", sent.command_id)
-    chosen = form["type"].value() or BehaviorType.SUCCESS.value
-    return render(request, "commands/send.html", {"form": form, "chosen": chosen, "outlooks": outlooks(form)})
+    if request.method != "POST":
+        return _show(request, SendForm(initial=_asked(request.GET["like"]) if "like" in request.GET else {}))
+    form = SendForm(request.POST)
+    if not form.is_valid():
+        return _show(request, form, status=400)
+    asked = {name: form.cleaned_data[name] for name in ("payload", "reply", "max_attempts", "correlation_id")}
+    try:
+        sent = send_test_command(form.cleaned_data["behavior"], **asked)
+    except SendConflictError as exc:
+        form.add_error(None, str(exc))
+        return _show(request, form, status=409)
+    messages.success(request, "The command is sent.")
+    return redirect("commands:detail", sent.command_id)
 
 
 @require_safe
 @_needs_permission
 def live_outlooks(request: HttpRequest) -> HttpResponse:
     """What would become of each behavior with the numbers typed so far."""
-    return render(request, "commands/_outlooks.html", {"outlooks": outlooks(SendForm(request.GET))})
+    return render(
+        request, "commands/_outlooks.html", {"outlooks": outlooks(SendForm(request.GET), Configuration.load())}
+    )
+
+
+def _show(request: HttpRequest, form: SendForm, status: int = 200) -> HttpResponse:
+    config = Configuration.load()
+    form.show_setting(config.max_attempts)
+    chosen = form["type"].value() or BehaviorType.SUCCESS.value
+    shown = {"form": form, "chosen": chosen, "outlooks": outlooks(form, config)}
+    return render(request, "commands/send.html", shown, status=status)
 
 
 def _asked(command_id: str) -> dict[str, Any]:
@@ -57,5 +66,5 @@ def _asked(command_id: str) -> dict[str, Any]:
     if asked is None:
         raise Http404("There is no command with that id, of which another could be sent.")
     payload = {} if asked["payload"] is None else {"payload": typed(asked["payload"])}
-    known = {"max_attempts": asked["max_attempts"], "reply": asked["reply"]}
+    known = {name: asked[name] for name in ("max_attempts", "reply", "correlation_id")}
     return {**fields_of(asked["behavior"]), **known, **payload}

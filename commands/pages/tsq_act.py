@@ -112,7 +112,7 @@ def _ask_for_operation(request: HttpRequest, asked: Asked, form: ConfirmForm, co
             domain=asked.domain,
             key=cleaned["key"],
         )
-    return redirect(f"/operations/{number}/")
+    return redirect("commands:operation", number)
 
 
 def _shown(request: HttpRequest, asked: Asked, form: ConfirmForm, count: Count, *, status: int) -> HttpResponse:

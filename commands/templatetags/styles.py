@@ -9,9 +9,9 @@ from django.forms import BoundField
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from commands.rules import formatting
+from commands.rules import formatting, operation_text
 from commands.rules.timeline import Event
-from commands.rules.words import EventType, Status
+from commands.rules.words import EventType, OperationState, Status
 from e2e_site.templatetags.site import outside
 from e2e_site.texts import cut, visible
 from settings_app.values import shown
@@ -46,6 +46,12 @@ def status_badge(status: str, size: str = "") -> dict[str, Any]:
 def event_badge(event_type: str) -> dict[str, Any]:
     """An event: icon, word, colour."""
     return {"style": formatting.event_style(event_type), "label": EventType.label_of(event_type), "size": ""}
+
+
+@register.inclusion_tag("commands/_badge.html")
+def operation_badge(state: str, size: str = "") -> dict[str, Any]:
+    """Where an operation stands: icon, word, colour."""
+    return {"style": operation_text.STYLES[state], "label": OperationState.label_of(state), "size": size}
 
 
 @register.filter

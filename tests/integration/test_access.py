@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django.fixtures import Settings
 
+from commands.bus.operations import Mix, send_many
 from commands.bus.send import send_test_command
 from commands.models import TestCommand
 from commands.rules.behaviors import Behavior, BehaviorType
@@ -30,6 +31,13 @@ PAGES: dict[str, dict[str, int]] = {
     "tsq/": READ,
     "tsq/groups/": READ,
     "tsq/act/": {"anonymous": 302, "user": 403, "admin": 302},
+    "send/many/": {"anonymous": 302, "user": 403, "admin": 200},
+    "send/many/outlook/": {"anonymous": 302, "user": 403, "admin": 200},
+    "operations/": READ,
+    "operations/live/": READ,
+    "operations/<int:operation_id>/": READ,
+    "operations/<int:operation_id>/live/": READ,
+    "operations/<int:operation_id>/cancel/": {"anonymous": 405, "user": 405, "admin": 405},
     "commands/<command_id:command_id>/": READ,
     "commands/<command_id:command_id>/live/": READ,
     "commands/<command_id:command_id>/raw/<raw_part:part>/": READ,
@@ -73,6 +81,9 @@ def _address(page: str, command_id: UUID) -> str:
         connection.ensure_connection()
         page = page.replace("<int:run_id>", str(add_run(connection.connection, samples=3)))
     page = page.replace("<raw_part:part>", "payload")
+    if "<int:operation_id>" in page:
+        mix = Mix(parts=[(Behavior(type=BehaviorType.SUCCESS), 1)], count=1)
+        page = page.replace("<int:operation_id>", str(send_many(mix, operator="ada")))
     return "/" + page.replace("<command_id:command_id>", str(command_id))
 
 
@@ -307,6 +318,8 @@ def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
         "/": "Dashboard",
         "/send/": "Send command",
         "/tsq/groups/": "Troubleshooting",
+        "/send/many/": "Send command",
+        "/operations/": "Operations",
         "/loadtests/": "Load tests",
         ADMIN_PAGES[1]: "Settings",
     }
@@ -320,6 +333,7 @@ def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
             "Dashboard",
             "Send command",
             "Troubleshooting",
+            "Operations",
             "Load tests",
             "Settings",
         ]

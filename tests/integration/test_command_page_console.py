@@ -152,7 +152,7 @@ def test_what_was_part_of_an_operation_leads_there() -> None:
     assert 'href="/operations/17/"' in page(sent)
     for odd in ('"17"', "-1", "null", '"<b>"'):
         ask("UPDATE commandbus.audit SET details_json = details_json || %s", f'{{"operation": {odd}}}')
-        assert "/operations/" not in page(sent)
+        assert not re.search(r'"/operations/[^"]', page(sent))
 
 
 def test_a_story_of_a_thousand_events_costs_no_more_and_says_where_the_rest_is(

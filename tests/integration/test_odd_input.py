@@ -37,6 +37,11 @@ PAGES = [
     "/live/?domain={0}",
     "/send/?like={0}",
     "/send/outlooks/?execution_time_ms={0}&transient_failures={0}&max_attempts={0}&type={0}",
+    "/send/many/?preset={0}",
+    "/send/many/?like={0}",
+    "/send/many/outlook/?count={0}&seed={0}&in_turn={0}&success-weight={0}&success-execution_time_ms={0}",
+    "/operations/?before={0}&size={0}",
+    "/operations/{0}/",
     "/loadtests/?before={0}",
     "/login/?next={0}",
     "/commands/{0}/",
@@ -59,7 +64,16 @@ ADMIN_PAGES = [
 ]
 HIDDEN = [f"initial-{name}" for name in NAMES]
 FORMS = {
-    "/send/": ["type", "execution_time_ms", "transient_failures", "max_attempts", "error_code", "payload", "reply"],
+    "/send/": [
+        "type",
+        "execution_time_ms",
+        "transient_failures",
+        "max_attempts",
+        "error_code",
+        "payload",
+        "correlation_id",
+    ],
+    "/send/many/": ["count", "rate", "seed", "max_attempts", "payload", "reason", "success-weight", "timeout-weight"],
     "/admin/settings_app/configuration/1/change/": [*NAMES, *HIDDEN, "seen_version"],
     "/admin/settings_app/configuration/1/reset/": ["seen_version"],
     "/login/": ["username", "password", "next"],

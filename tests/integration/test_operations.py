@@ -14,6 +14,7 @@ from commands.models import Operation
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.words import EventType, OperationKind, Status
 from tests.support.bus import HandBus, Json, outcome
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -210,6 +211,7 @@ class TestAnOperation:
             dying.execute("SELECT commandbus.work_operation(2)")
             assert work(bus, 2)["operation"] is None  # another process leaves the row that is held, and comes again
             dying.close()
+        wait_until(lambda: work(bus, 2)["operation"])  # the server takes a moment to notice
         work_all(bus, 2)
         operation = Operation.objects.get(pk=operation_id)
         assert (operation.done, operation.state) == (6, "done")

@@ -11,6 +11,8 @@ from django.db import connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from commands.bus.operations import Mix, send_many
+from commands.rules.behaviors import Behavior, BehaviorType
 from tests.integration.test_pages import ask, begin, finish, send, text, worker
 from tests.support.load_runs import add_run
 
@@ -50,6 +52,8 @@ def hostile() -> UUID:
         sent,
     )
     add_run(connection.connection, host=HOSTILE, verdict=HOSTILE)
+    mix = Mix(parts=[(Behavior(type=BehaviorType.FAIL_PERMANENT, error_code=HOSTILE), 1)], count=1)
+    send_many(mix, operator=HOSTILE, reason=HOSTILE)
     return sent
 
 
@@ -61,8 +65,11 @@ def test_no_page_lets_a_text_turn_a_line_round_or_hide_something(
     )
     (run,) = re.findall(r"/loadtests/(\d+)/", client.get("/loadtests/").text)
     event = ask("SELECT max(audit_id) FROM commandbus.audit WHERE event_type = 'MOVED_TO_TSQ'")
+    operation = ask("SELECT operation_id FROM public.e2e_operation")
     pages = [
         "/",
+        "/operations/",
+        f"/operations/{operation}/",
         f"/commands/{hostile}/",
         f"/loadtests/{run}/",
         "/admin/commands/command/",

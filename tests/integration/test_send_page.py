@@ -64,6 +64,27 @@ def test_a_reply_can_be_left_out(admin_client: Client) -> None:
     assert ask("SELECT reply_queue FROM commandbus.command") == ""
 
 
+def test_a_correlation_id_is_carried_and_is_a_new_one_where_it_is_left_out(admin_client: Client) -> None:
+    given = uuid4()
+    for typed in (str(given).upper(), ""):
+        admin_client.post("/send/", {"type": "success", "correlation_id": typed})
+    found = ask("SELECT array_agg(correlation_id ORDER BY msg_id) FROM commandbus.command")
+    assert found[0] == given
+    assert found[1] not in (None, given)
+    in_messages = ask(
+        "SELECT array_agg((message ->> 'correlation_id')::UUID ORDER BY msg_id) FROM pgmq.q_test__commands"
+    )
+    assert in_messages == found
+
+
+def test_what_is_no_correlation_id_is_refused(admin_client: Client) -> None:
+    response = admin_client.post("/send/", {"type": "success", "correlation_id": "42"})
+    assert response.status_code == 400
+    assert "correlation_id must be a UUID" in response.text
+    assert controls(response.text)["correlation_id"] == "42"
+    assert not TestCommand.objects.exists()
+
+
 def test_the_reply_is_asked_for_unless_somebody_says_otherwise(admin_client: Client) -> None:
     assert re.search(r'<input type="checkbox" name="reply"[^>]* checked', admin_client.get("/send/").text)
 
@@ -72,7 +93,7 @@ def test_what_is_wrong_is_said_at_its_field_and_what_was_typed_is_kept(admin_cli
     response = admin_client.post(
         "/send/", {"type": "fail_transient_then_succeed", "transient_failures": "101", "payload": "{nonsense"}
     )
-    assert response.status_code == 200
+    assert response.status_code == 400
     assert not TestCommand.objects.exists()
     page = response.text
     assert "Nothing was sent" in page
@@ -100,7 +121,7 @@ def test_a_send_that_gave_way_to_another_transaction_is_said_and_what_was_typed_
     )
     ask("CREATE TRIGGER t BEFORE INSERT ON public.test_command FOR EACH ROW EXECUTE FUNCTION pg_temp.give_way()")
     response = admin_client.post("/send/", {"type": "timeout", "payload": '{"a": 1.50}'})
-    assert response.status_code == 200
+    assert response.status_code == 409
     assert "gave way" in text(response.text)
     assert "The command is sent" not in response.text
     assert controls(response.text)["payload"] == '{"a": 1.50}'
@@ -175,13 +196,14 @@ def controls(page: str) -> dict[str, str]:
 def test_another_like_this_is_the_same_but_for_its_id(admin_client: Client, reply: str, size: int) -> None:
     payload = '{"price": 0.1234567890123456789012, "tiny": 1e-400, "rest": "%s<b>&"}' % ("é" * (size // 2))
     behavior = {"type": "fail_permanent", "execution_time_ms": "20", "error_code": "A&B", "error_message": "no"}
-    asked = {**behavior, "payload": payload, "reply": reply, "max_attempts": "7"}
+    asked = {**behavior, "payload": payload, "reply": reply, "max_attempts": "7", "correlation_id": str(uuid4())}
     first = admin_client.post("/send/", {name: value for name, value in asked.items() if value})["Location"]
     (link,) = re.findall(r'href="([^"]+)" class="btn">.*?Send another like this', admin_client.get(first).text)
     second = admin_client.post("/send/", controls(admin_client.get(unescape(link)).text))["Location"]
     assert first != second
     same = ask(
-        "SELECT count(DISTINCT (t.behavior, t.payload::TEXT, c.max_attempts, c.reply_queue, m.message -> 'data'))"
+        "SELECT count(DISTINCT (t.behavior, t.payload::TEXT, c.max_attempts, c.reply_queue, c.correlation_id,"
+        " m.message - 'command_id'))"
         " FROM public.test_command t JOIN commandbus.command c USING (command_id)"
         " JOIN pgmq.q_test__commands m ON m.msg_id = c.msg_id"
     )
