@@ -93,9 +93,9 @@ def test_axe_finds_nothing_serious_in_either_theme_and_390_pixels_are_enough(
         for details in visitor.page.locator("details > summary").all():
             details.click()
         assert not visitor.barriers_in_both_themes(), page
-        visitor.resize(390)
+        visitor.narrow()
         assert not visitor.is_too_wide(), page
-        visitor.resize(1440)
+        visitor.widen()
 
 
 def test_axe_finds_nothing_serious_before_the_first_run(visit: Callable[..., Visitor]) -> None:

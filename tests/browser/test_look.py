@@ -300,6 +300,7 @@ def test_a_command_is_sent_by_keyboard_alone(bus: HandBus, visit: Callable[..., 
 # -- every page ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(300)  # a second for each page, and more on a busy machine
 def test_axe_finds_nothing_serious_in_either_theme_and_390_pixels_are_enough(
     commands: dict[str, UUID | int], visit: Callable[..., Visitor]
 ) -> None:
@@ -308,10 +309,10 @@ def test_axe_finds_nothing_serious_in_either_theme_and_390_pixels_are_enough(
     for page in PAGES:
         visitor.open(address(page, commands))
         barriers[page] = visitor.barriers_in_both_themes()
-        visitor.resize(390)
+        visitor.narrow()
         if visitor.is_too_wide():
             too_wide.append(page)
-        visitor.resize(1440)
+        visitor.widen()
     assert {page: found for page, found in barriers.items() if found} == {}
     assert too_wide == []
 

@@ -41,8 +41,13 @@ class Visitor:
         )
         assert self.page.locator("html").get_attribute("data-theme") == theme
 
-    def resize(self, width: int) -> None:
-        self.page.set_viewport_size({"width": width, "height": 900})
+    def narrow(self) -> None:
+        """Make the window as narrow as a telephone's."""
+        self.page.set_viewport_size({"width": 390, "height": 900})
+
+    def widen(self) -> None:
+        """As wide as it is at first."""
+        self.page.set_viewport_size({"width": 1440, "height": 900})
 
     def text(self, selector: str = "main") -> str:
         """What a person reads there, white space made one."""
