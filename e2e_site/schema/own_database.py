@@ -25,6 +25,7 @@ from e2e_site.locks import held_lock
 from e2e_site.options import Exit, SiteError
 from e2e_site.programs import Program, manage_command
 from e2e_site.schema import flyway, pgmq
+from e2e_site.schema.setup import missing_in_django
 from e2e_site.texts import one_line
 
 logger = logging.getLogger(__name__)
@@ -126,6 +127,9 @@ def set_up(own: OwnDatabase) -> None:
             pgmq.install(conn)
         # The same files as by Flyway, without the seconds that a Java program takes to start.
         flyway.run("migrate", own.params, runner="builtin", say=lambda line: None)
+        with psycopg.connect(**own.params, autocommit=True) as conn:
+            if not missing_in_django(conn):
+                return
     except (SiteError, psycopg.Error) as exc:
         said = one_line(exc) if isinstance(exc, psycopg.Error) else str(exc)
         raise OwnDatabaseError(f"The database {own.name} cannot be set up: {said}") from exc

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.support.bus import HandBus
@@ -29,21 +28,27 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize("behavior", BEHAVIORS)
 def test_a_command_of_each_behavior_is_sent_and_followed_to_its_end(
-    behavior: str, bus: HandBus, worker: StartedProgram, visit: Callable[..., Visitor]
+    bus: HandBus, worker: StartedProgram, visit: Callable[..., Visitor]
 ) -> None:
-    typed, status, attempts = BEHAVIORS[behavior]
     bus.conn.execute("UPDATE e2e_config SET base_delay_ms = 300, poll_interval = 0.2")
     visitor = visit("admin")
-    page = visitor.open("/")
+    visitor.open("/")
+    for behavior in BEHAVIORS:
+        send_and_follow(visitor, behavior)
+
+
+def send_and_follow(visitor: Visitor, behavior: str) -> None:
+    """From whatever page is open."""
+    typed, status, attempts = BEHAVIORS[behavior]
+    page = visitor.page
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Send command").click()
     page.locator(f"[value={behavior}]").check()
     for label, value in typed.items():
         page.get_by_label(label, exact=True).fill(value)
     page.get_by_role("button", name="Send command").click()
 
-    page.wait_for_url("**/commands/*/")
+    page.wait_for_url("**/commands/*/")  # it came from /send/
     visitor.remember_this_load()
     expect(page.get_by_role("heading", level=1)).to_have_text(behavior)
     expect(page.locator("#status")).to_have_text(status, timeout=15_000)
@@ -53,12 +58,11 @@ def test_a_command_of_each_behavior_is_sent_and_followed_to_its_end(
     assert not visitor.has_reloaded()
 
 
-@pytest.mark.parametrize("behavior", TAKEN)
-def test_only_the_fields_that_a_behavior_takes_are_shown(behavior: str, visit: Callable[..., Visitor]) -> None:
+def test_only_the_fields_that_a_behavior_takes_are_shown(visit: Callable[..., Visitor]) -> None:
     page = visit("admin").open("/send/")
-    page.locator(f"[value={behavior}]").check()
-    shown = {label for label in FIELDS if page.get_by_label(label, exact=True).is_visible()}
-    assert shown == TAKEN[behavior]
+    for behavior, taken in TAKEN.items():
+        page.locator(f"[value={behavior}]").check()
+        assert {label for label in FIELDS if page.get_by_label(label, exact=True).is_visible()} == taken, behavior
 
 
 def test_a_field_that_is_not_taken_is_not_sent(bus: HandBus, visit: Callable[..., Visitor]) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import psycopg
-import pytest
 
 from tests.support.checkouts import NO_NETWORK, Checkout, free_port
 from tests.support.programs import StartedProgram
@@ -63,6 +62,7 @@ def all_final(checkout: Checkout) -> bool:
 
 
 def test_six_behaviors_reach_their_ends_and_a_second_start_finds_them_without_a_network(checkout: Checkout) -> None:
+    """Its second stop leaves the database to other clients."""
     first = Demo(checkout)
     wait_until(lambda: all_final(checkout), 30, "End of the six commands")
     rows = checkout.query(
@@ -89,12 +89,18 @@ def test_six_behaviors_reach_their_ends_and_a_second_start_finds_them_without_a_
     assert time.monotonic() - began < 10
     assert second.login == password
     assert checkout.query("SELECT count(*) FROM public.test_command") == [(6,)]
-    second.stop()
+    assert_login_opens_the_admin(second)
+
+    with psycopg.connect(checkout.cluster.url()) as other:
+        second.stop()
+        assert "Other clients are connected (1): the database stays" in second.output
+        assert other.execute("SELECT 1").fetchone() == (1,)
+    assert checkout.manage("embeddedpg", "stop") == "Stopped.\n"
+    assert not checkout.cluster.is_running()
 
 
-def test_the_printed_login_opens_the_admin(checkout: Checkout) -> None:
-    demo = Demo(checkout, "--empty")
-    assert checkout.query("SELECT count(*) FROM public.test_command") == [(0,)]
+def assert_login_opens_the_admin(demo: Demo) -> None:
+    """The one that it printed."""
     cookies = http.cookiejar.CookieJar()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
     form = browser.open(f"{demo.url}/admin/login/", timeout=10).read().decode()
@@ -107,6 +113,7 @@ def test_the_printed_login_opens_the_admin(checkout: Checkout) -> None:
 
 def test_ctrl_c_lets_running_commands_end_and_stops_worker_web_and_database_in_order(checkout: Checkout) -> None:
     demo = Demo(checkout, "--empty")
+    assert checkout.query("SELECT count(*) FROM public.test_command") == [(0,)]
     processes = [demo.child("runworker"), demo.child("serve"), database_process(checkout)]
     checkout.send(type="timeout", execution_time_ms=2000)
     wait_until(
@@ -119,16 +126,6 @@ def test_ctrl_c_lets_running_commands_end_and_stops_worker_web_and_database_in_o
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
     checkout.cluster.ensure_running()
     assert checkout.query("SELECT status, attempts FROM commandbus.command") == [("COMPLETED", 1)]
-
-
-def test_the_database_keeps_running_for_other_clients_and_this_is_said(checkout: Checkout) -> None:
-    demo = Demo(checkout, "--empty")
-    with psycopg.connect(checkout.cluster.url()) as other:
-        demo.stop()
-        assert "Other clients are connected (1): the database stays" in demo.output
-        assert other.execute("SELECT 1").fetchone() == (1,)
-    assert checkout.manage("embeddedpg", "stop") == "Stopped.\n"
-    assert not checkout.cluster.is_running()
 
 
 def test_what_is_killed_is_started_again_and_this_is_said(checkout: Checkout) -> None:
@@ -154,6 +151,7 @@ def _serves(demo: Demo) -> bool:
 
 
 def test_after_kill_9_of_everything_a_new_demo_ends_every_acknowledged_command(checkout: Checkout) -> None:
+    """The new one is killed alone: no process is left that holds its port."""
     demo = Demo(checkout, "--empty")
     checkout.query("UPDATE public.e2e_config SET visibility_timeout = 2 RETURNING 1")
     checkout.send(30, type="timeout", execution_time_ms=300)
@@ -169,16 +167,12 @@ def test_after_kill_9_of_everything_a_new_demo_ends_every_acknowledged_command(c
     again = Demo(checkout)
     wait_until(lambda: all_final(checkout), 60, "End of every command")
     assert checkout.query("SELECT status, count(*) FROM commandbus.command GROUP BY 1") == [("COMPLETED", 30)]
-    again.stop()
 
-
-def test_a_killed_demo_leaves_no_process_that_holds_its_port(checkout: Checkout) -> None:
-    demo = Demo(checkout, "--empty")
-    children = psutil.Process(demo.program.pid).children(recursive=True)
-    psutil.Process(demo.program.pid).kill()
+    children = psutil.Process(again.program.pid).children(recursive=True)
+    psutil.Process(again.program.pid).kill()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
-    socket.create_server(("127.0.0.1", demo.port)).close()
+    socket.create_server(("127.0.0.1", again.port)).close()
 
 
 class TestClearErrors:
@@ -199,22 +193,19 @@ class TestClearErrors:
         self.assert_refused(checkout, program, f"Port {port} is taken", "PORT=")
         assert not checkout.cluster.state_dir.joinpath("state.json").exists()
 
-    def test_a_port_that_is_none(self, checkout: Checkout) -> None:
+    def test_a_port_that_is_none_and_a_broken_database_url(self, checkout: Checkout) -> None:
         program = checkout.run("bin/demo", PORT="http")
         self.assert_refused(checkout, program, "PORT is 'http'", "from 1 to 65535")
-
-    @pytest.mark.parametrize(
-        ("url", "words", "code"),
-        [
+        for url, words, code in (
             ("nonsense", "DATABASE_URL must name a PostgreSQL database", 2),
             ("mysql://user@host/name", "DATABASE_URL must name a PostgreSQL database", 2),
             ("postgres://user:pass@127.0.0.1:1/name", "refused", 1),
             ("postgres://user:pass@127.0.0.1:port/name", "DATABASE_URL", 2),
-        ],
-    )
-    def test_a_broken_database_url(self, checkout: Checkout, url: str, words: str, code: int) -> None:
-        program = checkout.run("bin/demo", DATABASE_URL=url, SECRET_KEY="x" * 50, PORT=str(free_port()))
-        self.assert_refused(checkout, program, words, code=code)
+        ):
+            program = checkout.run("bin/demo", DATABASE_URL=url, SECRET_KEY="x" * 50, PORT=str(free_port()))
+            self.assert_refused(checkout, program, words, code=code)
+        program = checkout.run("bin/demo", DATABASE_URL="postgres://user@127.0.0.1:1/name", PORT=str(free_port()))
+        self.assert_refused(checkout, program, "SECRET_KEY is required")
 
     def test_a_full_disk(self, small_disk: Path) -> None:
         checkout = Checkout(small_disk / "checkout")
@@ -223,7 +214,3 @@ class TestClearErrors:
             self.assert_refused(checkout, program, "disk full", "MB free", code=1)
         finally:
             checkout.remove()
-
-    def test_a_database_url_without_a_secret_key(self, checkout: Checkout) -> None:
-        program = checkout.run("bin/demo", DATABASE_URL="postgres://user@127.0.0.1:1/name", PORT=str(free_port()))
-        self.assert_refused(checkout, program, "SECRET_KEY is required")

@@ -8,7 +8,6 @@ import stat
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from e2e_site.embedded.home import SERVER_USER
 from tests.support.checkouts import Checkout
@@ -56,33 +55,25 @@ def test_it_is_started_stopped_and_shown_by_hand(checkout: Checkout) -> None:
     assert checkout.manage("embeddedpg", "stop") == "Not running.\n"
 
 
-def test_reading_the_settings_starts_and_writes_nothing(checkout: Checkout) -> None:
-    checkout.run(PYTHON, "-c", "import e2e_site.wsgi")
-    checkout.manage("help", "runworker")
-    checkout.manage("runworker", "--help")
-    assert not checkout.directory.joinpath(".data").exists()
+def test_what_works_without_the_database_starts_and_writes_nothing(checkout: Checkout) -> None:
+    for words, code in (
+        (["-c", "import e2e_site.wsgi"], 0),
+        (["manage.py", "help", "runworker"], 0),
+        (["manage.py", "runworker", "--help"], 0),
+        (["manage.py", "check"], 0),
+        (["manage.py", "collectstatic", "--noinput", "--dry-run", "--verbosity=0"], 0),
+        (["manage.py", "shell", "--command", "print('no question to the database')"], 0),
+        (["manage.py", "runworker", "--processes=0"], 2),
+        (["manage.py", "prune", "--older-than=forever"], 2),
+    ):
+        program = checkout.run(PYTHON, *words)
+        assert program.exit_code == code, program.output
+        assert not checkout.directory.joinpath(".data").exists(), words
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (["check"], 0),
-        (["collectstatic", "--noinput", "--dry-run", "--verbosity=0"], 0),
-        (["shell", "--command", "print('no question to the database')"], 0),
-        (["runworker", "--processes=0"], 2),
-        (["prune", "--older-than=forever"], 2),
-    ],
-    ids=lambda value: str(value[0]) if isinstance(value, list) else "",
-)
-def test_what_works_without_the_database_starts_and_writes_nothing(
-    checkout: Checkout, words: list[str], code: int
+def test_the_first_connection_starts_it_whatever_makes_it_and_the_secret_key_is_what_it_was(
+    checkout: Checkout, tmp_path: Path
 ) -> None:
-    program = checkout.run(PYTHON, "manage.py", *words)
-    assert program.exit_code == code, program.output
-    assert not checkout.directory.joinpath(".data").exists()
-
-
-def test_the_first_connection_starts_it_whatever_makes_it_and_the_secret_key_is_what_it_was(checkout: Checkout) -> None:
     script = (
         "import django; from django.conf import settings; before = settings.SECRET_KEY; django.setup()\n"
         "from django.db import connection; connection.ensure_connection(); print(before)"
@@ -95,8 +86,8 @@ def test_the_first_connection_starts_it_whatever_makes_it_and_the_secret_key_is_
         f"{key}\n"
     )
 
-
-def test_dbshell_starts_it_and_knows_the_way(checkout: Checkout, tmp_path: Path) -> None:
+    # `dbshell` starts it too, and knows the way.
+    checkout.cluster.stop()
     psql = tmp_path / "psql"
     psql.write_text('#!/bin/sh\necho "$@" "password of ${#PGPASSWORD} letters"\n')
     psql.chmod(0o755)
@@ -170,4 +161,3 @@ def test_a_database_of_an_unreleased_schema_is_kept_and_can_be_made_anew_as_setu
     checkout.manage("embeddedpg", "stop")
     shutil.rmtree(checkout.directory / ".data")
     assert "migrations applied" in checkout.manage("setup")
-    assert "nothing to do" in checkout.manage("setup")

@@ -164,9 +164,11 @@ def test_a_run_that_is_stopped_is_in_the_way_of_no_other(
     assert "building the styles" in result.stdout
 
 
-def test_a_checkout_that_was_moved_gets_a_new_venv(bare: Path) -> None:
+def test_without_a_network_only_a_venv_is_made_and_a_checkout_that_was_moved_gets_a_new_one(bare: Path) -> None:
     made = "Set-up: making .venv with Python "
-    assert made in run(bare, "setup", **NO_NETWORK).stdout
+    first = run(bare, "demo", **NO_NETWORK)
+    assert made in first.stdout
+    assert_refused(first, "no network while installing Python packages", "first run")
     assert made not in run(bare, "setup", **NO_NETWORK).stdout
     moved = bare.rename(bare.with_name("moved"))
     assert made in run(moved, "setup", **NO_NETWORK).stdout
@@ -208,9 +210,6 @@ class TestClearErrors:
             "requirements-dev.txt",
             "requirements.txt",
         ]
-
-    def test_no_network_on_the_first_run(self, bare: Path) -> None:
-        assert_refused(run(bare, "demo", **NO_NETWORK), "no network while installing Python packages", "first run")
 
     def test_a_full_disk_on_the_first_run(self, bare: Path, small_disk: Path) -> None:
         directory = small_disk / "checkout"

@@ -11,7 +11,7 @@ from tests.e2e.conftest import MakeLoad
 from tests.support.bus import Json
 from tests.support.workers import PARKED, LiveBus
 
-ROUNDS = 3
+ROUNDS = 2
 
 # What the queue may hold that is no command, and what is said of it.
 NO_COMMANDS: list[tuple[object, str]] = [

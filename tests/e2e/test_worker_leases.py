@@ -14,21 +14,21 @@ def test_long_work_completes_once_or_is_parked_when_its_deliveries_are_used_up(
 ) -> None:
     bus.settings(visibility_timeout=2, concurrency=10)
     worker = start_worker()
-    five_s, thirteen_s = bus.timeout(5000), bus.timeout(13_000)
+    five_s, eight_s = bus.timeout(5000), bus.timeout(8000)
     bus.wait_for_status(COMPLETED, [five_s])
-    bus.wait_for_status(PARKED, [thirteen_s])
+    bus.wait_for_status(PARKED, [eight_s])
     bus.wait_for_word("SRRRCcc", five_s)
-    bus.wait_for_word("SRRRTccc", thirteen_s)
+    bus.wait_for_word("SRRRTccc", eight_s)
 
     bus.assert_done_once([five_s], attempts=3)
     late = [event["details_json"]["attempt"] for event in bus.events(five_s)[5:]]
     assert [bus.events(five_s)[4]["details_json"]["attempt"], *late] == [1, 2, 3]
 
-    command, row = bus.command(thirteen_s), bus.test_command(thirteen_s)
+    command, row = bus.command(eight_s), bus.test_command(eight_s)
     assert (command["status"], command["attempts"]) == (PARKED, 3)
     assert (command["last_error_type"], command["last_error_code"]) == ("TRANSIENT", "LEASE_EXPIRED")
     assert (row["attempts"], row["result"], row["processed_at"]) == (3, None, None)
-    assert bus.replies_to(thirteen_s) == []
+    assert bus.replies_to(eight_s) == []
     assert (bus.queued(), bus.archived()) == ([], [command["msg_id"]])
 
     assert worker.stop() == 0

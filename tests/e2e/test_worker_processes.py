@@ -28,10 +28,10 @@ def gone(pids: list[int]) -> bool:
 
 
 def test_a_killed_process_is_replaced_and_every_command_ends(bus: LiveBus, start_worker: StartWorker) -> None:
-    bus.settings(visibility_timeout=6, concurrency=2, poll_interval=0.5)
+    bus.settings(visibility_timeout=4, concurrency=2, poll_interval=0.5)
     worker = start_worker("--processes", "3")
     worker.wait_for("started", count=3)
-    running = [bus.timeout(3000) for _ in range(6)]
+    running = [bus.timeout(2000) for _ in range(6)]
     bus.wait_for_attempts(1, running)
     victim = children(worker)[1]
     os.kill(victim, signal.SIGKILL)

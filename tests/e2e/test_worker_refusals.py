@@ -20,23 +20,9 @@ def refusal(worker: Worker, *, code: int = 2) -> str:
     return line
 
 
-BAD_VALUES = [
-    ("--concurrency", "0", "a whole number from 1 to 500 (commands), not '0'"),
-    ("--batch-size", "many", "a whole number from 1 to 1,000 (messages), not 'many'"),
-    ("--visibility-timeout", "1.5", "a whole number from 1 to 43,200 (seconds), not '1.5'"),
-    ("--poll-interval", "nan", "from 0.05 to 60 (seconds), not 'nan'"),
-    ("--processes", "65", "must be a whole number from 1 to 64, not '65'"),
-    ("--grace", "-1", "a number from 0 to 86,400 (seconds), not '-1'"),
-    ("--max-wait", "soon", "a number from 0 to 86,400 (seconds), not 'soon'"),
-]
-
-
 def test_a_bad_value_of_an_option(committed: str, start_worker: StartWorker) -> None:
-    workers = [start_worker(f"{option}={value}", ready=False) for option, value, _ in BAD_VALUES]
-    for worker, (option, _, allowed) in zip(workers, BAD_VALUES, strict=True):
-        line = refusal(worker)
-        assert option in line
-        assert allowed in line
+    line = refusal(start_worker("--concurrency=0", ready=False))
+    assert "--concurrency must be a whole number from 1 to 500 (commands), not '0'" in line
 
 
 def test_a_database_that_does_not_answer(start_worker: StartWorker) -> None:

@@ -159,21 +159,26 @@ for wanted in (
 """
 
 
-@pytest.mark.parametrize("engine", ["native", "library"])
-def test_each_behavior_ends_as_it_must_on_either_generation(manage: Manage, generation: str, engine: str) -> None:
+def test_each_behavior_ends_as_it_must_on_either_generation(manage: Manage, generation: str) -> None:
     with psycopg.connect(generation, autocommit=True) as conn:
         conn.execute("UPDATE e2e_config SET base_delay_ms = 10, max_delay_ms = 1000, poll_interval = 0.05")
-        sent = manage(generation, "shell", "-c", SEND_EACH)
-        assert sent.returncode == 0, sent.stdout
+        for engine in ("native", "library"):
+            conn.execute("TRUNCATE test_command, commandbus.command, pgmq.q_test__replies")
+            assert_each_ends_as_it_must(manage, conn, generation, engine)
 
-        worked = manage(generation, "runworker", "--engine", engine, "--once", "--max-wait", "40")
 
-        assert worked.returncode == 0, worked.stdout
-        ends = conn.execute(
-            "SELECT behavior ->> 'type', status, c.attempts FROM test_command t JOIN commandbus.command c "
-            "USING (command_id) ORDER BY t.id"
-        ).fetchall()
-        replies = conn.execute("SELECT count(*) FROM pgmq.q_test__replies").fetchone()
+def assert_each_ends_as_it_must(manage: Manage, conn: psycopg.Connection, url: str, engine: str) -> None:
+    sent = manage(url, "shell", "-c", SEND_EACH)
+    assert sent.returncode == 0, sent.stdout
+
+    worked = manage(url, "runworker", "--engine", engine, "--once", "--max-wait", "40")
+
+    assert worked.returncode == 0, worked.stdout
+    ends = conn.execute(
+        "SELECT behavior ->> 'type', status, c.attempts FROM test_command t JOIN commandbus.command c "
+        "USING (command_id) ORDER BY t.id"
+    ).fetchall()
+    replies = conn.execute("SELECT count(*) FROM pgmq.q_test__replies").fetchone()
     assert ends == [
         ("success", "COMPLETED", 1),
         ("fail_permanent", "IN_TROUBLESHOOTING_QUEUE", 1),

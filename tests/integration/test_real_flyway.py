@@ -1,6 +1,7 @@
 """The real Flyway and the built-in runner on each other's databases. Each call of Flyway takes seconds: few tests."""
 
 import itertools
+import re
 import stat
 import subprocess
 from collections.abc import Callable
@@ -8,12 +9,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 from pytest_django.fixtures import Settings
 
 from e2e_site.schema import pgmq
 from e2e_site.schema.flyway import Runner
 from e2e_site.schema.migration_files import FlywayError
 from tests.integration.conftest import Manage
+from tests.support.clusters import server_url
 from tests.support.migration_folder import MigrationFolder
 
 MakeDatabase = Callable[[], str]
@@ -26,11 +30,12 @@ BOTH: list[tuple[Runner, Runner]] = [("flyway", "builtin"), ("builtin", "flyway"
 
 
 @pytest.fixture
-def database_with_pgmq(empty_database: MakeDatabase) -> str:
-    url = empty_database()
-    with psycopg.connect(url) as conn:
-        pgmq.install(conn)
-    return url
+def recorder(real_flyway: str, tmp_path: Path) -> Path:
+    """A Flyway that writes the arguments of its call into the file ``arguments`` beside it."""
+    program = tmp_path / "flyway"
+    program.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/arguments\nexec {real_flyway} "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return program
 
 
 @pytest.fixture
@@ -41,6 +46,13 @@ def small_files(real_flyway: str, settings: Settings, tmp_path: Path, empty_data
     return lambda: MigrationFolder(tmp_path / str(next(numbers)), empty_database())
 
 
+def copy(source: str, target: str) -> None:
+    """Make the target, a database that is missing, a copy of the source."""
+    names = [sql.Identifier(str(conninfo_to_dict(url)["dbname"])) for url in (target, source)]
+    with psycopg.connect(server_url(), autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+
+
 def history(url: str) -> list[tuple[object, ...]]:
     with psycopg.connect(url) as conn:
         return conn.execute(
@@ -49,29 +61,44 @@ def history(url: str) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
-@pytest.mark.parametrize(("first", "second"), BOTH, ids=["flyway first", "built-in first"])
-def test_what_one_runner_migrates_the_other_finds_valid_and_complete(
-    manage: Manage, real_flyway: str, database_with_pgmq: str, first: str, second: str
+def test_both_runners_write_the_same_history_and_find_the_others_valid_complete_or_spoiled(
+    manage: Manage, real_flyway: str, recorder: Path, empty_database: MakeDatabase, missing_database: MakeDatabase
 ) -> None:
-    for runner, action in ((first, "migrate"), (second, "validate"), (second, "migrate")):
-        done = manage(database_with_pgmq, "flyway", "--runner", runner, action, FLYWAY_BIN=real_flyway)
-        assert done.returncode == 0, done.stdout
-        if action == "migrate" and runner == second:
-            assert "Applied " not in done.stdout
-            assert "Migrating schema" not in done.stdout
+    """One flow, because each step begins where the one before it ended, and each call takes seconds."""
 
+    def run(url: str, *arguments: str, code: int = 0, flyway: str = real_flyway) -> str:
+        done = manage(url, *arguments, FLYWAY_BIN=flyway)
+        assert done.returncode == code, done.stdout
+        return done.stdout
 
-def test_both_runners_write_the_same_history_where_django_came_first(
-    manage: Manage, real_flyway: str, empty_database: MakeDatabase
-) -> None:
-    urls = {"flyway": empty_database(), "builtin": empty_database()}
-    for runner, url in urls.items():
-        for command in (["migrate", "-v0"], ["pgmq", "install"], ["flyway", "--runner", runner, "migrate"]):
-            done = manage(url, *command, FLYWAY_BIN=real_flyway)
-            assert done.returncode == 0, done.stdout
+    # Django came first, in two databases that are alike.
+    urls = {"flyway": empty_database(), "builtin": missing_database()}
+    run(urls["flyway"], "migrate", "-v0")
+    run(urls["flyway"], "pgmq", "install")
+    copy(urls["flyway"], urls["builtin"])
 
+    # Without --runner FLYWAY_BIN decides; it gets address, user and password by the environment alone.
+    run(urls["flyway"], "flyway", "migrate", flyway=str(recorder))
+    (words,) = recorder.with_name("arguments").read_text().splitlines()
+    assert words.split()[1:] == ["migrate"]
+    assert words.startswith("-configFiles=")
+    assert words.split()[0].endswith("flyway.conf")
+    run(urls["builtin"], "flyway", "--runner", "builtin", "migrate")
     assert history(urls["flyway"])[0][:4] == (1, "0", "<< Flyway Baseline >>", "BASELINE")
     assert history(urls["flyway"]) == history(urls["builtin"])
+
+    run(urls["flyway"], "flyway", "--runner", "builtin", "validate")
+    assert "Applied " not in run(urls["flyway"], "flyway", "--runner", "builtin", "migrate")
+    said = run(urls["builtin"], "flyway", "--runner", "flyway", "migrate")  # it validates first
+    assert "Successfully validated" in said
+    assert "Migrating schema" not in said
+
+    with psycopg.connect(urls["builtin"]) as conn:
+        conn.execute("UPDATE flyway_schema_history SET checksum = checksum + 1 WHERE version = '003'")
+    for runner in urls:
+        said = run(urls["builtin"], "flyway", "--runner", runner, "validate", code=1)
+        assert "V003__test_command_table.sql was changed after it was applied" in said
+        assert said.count("This database was made by an unreleased state of the schema") == 1
 
 
 def test_plain_flyway_stops_where_pgmq_is_missing_and_goes_on_once_it_is_there(
@@ -83,26 +110,14 @@ def test_plain_flyway_stops_where_pgmq_is_missing_and_goes_on_once_it_is_there(
     assert "V002__pgmq_queues.sql" in stopped.stdout
     assert "manage.py pgmq install" in stopped.stdout
 
-    assert manage(url, "pgmq", "install").returncode == 0
+    with psycopg.connect(url) as conn:
+        pgmq.install(conn)  # what that command does
     done = plain_flyway(url, "migrate")
     assert done.returncode == 0, done.stdout
+    assert manage(url, "flyway", "--runner", "builtin", "validate").returncode == 0
     info = manage(url, "flyway", "--runner", "builtin", "info").stdout
     assert "Pending" not in info
     assert "V001__commandbus_schema.sql" in info
-
-
-def test_a_wrong_checksum_is_found_by_both_and_the_file_is_named(
-    manage: Manage, real_flyway: str, database_with_pgmq: str
-) -> None:
-    manage(database_with_pgmq, "flyway", "--runner", "builtin", "migrate")
-    with psycopg.connect(database_with_pgmq) as conn:
-        conn.execute("UPDATE flyway_schema_history SET checksum = checksum + 1 WHERE version = '003'")
-
-    for runner in ("builtin", "flyway"):
-        found = manage(database_with_pgmq, "flyway", "--runner", runner, "validate", FLYWAY_BIN=real_flyway)
-        assert found.returncode == 1
-        assert "V003__test_command_table.sql was changed after it was applied" in found.stdout
-        assert found.stdout.count("This database was made by an unreleased state of the schema") == 1
 
 
 def test_repeatable_files_are_applied_alike_and_again_by_either(small_files: MakeFolder) -> None:
@@ -113,7 +128,8 @@ def test_repeatable_files_are_applied_alike_and_again_by_either(small_files: Mak
         files.write(R__02_a="CREATE OR REPLACE VIEW a AS SELECT x FROM t;", R__1="SELECT 1;")
         files.write(R__1_z="SELECT 1;", R__C="SELECT 1;", R__c2="SELECT 1;", R__b="SELECT 1;")
         files.run("migrate", first)
-        files.run("validate", second)
+        if second == "builtin":  # Flyway itself does so below, before it migrates
+            files.run("validate", second)
 
         files.write(R__10_b="CREATE OR REPLACE VIEW b AS SELECT x, x AS y FROM a;", V2__u="CREATE TABLE u ();")
         with pytest.raises(FlywayError):
@@ -183,25 +199,21 @@ def test_both_say_the_same_of_each_entry(small_files: MakeFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("applied", "then", "ours", "theirs"),
+    ("names", "ours", "theirs"),
     [
-        (["V1__a", "V2__b"], ["V2__b"], "V1__a.sql was applied, but", "applied migration not resolved locally: 1"),
-        (["V1__a", "R__a"], ["V1__a"], "R__a.sql was applied, but", "applied migration not resolved locally: a"),
-        (["V1__a"], ["V1__a", "V01__b"], "have the same version", "more than one migration with version"),
-        ([], ["R__a_b", "R__a b"], "have the same description", "repeatable migration with description a b"),
+        (["V1__a", "V01__b"], "have the same version", "more than one migration with version"),
+        (["R__a_b", "R__a b"], "have the same description", "repeatable migration with description a b"),
     ],
-    ids=["a missing file", "a missing repeatable file", "one version twice", "one description twice"],
+    ids=["version", "description"],
 )
-def test_both_refuse_and_change_nothing(
-    small_files: MakeFolder, applied: list[str], then: list[str], ours: str, theirs: str
+def test_both_refuse_one_twice_and_change_nothing(
+    small_files: MakeFolder, names: list[str], ours: str, theirs: str
 ) -> None:
     files = small_files()
-    files.write(**dict.fromkeys(applied, "SELECT 1;"))
+    files.write(V1__a="SELECT 1;")
     files.run()
     before = files.history()
-    for name in applied:
-        files.remove(name)
-    files.write(**dict.fromkeys(then, "SELECT 1;"))
+    files.write(**dict.fromkeys(names, "SELECT 1;"))
 
     with pytest.raises(FlywayError, match=ours):
         files.run("migrate", "builtin")
@@ -210,20 +222,22 @@ def test_both_refuse_and_change_nothing(
     assert files.history() == before
 
 
-def test_flyway_gets_address_user_and_password_by_environment_alone(
-    manage: Manage, real_flyway: str, database_with_pgmq: str, tmp_path: Path
-) -> None:
-    recorder = tmp_path / "flyway"
-    recorder.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/arguments\nexec {real_flyway} "$@"\n')
-    recorder.chmod(recorder.stat().st_mode | stat.S_IXUSR)
-
-    done = manage(database_with_pgmq, "flyway", "migrate", FLYWAY_BIN=str(recorder))
-
-    assert done.returncode == 0, done.stdout
-    (words,) = (tmp_path / "arguments").read_text().splitlines()
-    assert words.split()[1:] == ["migrate"]
-    assert words.startswith("-configFiles=")
-    assert words.split()[0].endswith("flyway.conf")
+def test_both_refuse_where_files_are_missing_and_change_nothing(small_files: MakeFolder) -> None:
+    files = small_files()
+    files.write(**dict.fromkeys(["V1__a", "V2__b", "R__a"], "SELECT 1;"))
+    files.run()
+    before = files.history()
+    files.remove("R__a")
+    with pytest.raises(FlywayError, match=r"R__a\.sql was applied, but"):
+        files.run("migrate", "builtin")
+    files.remove("V1__a")
+    with pytest.raises(FlywayError, match=r"V1__a\.sql was applied, but"):
+        files.run("migrate", "builtin")
+    with pytest.raises(FlywayError) as caught:
+        files.run("migrate", "flyway")
+    for name in ("1", "a"):
+        assert re.search(f"applied migration not resolved locally: {name}\\b", str(caught.value))
+    assert files.history() == before
 
 
 def test_a_flyway_that_is_no_program_is_one_clear_line(manage: Manage, database_url: str) -> None:

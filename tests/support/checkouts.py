@@ -3,9 +3,9 @@
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import sysconfig
+import venv
 from pathlib import Path
 
 import psycopg
@@ -15,7 +15,9 @@ from e2e_site.embedded.cluster import Cluster, demo_cluster
 from tests.support.clusters import CHECKOUT
 from tests.support.programs import StartedProgram
 
-_LEFT_OUT = (".git", ".venv", ".data", ".*_cache", "__pycache__", "node_modules", "docs", "tests")
+# Compiled modules go along: a copy keeps the times of its files, by which they are known to be up to date. Those that
+# another process is about to write (*.pyc.*) may be gone a moment later.
+_LEFT_OUT = (".git", ".venv", ".data", ".*_cache", "*.pyc.*", "node_modules", "docs", "tests")
 _NODE_MODULES = "e2e_site/theme/static_src/node_modules"
 # A program that asks a package registry is refused at once.
 NO_NETWORK = {
@@ -35,13 +37,13 @@ class Checkout:
         self._programs: list[StartedProgram] = []
         shutil.copytree(CHECKOUT, directory, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         (directory / _NODE_MODULES).symlink_to(CHECKOUT / _NODE_MODULES)
-        venv = directory / ".venv"
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-        packages = venv / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+        own = directory / ".venv"
+        venv.create(own, symlinks=True)
+        packages = own / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
         (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
         for stamp in (CHECKOUT / ".venv").glob("stamp-*"):
-            shutil.copy(stamp, venv)
-        (venv / "stamp-venv").write_text(f"{directory}\n")
+            shutil.copy(stamp, own)
+        (own / "stamp-venv").write_text(f"{directory}\n")
 
     @property
     def cluster(self) -> Cluster:

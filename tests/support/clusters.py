@@ -9,6 +9,7 @@ The demo's database is never touched. Workers of pytest-xdist inherit the enviro
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,10 @@ _THROWAWAY = _STATE / "throwaway"
 # Nothing answers there: a test that needs a database and does not ask for one fails at once.
 _NOWHERE = "postgres://nobody@127.0.0.1:1/nowhere"
 
+# Where a shell forbids to keep compiled modules, each of the hundreds of programs that the tests start would compile
+# ours anew, and each test process all of the tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # A worker of pytest-xdist finds TEST_SERVER_URL set by its controller, whose DATABASE_URL is ours already.
 os.environ.setdefault("TEST_SERVER_URL", os.environ.get("DATABASE_URL", ""))
 if not os.environ["TEST_SERVER_URL"]:

@@ -59,9 +59,14 @@ def clean(url: str) -> None:
         conn.execute("INSERT INTO public.e2e_config DEFAULT VALUES")
 
 
+def template_name() -> str:
+    """The template of the present schema, which is there while a `test_database` is; nothing connects to it."""
+    return f"{_TEMPLATE_PREFIX}{_schema_hash()}"
+
+
 def _template(server: psycopg.Connection) -> str:
     """The template of the present schema, built unless it is there."""
-    name = f"{_TEMPLATE_PREFIX}{_schema_hash()}"
+    name = template_name()
     if server.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
         unfinished = f"{_TEMPLATE_PREFIX}unfinished"
         server.execute(_ddl("DROP DATABASE IF EXISTS {} WITH (FORCE)", unfinished))

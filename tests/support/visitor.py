@@ -5,6 +5,9 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Locator, Page
 
+# The rules of axe that look at colours.
+COLOURS = ("color-contrast", "link-in-text-block")
+
 
 class Visitor:
     """``troubles``: errors on the console, of scripts and of the Content-Security-Policy, as they come."""
@@ -26,13 +29,25 @@ class Visitor:
         return self.page
 
     def wear(self, theme: str) -> None:
-        """Read the open page again in another theme, as if it had been chosen before."""
-        self.page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
-        self.page.reload()
+        """Show the open page in another theme, as if it had been chosen in another tab, and at once."""
+        self.page.evaluate(
+            """theme => {
+                localStorage.setItem('theme', theme);
+                dispatchEvent(new StorageEvent('storage', {key: 'theme'}));
+                document.body.getBoundingClientRect();  // the new colours are computed: those that fade begin to
+                document.getAnimations().filter(one => one instanceof CSSTransition).forEach(one => one.finish());
+            }""",
+            theme,
+        )
+        assert self.page.locator("html").get_attribute("data-theme") == theme
 
     def narrow(self) -> None:
         """Make the window as narrow as a telephone's."""
         self.page.set_viewport_size({"width": 390, "height": 900})
+
+    def widen(self) -> None:
+        """As wide as it is at first."""
+        self.page.set_viewport_size({"width": 1440, "height": 900})
 
     def text(self, selector: str = "main") -> str:
         """What a person reads there, white space made one."""
@@ -53,10 +68,19 @@ class Visitor:
     def has_reloaded(self) -> bool:
         return not self.page.evaluate("window.notReloaded === true")
 
-    def barriers(self) -> list[dict[str, Any]]:
-        """The serious and critical findings of axe on the open page."""
+    def barriers_in_both_themes(self) -> list[dict[str, Any]]:
+        """`barriers` of the open page in light, and those of its colours in dark: nothing else differs there."""
+        self.wear("light")
+        found = self.barriers()
+        self.wear("dark")
+        return found + self.barriers(*COLOURS)
+
+    def barriers(self, *rules: str) -> list[dict[str, Any]]:
+        """The serious and critical findings of axe on the open page; with `rules`, of these alone."""
         # Without preloading: axe would read imported style sheets by way of inline styles, which the policy refuses.
-        options = {"resultTypes": ["violations"], "preload": False}
+        options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
+        if rules:
+            options["runOnly"] = rules
         found: list[dict[str, Any]] = Axe().run(self.page, options=options).response["violations"]
         return [
             {"id": finding["id"], "where": [node["html"][:200] for node in finding["nodes"]]}

@@ -26,8 +26,9 @@ class Worker:
 
     def lines(self, action: str) -> list[Json]:
         """What it logged with this action so far."""
-        entries: list[Json] = [json.loads(line) for line in self.program.output.splitlines() if line.endswith("}")]
-        return [entry for entry in entries if entry.get("action") == action]
+        # Only what can be one is read: this is asked again and again, and a worker says a line for each command.
+        lines = (line for line in self.program.output.splitlines() if f'"{action}"' in line and line.endswith("}"))
+        return [entry for entry in map(json.loads, lines) if entry.get("action") == action]
 
     def wait_for(self, action: str, *, count: int = 1, timeout: float = 30) -> Json:
         """Its `count`-th line with this action."""

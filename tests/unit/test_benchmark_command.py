@@ -42,6 +42,27 @@ def test_sizes_may_be_given_for_several_cases() -> None:
     assert dict(found["size"]) == {"drain.commands": 5000, "send.library": 10}
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["drain", "--size", "drain.comands=5"], "There is no size drain.comands; there are drain.commands"),
+        (["drain", "--size", "drain.commands=0"], "--size must be CASE.NAME=N with a whole number from 1"),
+        (["drain", "--runs", "0"], "--runs must be a whole number from 1 to 1,000, not '0'"),
+        (["drain", "--pgbench", "/no/such/program"], "--pgbench /no/such/program is no program"),
+        (["--write-docs", "/no/such/file.json"], "cannot be read as results"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        Command().run_from_argv(["manage.py", "benchmark", *words])
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    (line,) = f"{printed.out}{printed.err}".splitlines()
+    assert said in line
+
+
 @pytest.mark.parametrize("size", ["drain.commands", "drain.commands=", "drain.commands=0", "drain.commands=1.5"])
 def test_a_size_is_a_name_and_a_whole_number_from_1(size: str) -> None:
     with pytest.raises(CommandError, match=r"--size"):

@@ -55,6 +55,25 @@ def test_a_wrong_value_is_one_line_with_the_option_what_is_allowed_and_the_value
         assert line == f"CommandError: {option} must be {action.type.allowed}, not 'much'."
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("--concurrency", "0", "a whole number from 1 to 500 (commands), not '0'"),
+        ("--batch-size", "many", "a whole number from 1 to 1,000 (messages), not 'many'"),
+        ("--visibility-timeout", "1.5", "a whole number from 1 to 43,200 (seconds), not '1.5'"),
+        ("--poll-interval", "nan", "a number with at most 2 decimal places from 0.05 to 60 (seconds), not 'nan'"),
+        ("--processes", "65", "a whole number from 1 to 64, not '65'"),
+        ("--grace", "-1", "a number from 0 to 86,400 (seconds), not '-1'"),
+        ("--max-wait", "soon", "a number from 0 to 86,400 (seconds), not 'soon'"),
+    ],
+)
+def test_a_worker_is_given_no_value_out_of_range(
+    option: str, value: str, allowed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = answer_to("runworker", f"{option}={value}", capsys=capsys)
+    assert line == f"CommandError: {option} must be {allowed}."
+
+
 def test_numbers_ages_and_sizes_are_among_them() -> None:
     actions = [action for name in ("benchmark", "prune", "runworker") for action in typed(name)]
     assert {type(action.type) for action in actions} == set(TYPES)
