@@ -1,7 +1,7 @@
-"""Rows as files for other programs: CSV and JSON lines, a line at a time, so that no export needs more memory than a row.
+"""Rows as files for other programs: CSV and JSON lines, a line at a time: no export needs more memory than a row.
 
-A value may be a text, a number, a truth value, a moment, a UUID, None, what JSON can hold, or a `StoredText`, which goes
-out as the database holds it, with every digit. Moments are ISO 8601.
+A value may be a text, a number, a truth value, a moment, a UUID, None, what JSON can hold, or a `StoredText`, which
+goes out as the database holds it, with every digit. Moments are ISO 8601.
 """
 
 import csv
