@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 from uuid import UUID
 
 from commands.pages.listing import LARGEST_NUMBER
@@ -138,19 +138,20 @@ def _audit_id_at(moment: datetime) -> int:
     return 0 if found is None else int(found)
 
 
-def statement_of(chosen: EventFilter) -> LiteralString:
-    """``page`` with the candidates that fit the filter."""
-    return _SQL.text("page").replace("/*candidates*/", _SQL.text(chosen.walk).removesuffix(";"))
-
-
 def _read(chosen: EventFilter, bounds: dict[str, int], size: int, before: int) -> Events:
-    statement = statement_of(chosen)
-    found = rows_of(statement, {**parameters_of(chosen), "from": bounds["from"], "before": before, "limit": size + 1})
-    rows = [row for row in found if row["audit_id"] is not None]
+    parameters = {**parameters_of(chosen), "from": bounds["from"], "before": before, "limit": size + 1}
+    rows = rows_of(statement("page", chosen), parameters)
     if len(rows) > size:
         return Events(rows=rows[:size], next=rows[size - 1]["audit_id"], reach=None)
-    edge = found[0]["edge"]
-    return Events(rows=rows, next=None if edge is None else edge + 1, reach=found[0]["edge_ts"])
+    edge = rows_of(statement("edge", chosen), parameters)
+    if not edge:
+        return Events(rows=rows, next=None, reach=None)
+    return Events(rows=rows, next=edge[0]["audit_id"] + 1, reach=edge[0]["ts"])
+
+
+def statement(name: Literal["page", "edge"], chosen: EventFilter) -> LiteralString:
+    """That statement, with the candidates that fit the filter."""
+    return _SQL.text(name).replace("/*candidates*/", _SQL.text(chosen.walk).removesuffix(";"))
 
 
 def parameters_of(chosen: EventFilter) -> dict[str, Any]:

@@ -1,27 +1,24 @@
--- Events of the audit, newest first (events.py runs them). "page" is a whole statement but for its candidates, which are
--- one of the walks below it: the one whose index fits the filter. Each walk is ordered, and read only as far as it is needed.
+-- Events of the audit, newest first (events.py runs them). "page" and "edge" are whole statements but for their candidates,
+-- which are one of the walks below: the one whose index fits the filter. A walk is ordered, and read as far as it is needed.
 
 -- name: page
--- Of the first "most" candidates those that the filter meets, no more than "limit". Where that gives too few, edge is the
--- next candidate, at which nobody looked: the next page goes on from there. Without an edge there is no candidate left.
-WITH hit AS MATERIALIZED (
-    SELECT * FROM (/*candidates*/ LIMIT %(most)s) a
-    WHERE domain = %(domain)s
-        AND (%(types)s::TEXT[] IS NULL OR event_type = ANY (%(types)s::TEXT[]))
-        AND (%(since)s::TIMESTAMPTZ IS NULL OR ts >= %(since)s::TIMESTAMPTZ)
-        AND (%(until)s::TIMESTAMPTZ IS NULL OR ts < %(until)s::TIMESTAMPTZ)
-        AND (%(operator)s = '' OR left(details_json ->> 'operator', 150) = %(operator)s)
-        AND (%(operation)s::BIGINT IS NULL OR left(details_json ->> 'operation', 20) = %(operation)s::TEXT)
-        AND (%(alone)s IS NOT TRUE OR details_json ->> 'operation' IS NULL)
-        AND (%(patterns)s::TEXT[] IS NULL OR details_json::TEXT ILIKE ANY (%(patterns)s::TEXT[]))
-    ORDER BY audit_id DESC LIMIT %(limit)s
-), edge AS (
-    SELECT audit_id, ts FROM (/*candidates*/ OFFSET %(most)s LIMIT 1) a WHERE (SELECT count(*) FROM hit) < %(limit)s
-)
-SELECT edge.audit_id AS edge, edge.ts AS edge_ts, hit.audit_id, hit.ts, hit.domain, hit.event_type, hit.command_id,
-    left(hit.details_json ->> 'operator', 150) AS operator, hit.details_json::TEXT AS details
-FROM (SELECT TRUE) one LEFT JOIN edge ON TRUE LEFT JOIN hit ON TRUE
-ORDER BY hit.audit_id DESC;
+-- Of the first "most" candidates those that the filter meets, no more than "limit".
+SELECT audit_id, ts, domain, event_type, command_id, left(details_json ->> 'operator', 150) AS operator,
+    details_json::TEXT AS details
+FROM (/*candidates*/ LIMIT %(most)s) a
+WHERE domain = %(domain)s
+    AND (%(types)s::TEXT[] IS NULL OR event_type = ANY (%(types)s::TEXT[]))
+    AND (%(since)s::TIMESTAMPTZ IS NULL OR ts >= %(since)s::TIMESTAMPTZ)
+    AND (%(until)s::TIMESTAMPTZ IS NULL OR ts < %(until)s::TIMESTAMPTZ)
+    AND (%(operator)s = '' OR left(details_json ->> 'operator', 150) = %(operator)s)
+    AND (%(operation)s::BIGINT IS NULL OR left(details_json ->> 'operation', 20) = %(operation)s::TEXT)
+    AND (%(alone)s IS NOT TRUE OR details_json ->> 'operation' IS NULL)
+    AND (%(patterns)s::TEXT[] IS NULL OR details_json::TEXT ILIKE ANY (%(patterns)s::TEXT[]))
+ORDER BY audit_id DESC LIMIT %(limit)s;
+
+-- name: edge
+-- The first candidate behind these; none where they were all.
+SELECT audit_id, ts FROM (/*candidates*/ OFFSET %(most)s LIMIT 1) a;
 
 -- name: window
 -- Events of all domains and types, in the order of writing.

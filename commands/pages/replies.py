@@ -110,10 +110,10 @@ def _said(numbers: list[int], queue: str, *, take: bool) -> str:
 
 
 def _tell(request: HttpRequest, *, take: bool, done: list[int], gone: int) -> None:
-    if done:
-        where = "the archive, from which it can be put back" if take else "the queue again, under a new number"
-        are = "is" if len(done) == 1 else "are"
-        messages.success(request, f"{_counted(done)} {are} in {where}.")
+    if done and take:
+        messages.success(request, f"{_counted(done)} moved to the archive: see the taken replies to put back.")
+    elif done:
+        messages.success(request, f"{_counted(done)} put back into the queue, under new numbers.")
     if gone:
         meanwhile = "was" if gone == 1 else "were"
         messages.warning(request, f"{gone} of them {meanwhile} no longer there: another reader was faster.")
