@@ -50,8 +50,8 @@ def _context(request: HttpRequest, asked: dict[str, Any]) -> dict[str, Any]:
         "actions": actions,
         "filtered": bool(asked["operator"]),
         "look": listing.Look(
-            looked=MOST if found.reach else len(actions),
-            most=MOST,
+            looked=events.MOST if found.reach else len(actions),
+            most=events.MOST,
             found=len(actions),
             reach=found.reach,
             more=more,

@@ -52,9 +52,9 @@ def operator_field() -> forms.CharField:
 
 def command_field() -> forms.UUIDField:
     """A whole command id, as people paste it."""
-    attributes = {"class": "input mono", "spellcheck": "false", "placeholder": "a whole command id"}
+    attributes = {"class": "input mono", "spellcheck": "false"}
     return forms.UUIDField(
-        label="Command",
+        label="Command (whole id)",
         required=False,
         error_messages={"invalid": "id must be a whole command id (a UUID)."},
         widget=forms.TextInput(attrs=attributes),
@@ -103,6 +103,9 @@ class AuditForm(forms.Form):
         since, until = cleaned.get("from"), cleaned.get("to")
         if since and until and since >= until:
             self.add_error("to", "to must be later than from.")
+        for name in ("from", "to"):
+            if name in self.errors:  # a browser shows what is no time only in a field for text
+                self.fields[name].widget.input_type = "text"
         return cleaned
 
     @property

@@ -37,18 +37,21 @@ class RepliesForm(forms.Form):
 
 
 class ActForm(forms.Form):
-    """What is to be done (``take`` or ``put_back``) with which replies."""
+    """What is to be done (``take`` or ``put_back``) with which replies: ``only`` one, or each selected ``message``."""
 
     do = forms.ChoiceField(
         choices=[("take", "Take"), ("put_back", "Put back")],
         error_messages=dict.fromkeys(("required", "invalid_choice"), "do must be take or put_back."),
     )
-    message = forms.TypedMultipleChoiceField(required=False)
 
     def __init__(self, data: Any, *, domains: list[str]) -> None:
         super().__init__(data)
         self.fields["domain"] = DomainField(domains)
         self.fields["message"] = NumbersField()
+
+    def add_prefix(self, field_name: str) -> str:
+        """The name under which a field comes."""
+        return "only" if field_name == "message" and "only" in self.data else super().add_prefix(field_name)
 
 
 class NumbersField(forms.Field):

@@ -327,7 +327,9 @@ def test_no_page_needs_more_than_its_strict_policy_allows(
         assert "default-src 'none'" in policy
         assert "script-src 'self'" in policy
         assert "unsafe" not in policy
-        assert not re.findall(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", response.getvalue().decode())
+        assert not re.findall(
+            r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", response.getvalue().decode()
+        )
 
 
 def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(

@@ -186,6 +186,12 @@ def test_the_selected_replies_are_taken_and_it_is_written_down_who_did_it(operat
     assert "Messages ada Took 2 replies" in text(page("/audit/actions/"))
 
 
+def test_the_button_of_a_reply_takes_this_one_whatever_else_is_selected(operator: Client) -> None:
+    first, second = reply(), reply()
+    operator.post("/replies/act/", {"do": "take", "message": [first], "only": second})
+    assert (waiting(), archived()) == ([first], [second])
+
+
 def test_a_taken_reply_is_put_back_under_a_new_number_with_its_headers(operator: Client) -> None:
     old = int(ask("SELECT pgmq.send(%s, %s::JSONB, %s::JSONB, 0)", QUEUE, '{"outcome": "SUCCESS"}', '{"h": 1}'))
     operator.post("/replies/act/", {"do": "take", "message": old})
