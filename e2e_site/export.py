@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from e2e_site.stored_json import StoredText
 
 PIECE = 64 * 1024  # characters
@@ -38,7 +40,10 @@ def csv_lines(rows: Rows, columns: Sequence[str]) -> Iterator[str]:
 def json_lines(rows: Rows) -> Iterator[str]:
     """Each row as one JSON object on a line of its own."""
     for row in rows:
-        yield f"{{{','.join(f'{_json(name)}:{_json(value)}' for name, value in row.items())}}}\n"
+        try:
+            yield orjson.dumps(row, default=_fragment, option=orjson.OPT_APPEND_NEWLINE).decode()
+        except orjson.JSONEncodeError:  # a number of more than 64 bits
+            yield f"{{{','.join(f'{json.dumps(name)}:{_json(value)}' for name, value in row.items())}}}\n"
 
 
 def pieces(lines: Iterable[str], size: int = PIECE) -> Iterator[bytes]:
@@ -64,14 +69,14 @@ class _Returning:
 
 def _cell(value: Any) -> str | int | float | Decimal:
     match value:
+        case str():  # most are
+            text = value
         case None:
             return ""
         case bool():
             return "true" if value else "false"
         case int() | float() | Decimal():
             return value
-        case str():
-            text = value
         case _:
             text = _text(value)
     return f"'{text}" if text.startswith(_BEGINS_FORMULA) else text
@@ -87,6 +92,17 @@ def _text(value: Any) -> str:
             return str(value)
         case _:
             return json.dumps(value, ensure_ascii=False)
+
+
+def _fragment(value: Any) -> orjson.Fragment:
+    """What orjson does not know."""
+    match value:
+        case StoredText():
+            return orjson.Fragment(value.text)
+        case Decimal():
+            return orjson.Fragment(str(value))
+        case _:
+            raise TypeError(type(value).__name__)
 
 
 def _json(value: Any) -> str:

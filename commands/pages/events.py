@@ -23,7 +23,7 @@ MOST = 50_000  # candidates of one read
 MOST_TEXTS = 20_000  # where their details are searched
 DETAILS_LISTED = 4000  # characters of an event's details in a list; its own page has more
 NIL = UUID(int=0)  # the command of a message that is none
-CHUNK = 5000  # events that an export reads at once
+CHUNK = 1000  # events that an export has in memory at once: their details may be large
 RARE = (EventType.BUSINESS_RULE_FAILED, EventType.OPERATOR_CANCEL, EventType.MESSAGE_REJECTED)  # in ix_audit_rare
 
 _LIKE = re.compile(r"([\\%_])")  # what LIKE takes for more than itself
