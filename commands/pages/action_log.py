@@ -9,6 +9,7 @@ from commands.models import Domain
 
 def write_down(request: HttpRequest, domain: str, queue: str, what: str) -> None:
     """In the caller's transaction, so that it is written if, and only if, it was done."""
+    assert request.user.is_authenticated
     LogEntry.objects.create(
         user_id=request.user.pk,
         content_type=ContentType.objects.get_for_model(Domain),

@@ -93,12 +93,12 @@ def read_all(chosen: EventFilter, *, before: int | None = None) -> Iterator[Row]
     """All of them, a chunk in memory at a time. Each read has the time of a statement in a request."""
     with limits.at_most(limits.STATEMENT_S):
         bounds = _bounds(chosen)
-    next_before = bounds["before"] if before is None else min(before, bounds["before"])
-    while next_before is not None:
+    place: int | None = bounds["before"] if before is None else min(before, bounds["before"])
+    while place is not None:
         with limits.at_most(limits.STATEMENT_S):
-            found = _read(chosen, bounds, CHUNK, next_before)
+            found = _read(chosen, bounds, CHUNK, place)
         yield from found.rows
-        next_before = found.next
+        place = found.next
 
 
 def one(audit_id: int, *, shown: int) -> Row | None:

@@ -147,8 +147,9 @@ def _behavior_in(text: str) -> str:
     except PayloadError:
         return ""
     known = message if isinstance(message, dict) else {}
-    data = known.get("data") if isinstance(known.get("data"), dict) else {}
-    for candidate in (known.get("behavior"), data.get("behavior"), data, known):
+    data = known.get("data")
+    inner = data.get("behavior") if isinstance(data, dict) else None
+    for candidate in (known.get("behavior"), inner, data, known):
         try:
             return exact_json(Behavior.from_json(candidate).to_json())
         except BehaviorError:
