@@ -197,6 +197,13 @@ def _clock(moment: datetime, beside: datetime) -> SafeString:
 
 
 @register.filter
+def short_id(command_id: object) -> str:
+    """ "01a219fb…0976": ids of one moment begin alike."""
+    text = str(command_id)
+    return f"{text[:8]}…{text[-4:]}"
+
+
+@register.filter
 def grouped(number: int) -> str:
     """ "12,480"."""
     return f"{number:,}"
