@@ -198,9 +198,9 @@ def _clock(moment: datetime, beside: datetime) -> SafeString:
 
 @register.filter
 def short_id(command_id: object) -> str:
-    """ "01a219fb…0976": ids of one moment begin alike."""
+    """The beginning and the end of an id: those of one time begin alike."""
     text = str(command_id)
-    return f"{text[:8]}…{text[-4:]}"
+    return f"{text[:8]}…{text[-6:]}"
 
 
 @register.filter

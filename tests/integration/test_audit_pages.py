@@ -137,7 +137,7 @@ def test_events_are_listed_newest_first_with_their_command_details_and_permanent
     assert f'href="/commands/{ID}/"' in html
     assert f'href="/audit/{second}/"' in html
     read = text(html)
-    assert "fail_permanent 00000000…0007" in read
+    assert "fail_permanent 00000000…000007" in read
     assert "attempt 1, E: &lt;b&gt;" in read
     assert "12345678901234567890" in read, "the details unfold"
     assert "<b>" not in html
@@ -424,7 +424,7 @@ def test_single_actions_operations_and_settings_stand_together_newest_first() ->
     read = text(html)
     assert f"Retry many ada operation {many} : 7 of 12 commands, waiting" in read
     assert "a new release" in read
-    assert "Retried by operator eve command 00000000…0007 &lt;again&gt;" in read
+    assert "Retried by operator eve command 00000000…000007 &lt;again&gt;" in read
     assert "Settings changed ada Concurrency 4 → 8." in read
     assert f'href="/audit/?operation={many}&amp;domain=test"' in html
     assert len(numbers(page(operation=str(many)))) == 7

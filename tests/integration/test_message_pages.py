@@ -106,7 +106,7 @@ def test_replies_are_listed_newest_first_with_outcome_command_and_content() -> N
     assert shown(html) == [third, second, first]
     assert f'href="/commands/{ID}/"' in html
     read = text(html)
-    assert "Success command 00000000…0007" in read
+    assert "Success command 00000000…000007" in read
     assert "a reader has it" in read
     assert "Canceled" in read
     assert "no outcome names no command" in read
