@@ -50,8 +50,8 @@ def _context(request: HttpRequest, asked: dict[str, Any]) -> dict[str, Any]:
         "actions": actions,
         "filtered": bool(asked["operator"]),
         "look": listing.Look(
-            looked=events.MOST if found.reach else len(actions),
-            most=events.MOST,
+            looked=events.MOST_TEXTS if found.reach else len(actions),
+            most=events.MOST_TEXTS,
             found=len(actions),
             reach=found.reach,
             more=more,

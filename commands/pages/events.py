@@ -20,7 +20,7 @@ from e2e_site import limits, stored_json
 from e2e_site.named_sql import NamedSql, Row, rows_of
 
 MOST = 50_000  # candidates of one read
-MOST_TEXTS = 20_000  # where their details are searched
+MOST_TEXTS = 20_000  # where each one's details are looked into
 DETAILS_LISTED = 4000  # characters of an event's details in a list; its own page has more
 NIL = UUID(int=0)  # the command of a message that is none
 CHUNK = 1000  # events that an export has in memory at once: their details may be large
@@ -67,7 +67,7 @@ class EventFilter:
     @property
     def most(self) -> int:
         """How many candidates one read looks at."""
-        return MOST_TEXTS if self.text else MOST
+        return MOST_TEXTS if self.text or self.alone else MOST
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -477,7 +477,7 @@ def test_pages_of_actions_show_each_once_while_more_come() -> None:
 
 
 def test_a_bounded_look_at_actions_goes_on_where_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "MOST", 5)
+    monkeypatch.setattr(events, "MOST_TEXTS", 5)
     monkeypatch.setattr(actions, "MOST", 5)
     old = operated("ada")
     older_operation = operation(created_at=NOON - timedelta(minutes=1))

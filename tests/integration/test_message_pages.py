@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
@@ -18,6 +20,8 @@ from commands.bus.send import send_test_command
 from commands.models import AuditEvent, Command, TestCommand
 from commands.pages import replies
 from commands.rules.behaviors import Behavior
+from tests.support.bus import HandBus
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -332,6 +336,25 @@ def test_a_message_is_never_sent_beside_a_commands_own_or_after_its_end(operator
     assert response.status_code == 400
     assert "No command has this command_id" in response.text
     assert waiting("test__commands") == []
+
+
+def test_of_two_who_send_a_lost_message_at_once_one_does(bus: HandBus) -> None:
+    command_id = bus.send()
+    bus.conn.execute("DELETE FROM pgmq.q_test__commands")
+    mended = json.dumps({"command_id": str(command_id)})
+    call = "SELECT commandbus.send_lost_message('test', %s, %s, 'lost')"
+
+    def send(conn: psycopg.Connection[Any], who: str) -> Any:
+        return (conn.execute(call, [mended, who]).fetchone() or {})["send_lost_message"]
+
+    with bus.connect() as first, bus.connect() as second, ThreadPoolExecutor() as pool:
+        answer = send(first, "ada")
+        other = pool.submit(send, second, "eve")
+        wait_until(lambda: bus.waiting() == 1)
+        first.commit()
+        assert other.result() == {"status": "PENDING"}
+    assert bus.queued() == [answer["msg_id"]] == [bus.command(command_id)["msg_id"]]
+    assert bus.word(command_id) == "SO"
 
 
 def test_a_mended_message_becomes_a_command_of_its_own(operator: Client) -> None:
