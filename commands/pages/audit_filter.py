@@ -8,19 +8,11 @@ from django.core.exceptions import ValidationError
 
 from commands.pages.events import EventFilter
 from commands.pages.listing import LARGEST_NUMBER
+from commands.pages.tsq_filter import MomentField
 from commands.rules.words import DOMAIN, EventType
 
 MOST_TEXT = 200  # characters that are searched for
 OPERATOR_LENGTH = 150  # characters of a user name
-
-
-class MomentField(forms.DateTimeField):
-    """A moment, in UTC unless it says otherwise: "2026-05-04 15:00", or as ISO 8601 has it."""
-
-    def __init__(self, name: str, **kwargs: Any) -> None:
-        problem = f'{name} must be a time such as 2026-05-04T15:00, in UTC, or with an offset such as "+02:00".'
-        widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": 1, "class": "input"})
-        super().__init__(required=False, widget=widget, error_messages={"invalid": problem}, **kwargs)
 
 
 class DomainField(forms.CharField):
@@ -94,8 +86,10 @@ class AuditForm(forms.Form):
     def __init__(self, data: Any, *, domains: Sequence[str]) -> None:
         super().__init__(data)
         # In an address, "from" is what it is called; in Python it cannot be.
-        self.fields["from"] = MomentField("from", label="From (UTC)")
-        self.fields["to"] = MomentField("to", label="To (UTC)")
+        self.fields["from"] = MomentField("from", label="From (UTC)", help_text="")
+        self.fields["to"] = MomentField("to", label="To (UTC)", help_text="")
+        for name in ("from", "to"):
+            self.fields[name].widget.attrs["class"] = "input"
         self.fields["domain"] = DomainField(domains)
 
     def clean(self) -> dict[str, Any]:

@@ -256,7 +256,7 @@ def test_text_is_searched_in_fewer_events(monkeypatch: pytest.MonkeyPatch) -> No
     [
         ({"event": "SENT_TO_MARS"}, "event must be one of SENT, RECEIVED"),
         ({"id": "1234"}, "id must be a whole command id (a UUID)."),
-        ({"from": "yesterday"}, "from must be a time such as 2026-05-04T15:00"),
+        ({"from": "yesterday"}, "from must be a time such as 2026-05-01T14:30"),
         ({"to": "2026-99-01T00:00"}, "to must be a time such as"),
         ({"from": "2026-05-04T12:00", "to": "2026-05-04T12:00"}, "to must be later than from."),
         ({"operator": "x" * 151}, "operator must be a user name of at most 150 characters."),
