@@ -1,6 +1,19 @@
 from django.urls import path, register_converter
 
-from commands.pages import actions, audit, dashboard, detail, mend, operations, rejected, replies, send, send_many, tsq, tsq_act
+from commands.pages import (
+    actions,
+    audit,
+    dashboard,
+    detail,
+    mend,
+    operations,
+    rejected,
+    replies,
+    send,
+    send_many,
+    tsq,
+    tsq_act,
+)
 from commands.pages.converters import CommandIdConverter, RawPartConverter
 
 register_converter(CommandIdConverter, "command_id")

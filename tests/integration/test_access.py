@@ -332,7 +332,7 @@ def test_no_page_needs_more_than_its_strict_policy_allows(
         )
 
 
-MENU = ["Dashboard", "Send command", "Troubleshooting", "Audit", "Replies", "Load tests", "Settings"]
+MENU = ["Dashboard", "Send command", "Troubleshooting", "Audit", "Replies", "Operations", "Load tests", "Settings"]
 
 
 def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
@@ -359,13 +359,5 @@ def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
         entries = re.findall(
             r'<a href="[^"]+" class="nav-item"( aria-current="page")?>.*?<span>(.*?)</span>', menu[0], re.DOTALL
         )
-        assert [name for _, name in entries] == [
-            "Dashboard",
-            "Send command",
-            "Troubleshooting",
-            "Operations",
-            "Load tests",
-            "Settings",
-        ]
         assert [name for _, name in entries] == MENU
         assert [name for current, name in entries if current] == [label]
