@@ -1,6 +1,19 @@
 from django.urls import path, register_converter
 
-from commands.pages import dashboard, detail, operations, send, send_many, tsq, tsq_act
+from commands.pages import (
+    actions,
+    audit,
+    dashboard,
+    detail,
+    mend,
+    operations,
+    rejected,
+    replies,
+    send,
+    send_many,
+    tsq,
+    tsq_act,
+)
 from commands.pages.converters import CommandIdConverter, RawPartConverter
 
 register_converter(CommandIdConverter, "command_id")
@@ -23,6 +36,14 @@ urlpatterns = [
     path("operations/<int:operation_id>/", operations.detail, name="operation"),
     path("operations/<int:operation_id>/live/", operations.detail_live, name="operation_live"),
     path("operations/<int:operation_id>/cancel/", operations.cancel, name="operation_cancel"),
+    path("audit/", audit.page, name="audit"),
+    path("audit/export/", audit.as_file, name="audit_export"),
+    path("audit/actions/", actions.page, name="actions"),
+    path("audit/<int:audit_id>/", audit.event, name="event"),
+    path("replies/", replies.page, name="replies"),
+    path("replies/act/", replies.act, name="replies_act"),
+    path("rejected/", rejected.page, name="rejected"),
+    path("rejected/<int:audit_id>/", mend.page, name="mend"),
     path("commands/<command_id:command_id>/", detail.page, name="detail"),
     path("commands/<command_id:command_id>/live/", detail.live, name="detail_live"),
     path("commands/<command_id:command_id>/raw/<raw_part:part>/", detail.raw, name="raw"),

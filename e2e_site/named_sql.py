@@ -46,10 +46,15 @@ class NamedSql:
 
     def rows(self, name: str, identifiers: Mapping[str, str] | None = None, /, **parameters: Any) -> list[Row]:
         """What the statement of that name answers on Django's connection, by column name; jsonb is read."""
-        with connection.cursor() as cursor:
-            cursor.execute(self.text(name, **identifiers or {}), parameters)
-            columns = [(column.name, column.type_code == _JSONB) for column in cursor.description]
-            return [dict(map(_named, columns, row)) for row in cursor.fetchall()]
+        return rows_of(self.text(name, **identifiers or {}), parameters)
+
+
+def rows_of(statement: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
+    """The same for a statement that is made of several texts."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        columns = [(column.name, column.type_code == _JSONB) for column in cursor.description]
+        return [dict(map(_named, columns, row)) for row in cursor.fetchall()]
 
 
 def _named(column: tuple[str, bool], value: Any) -> tuple[str, Any]:

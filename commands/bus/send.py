@@ -21,6 +21,8 @@ from settings_app.models import Configuration
 if TYPE_CHECKING:
     from commands.rules.behaviors import Behavior
 
+__all__ = ["DuplicateCommandError", "send_test_command"]  # the library is imported here and not by callers
+
 SET_DATA = sql.SQL("UPDATE {} SET message = jsonb_set(message, '{{data}}', %s::jsonb) WHERE msg_id = %s")
 
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from commands.rules.details import UNREADABLE
-from commands.rules.words import EventType, Status
+from commands.rules.words import EventType, ReplyOutcome, Status
 from e2e_site.texts import visible
 
 
@@ -53,6 +53,12 @@ EVENT_STYLES: Mapping[str, Style] = {
     EventType.MESSAGE_REJECTED: Style("reject", "rose"),
 }
 
+OUTCOME_STYLES: Mapping[str, Style] = {
+    ReplyOutcome.SUCCESS: Style("check", "cyan"),
+    ReplyOutcome.FAILED: Style("cross", "orange"),
+    ReplyOutcome.CANCELED: Style("ban", "slate"),
+}
+
 _UNKNOWN = Style("info", "slate")  # a word of a newer library
 
 
@@ -62,6 +68,10 @@ def status_style(status: str) -> Style:
 
 def event_style(event_type: str) -> Style:
     return EVENT_STYLES.get(event_type, _UNKNOWN)
+
+
+def outcome_style(outcome: str) -> Style:
+    return OUTCOME_STYLES.get(outcome, _UNKNOWN)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,13 @@ def operation_badge(state: str, size: str = "") -> dict[str, Any]:
     return {"style": operation_text.STYLES[state], "label": OperationState.label_of(state), "size": size}
 
 
+@register.inclusion_tag("commands/_badge.html")
+def outcome_badge(outcome: str | None) -> dict[str, Any]:
+    """What a reply says: icon, word, colour. The word may come from outside."""
+    label = outside(cut(outcome, 60).capitalize()) if outcome else "no outcome"
+    return {"style": formatting.outcome_style(outcome or ""), "label": label, "size": ""}
+
+
 @register.filter
 def status_label(status: str) -> str:
     return Status.label_of(status)
@@ -187,6 +194,13 @@ def _clock(moment: datetime, beside: datetime) -> SafeString:
         f"{moment:%Y-%m-%d %H:%M:%S.%f}",
         formatting.clock(moment, beside),
     )
+
+
+@register.filter
+def short_id(command_id: object) -> str:
+    """The beginning and the end of an id: those of one time begin alike."""
+    text = str(command_id)
+    return f"{text[:8]}…{text[-6:]}"
 
 
 @register.filter

@@ -41,13 +41,11 @@ def cut(text: object, most: int) -> str:
 
 
 @register.inclusion_tag("_nav_item.html", takes_context=True)
-def nav_item(
-    context: template.Context, view_name: str, label: str, symbol: str, section: str = ""
-) -> dict[str, object]:
-    """One entry of the sidebar; current on its own page, and on every page whose path begins with ``section``."""
+def nav_item(context: template.Context, view_name: str, label: str, symbol: str, *sections: str) -> dict[str, object]:
+    """One entry of the sidebar; current on its own page, and on every page whose path begins with a section."""
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
     current = match is not None and match.view_name == view_name
-    if section and request is not None:
-        current = current or request.path.startswith(section)
+    if sections and request is not None:
+        current = current or request.path.startswith(sections)
     return {"view_name": view_name, "label": label, "symbol": symbol, "current": current}

@@ -41,6 +41,14 @@ PAGES: dict[str, dict[str, int]] = {
     "commands/<command_id:command_id>/": READ,
     "commands/<command_id:command_id>/live/": READ,
     "commands/<command_id:command_id>/raw/<raw_part:part>/": READ,
+    "audit/": READ,
+    "audit/export/": READ,
+    "audit/actions/": READ,
+    "audit/<int:audit_id>/": READ,
+    "replies/": READ,
+    "replies/act/": {"anonymous": 405, "user": 405, "admin": 405},
+    "rejected/": READ,
+    "rejected/<int:audit_id>/": {"anonymous": 302, "user": 403, "admin": 200},
     "loadtests/": READ,
     "loadtests/<int:run_id>/": READ,
     "loadtests/<int:run_id>/live/": READ,
@@ -84,7 +92,20 @@ def _address(page: str, command_id: UUID) -> str:
     if "<int:operation_id>" in page:
         mix = Mix(parts=[(Behavior(type=BehaviorType.SUCCESS), 1)], count=1)
         page = page.replace("<int:operation_id>", str(send_many(mix, operator="ada")))
+    if "<int:audit_id>" in page:
+        page = page.replace("<int:audit_id>", str(_rejected()))
     return "/" + page.replace("<command_id:command_id>", str(command_id))
+
+
+def _rejected() -> int:
+    """The number of an event that tells of a rejected message."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)"
+            " VALUES ('test', %s, 'MESSAGE_REJECTED', '{\"msg_id\": 1}') RETURNING audit_id",
+            [UUID(int=0)],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
@@ -306,7 +327,12 @@ def test_no_page_needs_more_than_its_strict_policy_allows(
         assert "default-src 'none'" in policy
         assert "script-src 'self'" in policy
         assert "unsafe" not in policy
-        assert not re.findall(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", response.text)
+        assert not re.findall(
+            r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", response.getvalue().decode()
+        )
+
+
+MENU = ["Dashboard", "Send command", "Troubleshooting", "Audit", "Replies", "Operations", "Load tests", "Settings"]
 
 
 def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
@@ -320,6 +346,10 @@ def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
         "/tsq/groups/": "Troubleshooting",
         "/send/many/": "Send command",
         "/operations/": "Operations",
+        "/audit/": "Audit",
+        "/audit/actions/": "Audit",
+        "/replies/": "Replies",
+        "/rejected/": "Replies",
         "/loadtests/": "Load tests",
         ADMIN_PAGES[1]: "Settings",
     }
@@ -329,12 +359,5 @@ def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
         entries = re.findall(
             r'<a href="[^"]+" class="nav-item"( aria-current="page")?>.*?<span>(.*?)</span>', menu[0], re.DOTALL
         )
-        assert [name for _, name in entries] == [
-            "Dashboard",
-            "Send command",
-            "Troubleshooting",
-            "Operations",
-            "Load tests",
-            "Settings",
-        ]
+        assert [name for _, name in entries] == MENU
         assert [name for current, name in entries if current] == [label]

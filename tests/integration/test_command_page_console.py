@@ -215,7 +215,7 @@ def test_it_leads_to_the_commands_of_its_correlation_id_and_to_its_events() -> N
     correlation = uuid4()
     ask("UPDATE commandbus.command SET correlation_id = %s", correlation)
     assert f'href="/commands/?correlation={correlation}"' in page(sent)
-    assert f'href="/audit/?command={sent}"' in page(sent)
+    assert f'href="/audit/?id={sent}&amp;domain=test"' in page(sent)
 
 
 def test_a_reply_that_was_taken_is_shown_as_taken() -> None:
