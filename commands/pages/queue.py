@@ -1,6 +1,6 @@
 """The queue: what waits, runs and is delayed, in the order in which workers take it; pausing, resuming, canceling."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from settings_app.models import Configuration, SettingsConflictError
 from settings_app.pause import set_paused
 
 MOST = 10_000  # messages that one page looks at, and that the counts count
+MOST_FOR_RUNNING = 5_000  # the same where an event of each has to be looked up
 SWITCH = {"on": True, "off": False}
 
 _SQL = NamedSql(Path(__file__).with_suffix(".sql"))
@@ -40,10 +41,10 @@ class Messages:
 
     rows: list[Row]
     looked: int
+    most: int
     reach: int | None
     now: datetime
     full: bool
-    workers: dict[str, Any] = field(default_factory=dict)
 
 
 @require_safe
@@ -132,7 +133,8 @@ def _state(asked: str) -> MessageState | None:
 
 def _messages(domain: str, *, state: MessageState | None, after: int, size: int) -> Messages:
     tables = {"commands": queue_table(command_queue(domain))}
-    wanted = {"domain": domain, "state": state, "after": after, "most": MOST, "limit": size + 1}
+    most = MOST_FOR_RUNNING if state == MessageState.RUNNING else MOST
+    wanted = {"domain": domain, "state": state, "after": after, "most": most, "limit": size + 1}
     found = _SQL.rows("messages", tables, **wanted)
     looked, reach, now = (found[0][name] for name in ("looked", "reach", "now"))
     rows = [row for row in found if row["msg_id"] is not None]
@@ -140,15 +142,15 @@ def _messages(domain: str, *, state: MessageState | None, after: int, size: int)
     for row in rows:
         row["late"] = row["state"] == MessageState.RUNNING and row["vt"] <= now
         row["seen"] = seen.get(row["worker"])
-    return Messages(rows=rows[:size], looked=looked, reach=reach, now=now, full=len(rows) > size)
+    return Messages(rows=rows[:size], looked=looked, most=most, reach=reach, now=now, full=len(rows) > size)
 
 
 def _look(found: Messages, kept: dict[str, Any]) -> Look:
     """What was looked at; the next page begins behind the last row shown, or where the look ended."""
-    goes_on = found.rows[-1]["msg_id"] if found.full else found.reach if found.looked >= MOST else None
+    goes_on = found.rows[-1]["msg_id"] if found.full else found.reach if found.looked >= found.most else None
     return Look(
         looked=0 if found.full else found.looked,  # a full page stopped early, it is not known where
-        most=MOST,
+        most=found.most,
         found=len(found.rows),
         more=query_of({**kept, "after": goes_on}) if goes_on else "",
         filtered=bool(kept["state"]),

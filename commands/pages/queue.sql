@@ -11,10 +11,13 @@ FROM (
     ) looked
 ) r
 LEFT JOIN (
-    SELECT q.msg_id, q.vt, q.enqueued_at, c.*, a.ts AS began, left(a.details_json ->> 'worker', 100) AS worker, s.state
+    SELECT q.msg_id, q.vt, c.*, a.ts AS began, left(a.details_json ->> 'worker', 100) AS worker, s.state
     FROM (
-        SELECT msg_id, vt, enqueued_at, commandbus.command_id_of(message) AS command_id
-        FROM pgmq.:"commands" WHERE msg_id > %(after)s ORDER BY msg_id LIMIT %(most)s
+        SELECT msg_id, vt, commandbus.command_id_of(message) AS command_id
+        FROM (SELECT msg_id, vt, message FROM pgmq.:"commands" WHERE msg_id > %(after)s ORDER BY msg_id LIMIT %(most)s) look
+        -- Before anything is looked up for it.
+        WHERE (%(state)s::TEXT IS DISTINCT FROM 'waiting' OR vt <= clock_timestamp())
+            AND (%(state)s::TEXT IS DISTINCT FROM 'delayed' OR vt > clock_timestamp())
     ) q
     CROSS JOIN LATERAL (
         SELECT command_id, msg_id AS own_msg_id, status, attempts, max_attempts, last_error_code

@@ -119,12 +119,10 @@ def test_rejected_messages_are_told_for_a_day() -> None:
 
 def test_operations_under_way_are_told_and_who_works_them_off_without_a_worker() -> None:
     mix = Mix(parts=[(Behavior(type=BehaviorType.SUCCESS), 1)], count=3)
-    number = send_many(mix, operator="ada")
+    send_many(mix, operator="ada")
     assert "1 operation is under way, 1 of them not begun." in odd()["odd-operations"]
     assert "manage.py operate" in odd()["odd-operations"]
-    ask("SELECT commandbus.work_operation()::text")
-    worker("alpha")
-    if ask("SELECT state FROM public.e2e_operation WHERE operation_id = %s", number) == "running":
+    for _ in range(2):  # the second finds that nothing is left of it
         ask("SELECT commandbus.work_operation()::text")
     assert "odd-operations" not in odd()
 
