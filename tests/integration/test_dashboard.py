@@ -75,7 +75,7 @@ def test_what_waits_in_the_troubleshooting_queue_leads_to_its_largest_group() ->
     worker("alpha")
     park("fail_permanent", "BROKEN")
     assert odd()["odd-parked"].startswith(
-        "1 command waits in the troubleshooting queue for an operator, the oldest since now . All are fail_permanent "
+        "1 command waits in the troubleshooting queue for an operator, the oldest was parked now . All are fail_permanent "
         "with BROKEN . Look at them"
     )
     for _ in range(2):

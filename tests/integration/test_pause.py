@@ -123,7 +123,7 @@ def test_pages_say_which_workers_have_stopped_taking(ada: Client) -> None:
     assert "2 workers take from it, 2 attempts in flight" in text(ada.get("/queue/").text)
     pressed(ada, "on")
     ask("UPDATE e2e_worker SET settings_version = 2 WHERE host = 'alpha'")
-    assert "1 of 2 workers has stopped taking, 2 attempts still run." in text(ada.get("/queue/live/").text)
+    assert "Workers that have stopped taking: 1 of 2; attempts that still run: 2." in text(ada.get("/queue/live/").text)
     dashboard = text(ada.get("/live/").text)
     assert "alpha · 4711 Paused" in dashboard
     assert "beta · 4711 Running" in dashboard

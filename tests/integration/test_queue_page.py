@@ -80,8 +80,8 @@ def test_messages_stand_in_the_queues_order_each_with_its_state() -> None:
     assert "Running 1 of 3 began now , lease ends in 29 s" in row(sent["running"])
     assert "Delayed 1 of 3 due in 1 min , after DOWN" in row(sent["delayed"])
     assert "Late 1 of 3 began now , lease ran out 5 s ago" in row(sent["late"])
-    assert "Waiting 1 of 3 since now , for its next attempt" in row(sent["due"])
-    assert "Waiting 0 of 3 since now" in row(sent["waiting"])
+    assert "Waiting 1 of 3 ready now , for its next attempt" in row(sent["due"])
+    assert "Waiting 0 of 3 ready now" in row(sent["waiting"])
 
 
 @pytest.mark.parametrize(
