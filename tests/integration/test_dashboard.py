@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
@@ -175,11 +175,11 @@ def test_while_one_viewer_computes_the_others_wait_for_its_answer(settings: Sett
 
 def test_an_answer_that_fails_is_no_answer_for_the_next_viewer(settings: Settings) -> None:
     settings.SHARED_FOR_S = 60
-    answers = iter([ValueError("no"), 7])
+    answers: Iterator[ValueError | int] = iter([ValueError("no"), 7])
 
     def compute(_: None) -> int:
         answer = next(answers)
-        if isinstance(answer, Exception):
+        if isinstance(answer, ValueError):
             raise answer
         return answer
 

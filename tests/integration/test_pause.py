@@ -137,4 +137,4 @@ def test_while_paused_a_command_can_be_sent_and_what_runs_ends(ada: Client) -> N
     pressed(ada, "on")
     finish(attempt)
     assert ask("SELECT status FROM commandbus.command") == "COMPLETED"
-    assert send()
+    assert ask("SELECT status FROM commandbus.command WHERE command_id = %s", send()) == "PENDING"
