@@ -15,6 +15,7 @@ from commands.pages import dashboard
 from commands.rules.behaviors import Behavior, BehaviorType
 from e2e_site.shared import Shared
 from tests.integration.test_pages import ask, begin, count, finish, send, text, worker
+from tests.integration.test_queue_page import untimed
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +29,7 @@ def odd(address: str = "/live/") -> dict[str, str]:
     """What is found odd, by its id, as a person reads it."""
     page = Client().get(address).text
     found = re.findall(r'<div class="alert[^"]*" id="([\w-]+)"[^>]*>(.*?)</div>', page, re.DOTALL)
-    return {name: text(told).strip() for name, told in found}
+    return {name: untimed(text(told)).strip() for name, told in found}
 
 
 def park(behavior: str, code: str) -> None:
@@ -75,8 +76,8 @@ def test_what_waits_in_the_troubleshooting_queue_leads_to_its_largest_group() ->
     worker("alpha")
     park("fail_permanent", "BROKEN")
     assert odd()["odd-parked"].startswith(
-        "1 command waits in the troubleshooting queue for an operator, the oldest was parked now . All are fail_permanent "
-        "with BROKEN . Look at them"
+        "1 command waits in the troubleshooting queue for an operator, the oldest was parked lately . All are "
+        "fail_permanent with BROKEN . Look at them"
     )
     for _ in range(2):
         park("fail_transient", "DOWN")
@@ -103,7 +104,7 @@ def test_ends_that_came_too_late_are_told_for_an_hour() -> None:
     first = begin(lease=0)[sent]
     finish(begin()[sent])
     finish(first)
-    assert odd()["odd-late"].startswith("1 attempt ended too late to count within the last hour, the last one now")
+    assert odd()["odd-late"].startswith("1 attempt ended too late to count within the last hour, the last one lately")
     ask("UPDATE commandbus.audit SET ts = ts - interval '61 min'")
     assert odd() == {}
 
