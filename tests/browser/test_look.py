@@ -25,6 +25,8 @@ PAGES = {
     "a command with late ends": "/commands/{late}/",
     "troubleshooting queue": "/tsq/",
     "groups of the troubleshooting queue": "/tsq/groups/",
+    "queue": "/queue/",
+    "cancel of a command that waits": "/queue/{pending}/cancel/",
     "not found": "/nowhere/",
     "no such domain": "/?domain=nowhere",
     "load tests": "/loadtests/",
@@ -107,6 +109,7 @@ def test_the_home_page_has_the_sidebar_and_says_where_one_is(user: str, visit: C
         "Dashboard",
         "Send command",
         "Troubleshooting",
+        "Queue",
         "Load tests",
         "Settings",
     ]
