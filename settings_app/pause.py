@@ -12,7 +12,7 @@ from settings_app.forms import Change
 from settings_app.models import Configuration
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
+    from django.contrib.auth.models import User
     from django.http import HttpRequest
 
 
@@ -26,7 +26,7 @@ def is_paused() -> bool:
     return _shared.get(None)
 
 
-def set_paused(paused: bool, *, user: User | AnonymousUser) -> Configuration:
+def set_paused(paused: bool, *, user: User) -> Configuration:
     """Pause or resume all workers as ``user``; the settings' history tells. Changes nothing where it is so already.
 
     Raises `SettingsConflictError` where others changed the settings in this very moment.

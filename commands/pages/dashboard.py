@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from commands.pages import queries
@@ -74,9 +75,9 @@ def _cards(counts: StatusCounts, domain: str) -> list[tuple[Status, Count, str]]
     """Each status with its count and the list of what it counts."""
     own = None if domain == DOMAIN else domain
     lists = {
-        Status.PENDING: f"/queue/{query_of({'domain': own})}",
-        Status.IN_PROGRESS: f"/queue/{query_of({'domain': own})}",
-        Status.IN_TROUBLESHOOTING_QUEUE: f"/tsq/{query_of({'domain': own})}",
+        Status.PENDING: reverse("commands:queue") + query_of_domain(domain),
+        Status.IN_PROGRESS: reverse("commands:queue") + query_of_domain(domain),
+        Status.IN_TROUBLESHOOTING_QUEUE: reverse("commands:tsq") + query_of_domain(domain),
     }
     return [
         (status, count, lists.get(status, f"/commands/{query_of({'domain': own, 'status': status.value})}"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from commands.pages import queries
 from commands.pages.listing import query_of
+from commands.pages.tsq_filter import spelled
 from commands.rules.formatting import Count
 from commands.rules.words import DOMAIN, LATE, command_queue, queue_table
 from e2e_site.named_sql import NamedSql
@@ -69,7 +70,8 @@ def _largest_group(domain: str) -> LargestGroup | None:
     if not found:
         return None  # retried in this moment
     (row,) = found
-    named = {"domain": None if domain == DOMAIN else domain, "code": row["code"], "behavior": row["behavior"]}
+    named = {"domain": None if domain == DOMAIN else domain}
+    named |= {name: spelled(row[name]) for name in ("code", "behavior")}
     return LargestGroup(
         code=row["code"],
         behavior=row["behavior"],

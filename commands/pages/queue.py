@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
@@ -23,6 +23,9 @@ from e2e_site.texts import cut
 from e2e_site.unchanged import not_again
 from settings_app.models import Configuration, SettingsConflictError
 from settings_app.pause import set_paused
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 MOST = 10_000  # messages that one page looks at, and that the counts count
 MOST_FOR_RUNNING = 5_000  # the same where an event of each has to be looked up
@@ -79,7 +82,7 @@ def switch(request: HttpRequest) -> HttpResponse:
         raise BadRequest("paused must be on or off.")
     before = Configuration.load()
     try:
-        config = set_paused(SWITCH[asked], user=request.user)
+        config = set_paused(SWITCH[asked], user=cast("User", request.user))  # only users have permissions
     except SettingsConflictError as exc:
         who = exc.current.updated_by or "Another user"
         messages.error(request, f"{who} changed the settings in this moment. Nothing is changed; look again.")

@@ -83,6 +83,10 @@ def test_what_waits_in_the_troubleshooting_queue_leads_to_its_largest_group() ->
         park("fail_transient", "DOWN")
     assert "Largest group, 2: fail_transient with DOWN . Look at this group" in odd()["odd-parked"]
     assert 'href="/tsq/?code=DOWN&amp;behavior=fail_transient"' in Client().get("/").text
+    for _ in range(3):
+        park("fail_permanent", "")
+    assert "Largest group, 3: fail_permanent . Look at this group" in odd()["odd-parked"]
+    assert 'href="/tsq/?code=%28none%29&amp;behavior=fail_permanent"' in Client().get("/").text
 
 
 def test_a_message_that_waits_too_long_says_what_to_do_unless_nobody_takes_any() -> None:
