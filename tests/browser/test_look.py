@@ -110,6 +110,8 @@ def test_the_home_page_has_the_sidebar_and_says_where_one_is(user: str, visit: C
         "Send command",
         "Troubleshooting",
         "Queue",
+        "Audit",
+        "Replies",
         "Operations",
         "Load tests",
         "Settings",

@@ -336,7 +336,17 @@ def test_no_page_needs_more_than_its_strict_policy_allows(
         )
 
 
-MENU = ["Dashboard", "Send command", "Troubleshooting", "Queue", "Audit", "Replies", "Operations", "Load tests", "Settings"]
+MENU = [
+    "Dashboard",
+    "Send command",
+    "Troubleshooting",
+    "Queue",
+    "Audit",
+    "Replies",
+    "Operations",
+    "Load tests",
+    "Settings",
+]
 
 
 def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
