@@ -81,6 +81,9 @@ CSRF_TRUSTED_ORIGINS = environment.items("CSRF_TRUSTED_ORIGINS", [], hosts.origi
 # Anonymous visitors may read (never change) the pages.
 PUBLIC_READ: bool = environment.flag("PUBLIC_READ", default=EMBEDDED)
 
+# For so many seconds the viewers of a page share what one of them had counted (e2e_site/shared.py).
+SHARED_FOR_S = 1.0
+
 # The badge in the top bar: which installation a person looks at.
 ENVIRONMENT: str = environment.text("ENVIRONMENT", default="demo" if EMBEDDED else "")
 
@@ -188,6 +191,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "settings_app.pause.shown",
             ],
         },
     },

@@ -145,11 +145,14 @@ SWITCHES: Mapping[str, Switch] = {
         ),
         Switch(
             name="paused",
-            help="Workers take nothing more from the queue; what they have, they finish.",
+            help="Workers take nothing more from the queue; what they have, they finish. For all workers alike.",
         ),
     )
 }
 NAMES = (*SETTINGS, *SWITCHES)
+# How workers work. `paused` says whether they do, all of a site alike: no worker has its own, and no load test takes it
+# over from the site.
+HOW_NAMES = tuple(name for name in NAMES if name != "paused")
 
 Value = int | Decimal  # a bool is an int
 

@@ -20,7 +20,7 @@ from bench.testbed import Testbed
 from e2e_site.locks import held_lock
 from e2e_site.schema.own_database import OwnDatabaseError, given_database, own_database, set_up
 from e2e_site.texts import one_line
-from settings_app.values import NAMES
+from settings_app.values import HOW_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,9 +78,10 @@ def _mark(database: Database, name: str) -> None:
 
 
 def _take_settings(database: OwnDatabase, site: Database) -> None:
+    """How the site's workers work. A site that is paused pauses no load test."""
     values = site.value("settings")
     assignments = sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(values[name])) for name in NAMES
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(values[name])) for name in HOW_NAMES
     )
     with psycopg.connect(**database.params) as conn:
         conn.execute(sql.SQL("UPDATE public.e2e_config SET {}").format(assignments))

@@ -75,7 +75,7 @@ def actions(command_id: UUID, status: Status, user: User | AnonymousUser) -> Act
         case Status.IN_TROUBLESHOOTING_QUEUE:
             allowed = Actions(buttons=_PARKED, address=reverse("commands:tsq_act"))
         case Status.PENDING:
-            allowed = Actions(buttons=_WAITING, address=f"/queue/{command_id}/cancel/", asks=True)
+            allowed = Actions(buttons=_WAITING, address=reverse("commands:queue_cancel", args=[command_id]), asks=True)
         case Status.IN_PROGRESS:
             return Actions(why="Nothing while a worker has it: a running attempt is never disturbed.")
         case _:

@@ -1,74 +1,88 @@
-"""The dashboard: how many commands stand where, the newest events, who works."""
+"""The dashboard: how many commands stand where, what is odd, the newest events, who works.
 
+What it shows is read once a moment for all who look at it (`e2e_site.shared`), and sent again only where it changed.
+"""
+
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from commands.pages import queries
-from commands.rules.words import DOMAIN, command_queue
-from commands.stats.counts import status_counts
-from e2e_site.texts import cut
+from commands.pages.domains import UnknownDomainError, chosen_domain, query_of_domain, unknown_domain
+from commands.pages.listing import query_of
+from commands.pages.odd import odd
+from commands.rules.formatting import Count
+from commands.rules.words import DOMAIN, Status
+from commands.stats.counts import StatusCounts, status_counts
+from e2e_site.shared import Shared
+from e2e_site.unchanged import not_again
 from settings_app.models import Configuration
 
 EVENTS_SHOWN = 20
 REJECTED_SHOWN = 5
-
-
-class UnknownDomainError(Http404):
-    """``domains``: those that there are, each with its query."""
-
-    def __init__(self, domain: str, names: list[str]) -> None:
-        super().__init__(f"There is no domain {cut(domain, 40)!r}: {' or '.join(names)}.")
-        self.domains = [(name, _query(name)) for name in names]
+REJECTED_TOLD = timedelta(days=1)  # for how long a rejected message is told
 
 
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    asked = request.GET.get("domain", DOMAIN)
     try:
-        shown = context(asked)
+        shown = context(request)
     except UnknownDomainError as exc:
-        return render(request, "commands/unknown_domain.html", {"asked": asked, "domains": exc.domains}, status=404)
+        return unknown_domain(request, exc)
     return render(request, "commands/dashboard.html", {**shown, "live": True})
 
 
 @require_safe
+@not_again
 def live(request: HttpRequest) -> HttpResponse:
-    return render(request, "commands/_dashboard.html", context(request.GET.get("domain", DOMAIN)))
+    return render(request, "commands/_dashboard.html", context(request))
 
 
-def context(domain: str) -> dict[str, Any]:
-    """``counts``; ``workers``, ``alive`` of them; ``settings_version``; the newest ``events`` and ``rejected``.
+def context(request: HttpRequest) -> dict[str, Any]:
+    """``cards``; what is ``odd``; ``workers``, ``alive`` of them; ``config``; the newest ``events`` and ``rejected``.
 
-    All of one ``domain``, whose ``queue`` it is; ``query``: what asks for it; ``in_admin``: the admin lists it, too.
-    ``domains``: the name and query of each. ``now``: the database's clock. ``looked_back``: events may be missing
+    All of one domain, ``chosen``. ``now``: the database's clock. ``looked_back``: events may be missing
     (`queries.newest_events`). Raises UnknownDomainError.
     """
-    names, now = queries.domains()
-    if domain not in names:
-        raise UnknownDomainError(domain, names)
+    chosen = chosen_domain(request.GET)
+    return {**_seen.get(chosen.domain), "chosen": chosen, "now": chosen.now}
+
+
+def _look(domain: str) -> dict[str, Any]:
     counts = status_counts(domain=domain)
     workers = queries.workers(domain)
     events = queries.newest_events(EVENTS_SHOWN, domain=domain)
+    rejected = counts.rejected.value > 0
     return {
-        "now": now,
-        "domain": domain,
-        "query": _query(domain),
-        "domains": [(name, _query(name)) for name in names],
-        "queue": command_queue(domain),
-        "in_admin": domain == DOMAIN,
         "counts": counts,
+        "cards": _cards(counts, domain),
+        "odd": odd(domain, parked=counts.by_status[Status.IN_TROUBLESHOOTING_QUEUE].value > 0),
         "workers": workers,
         "alive": sum(worker["alive"] for worker in workers),
-        "settings_version": Configuration.load().version,
+        "config": Configuration.load(),
         "events": events,
         "looked_back": any(event["far"] for event in events),
-        "rejected": queries.newest_rejected(REJECTED_SHOWN, domain=domain) if counts.rejected.value else [],
+        "rejected": queries.newest_rejected(REJECTED_SHOWN, within=REJECTED_TOLD, domain=domain) if rejected else [],
+        "domain_query": query_of_domain(domain),
     }
 
 
-def _query(domain: str) -> str:
-    return "" if domain == DOMAIN else "?" + urlencode({"domain": domain})
+def _cards(counts: StatusCounts, domain: str) -> list[tuple[Status, Count, str]]:
+    """Each status with its count and the list of what it counts."""
+    own = None if domain == DOMAIN else domain
+    lists = {
+        Status.PENDING: reverse("commands:queue") + query_of_domain(domain),
+        Status.IN_PROGRESS: reverse("commands:queue") + query_of_domain(domain),
+        Status.IN_TROUBLESHOOTING_QUEUE: reverse("commands:tsq") + query_of_domain(domain),
+    }
+    return [
+        (status, count, lists.get(status, f"/commands/{query_of({'domain': own, 'status': status.value})}"))
+        for status, count in counts.by_status.items()
+    ]
+
+
+_seen: Shared[str, dict[str, Any]] = Shared(_look)

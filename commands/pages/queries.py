@@ -47,9 +47,9 @@ def newest_events(limit: int, *, domain: str = DOMAIN, look_back: int = LOOK_BAC
     return [{**row, "details": details_of(row["details"])} for row in _SQL.rows("newest_events", **parameters)]
 
 
-def newest_rejected(limit: int, *, domain: str = DOMAIN) -> list[Row]:
-    """The newest messages that were no command."""
-    found = _SQL.rows("newest_rejected", domain=domain, limit=limit)
+def newest_rejected(limit: int, *, within: timedelta, domain: str = DOMAIN) -> list[Row]:
+    """The newest messages that were no command, as far as they are no older than that."""
+    found = _SQL.rows("newest_rejected", domain=domain, limit=limit, within=within)
     return [{**row, "details": details_of(row["details"])} for row in found]
 
 

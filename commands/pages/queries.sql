@@ -45,11 +45,16 @@ LEFT JOIN LATERAL (
 ORDER BY a.audit_id DESC;
 
 -- name: newest_rejected
-SELECT audit_id, ts, details_json AS details
-FROM commandbus.audit
-WHERE domain = %(domain)s AND event_type = 'MESSAGE_REJECTED'
-ORDER BY audit_id DESC
-LIMIT %(limit)s;
+SELECT audit_id, ts, details
+FROM (
+    SELECT audit_id, ts, details_json AS details
+    FROM commandbus.audit
+    WHERE domain = %(domain)s AND event_type = 'MESSAGE_REJECTED'
+    ORDER BY audit_id DESC
+    LIMIT %(limit)s
+) newest
+WHERE ts >= clock_timestamp() - %(within)s::INTERVAL
+ORDER BY audit_id DESC;
 
 -- name: command
 -- One command, of whatever domain, with what it was asked to do and what came of it; JSON also as it is stored, every digit

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from commands.bus.operations import ParkedFilter
 from commands.pages import queries
-from commands.pages.dashboard import UnknownDomainError
+from commands.pages.domains import UnknownDomainError
 from commands.pages.listing import PAGE_SIZES, Look, page_size, query_of
 from commands.pages.tsq_filter import FilterForm, in_words, spelled
 from commands.rules.formatting import Count

@@ -90,6 +90,14 @@ class EventType(Word):
     MESSAGE_REJECTED = "MESSAGE_REJECTED", "Message rejected"  # ours: a message that is no command
 
 
+class MessageState(Word):
+    """Where the message of a command stands in its queue (ours)."""
+
+    WAITING = "waiting", "Waiting"  # a worker may take it now
+    RUNNING = "running", "Running"  # an attempt has begun and not ended
+    DELAYED = "delayed", "Delayed"  # not before its time comes: a retry, as a rule
+
+
 # One letter for each event that a command can have, so that its story is a word: SRFRC. What comes too late is small.
 LETTERS: Mapping[EventType, str] = {
     EventType.SENT: "S",

@@ -76,6 +76,9 @@ class LibraryEngine:
             logger.warning("engine library: %s", deviation, extra={"action": "deviation"})
         backoff = Backoff()
         while True:
+            await self._sit_out_a_pause()
+            if self._state.stop.is_set():
+                return 0
             self._state.settings_changed.clear()
             # A pool for each run: the library leaves its listening connection in it, in another mode.
             pool = AsyncConnectionPool(
@@ -97,6 +100,13 @@ class LibraryEngine:
             if self._state.stop.is_set() or abandoned is None:
                 return abandoned or 0
             backoff.reset()
+
+    async def _sit_out_a_pause(self) -> None:
+        """Return when the queue is not paused, or at a stop."""
+        state = self._state
+        while state.settings.paused and not state.stop.is_set():
+            state.wake.clear()
+            await state.wake.wait()
 
     async def _run_once(self, pool: AsyncConnectionPool[Any]) -> int | None:
         """One life of the Worker: to a stop (attempts given up), an empty queue (``None``), or a change of settings."""

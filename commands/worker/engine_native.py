@@ -116,6 +116,8 @@ class NativeEngine:
     def _wanted(self) -> int:
         """How many messages may be taken now: never more than can be started at once."""
         settings = self._state.settings
+        if settings.paused:
+            return 0
         if self._finisher.is_full(2 * settings.concurrency):
             return 0  # first write that the work is done
         wanted = min(settings.batch_size, settings.concurrency - self._begun())
@@ -150,7 +152,7 @@ class NativeEngine:
 
     def _may_run_alone(self) -> bool:
         """Whether it is the turn of an attempt that may end its process: what is not written would be lost with it."""
-        if not self._lone or self._finisher.left() > self._finisher.waiting():
+        if not self._lone or self._state.settings.paused or self._finisher.left() > self._finisher.waiting():
             return False
         return time.monotonic() >= self._lone_at or not (self._begun() or self._finisher.left())
 
@@ -158,7 +160,7 @@ class NativeEngine:
         """Let all others end, then perform one such attempt; after it the others have as much time."""
         began = time.monotonic()
         await self._all_written()
-        if self._begun() or self._finisher.left() or self._state.stop.is_set():
+        if self._begun() or self._finisher.left() or self._state.stop.is_set() or self._state.settings.paused:
             return
         msg_id = random.choice(list(self._lone))  # noqa: S311  # so that several processes do not want the same
         self._lone.discard(msg_id)

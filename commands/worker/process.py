@@ -146,6 +146,8 @@ async def _run(
         asyncio.get_running_loop().call_later(options.max_wait, max_wait_is_over)
     with _signals(state):
         _say_started(state)
+        if state.settings.paused:
+            state.heed_pause()
         try:
             abandoned = await engine.run()
         finally:
@@ -179,13 +181,14 @@ def _say_started(state: WorkerState) -> None:
 
 async def _exit_code(state: WorkerState, *, abandoned: int, over: bool) -> int:
     extra: dict[str, Any] = {"action": "stopped", "received": state.counts.received}
-    if over:
+    if over or state.shut_out:
         try:
             left: int | str = await within(GOODBYE_S, state.messages_left())
         except (ConnectionLostError, TimeoutError):
             left = "unknown"
         if left:
-            logger.warning("stopped: max wait is over", extra={**extra, "left": left})
+            why = "the queue is paused" if state.shut_out else "max wait is over"
+            logger.warning("stopped: %s", why, extra={**extra, "left": left})
             return Exit.TIME_IS_UP
     if abandoned:
         logger.warning("stopped: attempts given up, they come again", extra={**extra, "abandoned": abandoned})

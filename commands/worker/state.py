@@ -85,6 +85,7 @@ class WorkerState:
     in_flight: int = 0
     kept: list[int] = field(default_factory=list)  # messages of ended attempts whose rows other transactions hold
     gave_way: bool = False  # to a worker of the other engine, which came while the connection was lost
+    shut_out: bool = False  # it was to empty the queue, and may take nothing
     stop: asyncio.Event = field(default_factory=asyncio.Event)  # take nothing more, drain
     hurry: asyncio.Event = field(default_factory=asyncio.Event)  # give up what is running
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # look at the queue, the settings, and stop
@@ -104,6 +105,16 @@ class WorkerState:
             self.hurry.set()
         self.stop.set()
         self.wake.set()
+
+    def heed_pause(self) -> None:
+        """Say whether the queue is paused; with ``once`` end there, since a pause may last for ever."""
+        if not self.settings.paused:
+            logger.info("resumed", extra={"action": "resumed"})
+            return
+        logger.warning("paused: takes nothing more from the queue", extra={"action": "paused"})
+        if self.once and not self.stop.is_set():
+            self.shut_out = True
+            self.request_stop()
 
     async def messages_left(self) -> int:
         """Rows of the queue table, delayed and leased ones included; with ``operating`` there may be more to come."""
@@ -135,10 +146,13 @@ class WorkerState:
 
     def apply(self, row: Mapping[str, Any]) -> None:
         """Work with this row of ``e2e_config`` from now on; what runs already keeps what it started with."""
+        was_paused = self.settings.paused
         self.settings = effective(row, self.overrides)
         self.settings_changed.set()
         self.wake.set()
         logger.info("settings applied", extra={"action": "settings_applied", "version": self.settings.version})
+        if self.settings.paused != was_paused:
+            self.heed_pause()
 
     async def take_back(self) -> None:
         """Remove the row of a worker that does not start."""

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -72,6 +73,11 @@ class Live:
 def live(visit: Callable[..., Visitor]) -> Live:
     """The dashboard."""
     return Live(visit(), "/")
+
+
+def wait_until_shown(page: Page, command_id: UUID) -> None:
+    """Until the dashboard's answers have a command that was just sent: its viewers share them for a moment."""
+    wait_until(lambda: str(command_id) in page.request.get("/live/").text())
 
 
 def choose(page: Page, interval: str) -> None:
@@ -167,7 +173,7 @@ def test_while_the_server_is_away_it_says_so_and_keeps_what_it_knows(bus: HandBu
     assert "The database does not answer" not in live.visitor.text("body")
 
     page.unroute(FRAGMENT)
-    bus.send()
+    wait_until_shown(page, bus.send())
     live.tick_and_answer(4)  # it asks less often while nobody answers
     assert live.state == "Live"
     expect(page.locator("#count-pending dd")).to_have_text("1")
@@ -208,7 +214,7 @@ def test_back_shows_the_page_as_things_are_now(way: str, bus: HandBus, visit: Ca
     choose(page, "Off")
     if way == "cache":
         page.goto("/loadtests/")
-    bus.send()
+    wait_until_shown(page, bus.send())
     if way == "cache":
         page.go_back()
     else:  # as a browser does that kept the page in its memory
@@ -220,8 +226,9 @@ def test_back_shows_the_page_as_things_are_now(way: str, bus: HandBus, visit: Ca
 def test_a_browsers_clock_that_is_wrong_or_set_anew_changes_no_time(
     bus: HandBus, visit: Callable[..., Visitor]
 ) -> None:
-    bus.send()
-    live = Live(visit(), "/")
+    visitor = visit()
+    wait_until_shown(visitor.page, bus.send())
+    live = Live(visitor, "/")
     moment = live.page.locator(".event time")
     for wrong in (-3600, 7200):
         live.page.clock.set_system_time(time.time() + wrong)
@@ -230,10 +237,36 @@ def test_a_browsers_clock_that_is_wrong_or_set_anew_changes_no_time(
 
 
 def test_times_go_on_between_two_answers(bus: HandBus, live: Live) -> None:
-    bus.send()
+    wait_until_shown(live.page, bus.send())
     live.tick_and_answer(2)
     choose(live.page, "Off")
     live.tick(65)
     moment = live.page.locator(".event time")
     expect(moment).to_have_text("1 min ago")
     assert "(local)" in (moment.get_attribute("title") or "")
+
+
+def test_an_answer_that_shows_nothing_new_leaves_the_page_alone_and_its_times_go_on(
+    bus: HandBus, visit: Callable[..., Visitor]
+) -> None:
+    visitor = visit("admin")  # whose browser keeps no page
+    wait_until_shown(visitor.page, bus.send())
+    live = Live(visitor, "/")
+    page = live.page
+    statuses: list[int] = []
+    page.on("response", lambda response: statuses.append(response.status) if "/live/" in response.url else None)
+    live.tick_and_answer(2)
+    page.evaluate("document.querySelector('#events-title').dataset.kept = 'yes'")
+    now = page.locator("[data-now]").get_attribute("data-now")
+    for _ in range(2):
+        live.tick_and_answer(2)
+    assert statuses == [200, 304, 304]
+    assert live.state == "Live"
+    expect(page.locator("#events-title[data-kept=yes]")).to_be_visible()
+    expect(page.locator(".event time")).to_have_text(re.compile(r"^(now|\d+ s ago)$"))
+    assert page.locator("[data-now]").get_attribute("data-now") != now
+    sent = bus.send()
+    wait_until_shown(page, sent)
+    live.tick_and_answer(2)
+    assert statuses[-1] == 200
+    expect(page.locator(f"a[href='/commands/{sent}/']")).to_be_visible()

@@ -17,6 +17,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from psycopg import sql
+from pytest_django.fixtures import Settings
 
 from bench.testbed import Testbed
 from e2e_site.programs import manage_command
@@ -26,6 +27,12 @@ from tests.support.programs import inherited_environment
 from tests.support.testbeds import opened_testbed
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_shared(settings: Settings) -> None:
+    """A page shows what a test did just before; tests of sharing say for how long."""
+    settings.SHARED_FOR_S = 0
 
 
 class Manage(Protocol):

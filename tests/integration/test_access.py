@@ -38,6 +38,10 @@ PAGES: dict[str, dict[str, int]] = {
     "operations/<int:operation_id>/": READ,
     "operations/<int:operation_id>/live/": READ,
     "operations/<int:operation_id>/cancel/": {"anonymous": 405, "user": 405, "admin": 405},
+    "queue/": READ,
+    "queue/live/": READ,
+    "queue/paused/": {"anonymous": 405, "user": 405, "admin": 405},
+    "queue/<command_id:command_id>/cancel/": {"anonymous": 302, "user": 403, "admin": 200},
     "commands/<command_id:command_id>/": READ,
     "commands/<command_id:command_id>/live/": READ,
     "commands/<command_id:command_id>/raw/<raw_part:part>/": READ,
@@ -332,7 +336,17 @@ def test_no_page_needs_more_than_its_strict_policy_allows(
         )
 
 
-MENU = ["Dashboard", "Send command", "Troubleshooting", "Audit", "Replies", "Operations", "Load tests", "Settings"]
+MENU = [
+    "Dashboard",
+    "Send command",
+    "Troubleshooting",
+    "Queue",
+    "Audit",
+    "Replies",
+    "Operations",
+    "Load tests",
+    "Settings",
+]
 
 
 def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
@@ -344,6 +358,7 @@ def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
         "/": "Dashboard",
         "/send/": "Send command",
         "/tsq/groups/": "Troubleshooting",
+        "/queue/": "Queue",
         "/send/many/": "Send command",
         "/operations/": "Operations",
         "/audit/": "Audit",

@@ -137,18 +137,3 @@ def test_a_command_that_waits_says_when_no_worker_runs(client_of: Callable[..., 
     ask("DELETE FROM public.e2e_worker")
     finish(begin()[sent], "permanent")
     assert NO_WORKER not in text(page(sent))
-
-
-# -- the troubleshooting queue ---------------------------------------------------------------------------------------
-
-
-def test_who_may_list_what_is_parked_is_led_there(client_of: Callable[..., Client]) -> None:
-    link = 'href="/admin/commands/command/?in_tsq=yes"'
-    ada = client_of("ada", "view_command")
-    assert link not in ada.get("/").text  # nothing is parked
-    sent = send()
-    finish(begin()[sent], "permanent")
-    assert link in ada.get("/").text
-    assert link in ada.get("/live/").text
-    for visitor in (Client(), client_of("eve")):
-        assert link not in visitor.get("/").text

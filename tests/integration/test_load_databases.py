@@ -22,7 +22,7 @@ from tests.support.load_runs import plan
 Enter = Callable[..., AbstractContextManager[OwnDatabase]]
 
 COMMANDS = "SELECT count(*) FROM commandbus.command"
-SETTINGS = "SELECT concurrency, max_delay_ms, backoff_multiplier::float8, heartbeat FROM e2e_config"
+SETTINGS = "SELECT concurrency, max_delay_ms, backoff_multiplier::float8, heartbeat, paused FROM e2e_config"
 
 
 @pytest.fixture
@@ -55,12 +55,13 @@ def refused(enter: Enter, url: str) -> str:
 def test_its_own_has_the_settings_of_the_site_and_nothing_else_of_it(enter: Enter, bus: HandBus) -> None:
     bus.send()
     bus.conn.execute(
-        "UPDATE e2e_config SET concurrency = 33, max_delay_ms = 70000, backoff_multiplier = 1.5, heartbeat = true"
+        "UPDATE e2e_config SET concurrency = 33, max_delay_ms = 70000, backoff_multiplier = 1.5, heartbeat = true,"
+        " paused = true"
     )
     with enter() as own:
         assert own.name.startswith(prefix(PURPOSE))
         assert value(own.url, COMMANDS) == (0,)
-        assert value(own.url, SETTINGS) == (33, 70_000, 1.5, True)
+        assert value(own.url, SETTINGS) == (33, 70_000, 1.5, True, False)  # paused is the site alone
     assert bus.rows("SELECT datname FROM pg_database WHERE datname = %s", [own.name]) == []
     assert value(bus.url, COMMANDS) == (1,)
 

@@ -36,6 +36,7 @@ SETTINGS = WorkerSettings(
     max_delay_ms=350,
     backoff_multiplier=2.0,
     heartbeat=False,
+    paused=False,
     version=1,
 )
 

@@ -47,6 +47,7 @@ def test_settings_are_read_from_a_row_by_name_and_decimals_become_floats() -> No
         "concurrency": 4,
         "visibility_timeout": 30,
         "heartbeat": False,
+        "paused": True,
     }
     settings = WorkerSettings.from_row(row)
     assert settings == WorkerSettings(
@@ -59,6 +60,7 @@ def test_settings_are_read_from_a_row_by_name_and_decimals_become_floats() -> No
         max_delay_ms=60_000,
         backoff_multiplier=1.5,
         heartbeat=False,
+        paused=True,
         version=7,
     )
     assert isinstance(settings.poll_interval, float)

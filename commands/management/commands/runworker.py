@@ -18,10 +18,11 @@ from commands.worker.process import Options, check_start, connections_needed, wo
 from e2e_site.command import SiteCommand
 from e2e_site.database import connection_params, direct_params
 from e2e_site.options import SECONDS, Exit, Number
-from settings_app.values import SETTINGS, SWITCHES
+from settings_app.values import SETTINGS
 
 NO_ROOM = ("too many clients", "too many connections", "connection slots are reserved")  # the server's words
-OVERRIDES = ("concurrency", "batch_size", "visibility_timeout", "poll_interval")
+NUMBERS = ("concurrency", "batch_size", "visibility_timeout", "poll_interval")
+SWITCHES = ("heartbeat",)  # not paused: a pause is for all workers alike
 
 
 class Command(SiteCommand):
@@ -75,7 +76,7 @@ class Command(SiteCommand):
             once=options["once"],
             max_wait=options["max_wait"],
             grace=options["grace"],
-            overrides={name: options[name] for name in (*OVERRIDES, *SWITCHES) if options[name] is not None},
+            overrides={name: options[name] for name in (*NUMBERS, *SWITCHES) if options[name] is not None},
         )
         if options["one_of_many"]:
             name_lines()
@@ -96,7 +97,7 @@ class Command(SiteCommand):
 
 
 def _add_overrides(parser: ArgumentParser) -> None:
-    for name in OVERRIDES:
+    for name in NUMBERS:
         setting = SETTINGS[name]
         parser.add_argument(
             f"--{name.replace('_', '-')}",

@@ -9,6 +9,7 @@
   let timer = 0;
   let failures = 0;
   let fresh = new Date();
+  let seen = ""; // the ETag of what the region shows
 
   // What a reader has unfolded stays so.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => name !== "open" || node.localName !== "details";
@@ -62,17 +63,34 @@
     htmx.trigger(region, "live:tick");
   };
 
-  // What may no longer be seen, or is gone, is replaced by the server's word on it; other errors leave what is there.
+  // Asked by name and not by the browser's cache, which keeps no page of a session.
+  region.addEventListener("htmx:configRequest", (event) => {
+    if (event.target === region && seen) event.detail.headers["If-None-Match"] = seen;
+  });
+  // What may no longer be seen, or is gone, is replaced by the server's word on it; other errors leave what is there,
+  // and so does 304: nothing has changed but the time.
   region.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.target === region && event.detail.xhr.responseText.includes("data-live-refused"))
-      event.detail.shouldSwap = true;
+    if (event.target !== region) return;
+    const xhr = event.detail.xhr;
+    if (xhr.status === 304) event.detail.shouldSwap = false;
+    else if (xhr.responseText.includes("data-live-refused")) event.detail.shouldSwap = true;
   });
   region.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== region) return;
+    const xhr = event.detail.xhr;
     failures = event.detail.successful || refused() ? 0 : failures + 1;
     if (!failures) fresh = new Date();
+    if (xhr.status === 200) seen = xhr.getResponseHeader("ETag") ?? "";
+    if (xhr.status === 304) tell(xhr.getResponseHeader("X-Now"));
     schedule();
   });
+  // The clock of the database, for times.js.
+  const tell = (now) => {
+    const clock = region.querySelector("[data-now]");
+    if (!clock || !now) return;
+    clock.dataset.now = now;
+    document.dispatchEvent(new Event("live:now"));
+  };
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : tickSoon()));
   const tickSoon = () => {
     clearTimeout(timer);

@@ -40,10 +40,11 @@
   tick();
   setInterval(tick, 1000);
   document.addEventListener("visibilitychange", tick);
-  document.addEventListener("htmx:afterSwap", () => {
-    arrive();
-    tick();
-  });
+  for (const answered of ["htmx:afterSwap", "live:now"])
+    document.addEventListener(answered, () => {
+      arrive();
+      tick();
+    });
   // A page that Back shows again may be as old as anything. live.js asks anew where there is something to ask for.
   const again = () => document.querySelector("[data-live]") || location.reload();
   if (performance.getEntriesByType("navigation")[0]?.type === "back_forward") again();

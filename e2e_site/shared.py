@@ -1,0 +1,56 @@
+"""Answers that all viewers of a process share for a moment: one asks the database, the others take what it got."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+_PATIENCE_S = 1.0
+
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V")
+
+
+class Shared(Generic[K, V]):
+    """What ``compute`` answers for a key, kept for ``SHARED_FOR_S`` seconds. Keys are few, and values are not changed.
+
+    While one viewer computes, the others wait for its answer; whoever waited a second asks for itself, so that one slow
+    answer holds up nobody for longer.
+    """
+
+    def __init__(self, compute: Callable[[K], V]) -> None:
+        self._compute = compute
+        self._lock = threading.Lock()
+        self._kept: dict[K, tuple[float, V]] = {}
+
+    def get(self, key: K) -> V:
+        found = self._fresh(key)
+        if found:
+            return found[1]
+        locked = self._lock.acquire(timeout=_PATIENCE_S)
+        try:
+            found = self._fresh(key) if locked else None
+            return found[1] if found else self._computed(key)
+        finally:
+            if locked:
+                self._lock.release()
+
+    def forget(self) -> None:
+        """For what was changed a moment ago by this process; others see it when their moment is over."""
+        self._kept = {}
+
+    def _fresh(self, key: K) -> tuple[float, V] | None:
+        kept = self._kept.get(key)
+        return kept if kept and time.monotonic() - kept[0] < settings.SHARED_FOR_S else None
+
+    def _computed(self, key: K) -> V:
+        asked = time.monotonic()
+        value = self._compute(key)
+        self._kept[key] = (asked, value)
+        return value
