@@ -99,9 +99,11 @@ c.command_type, left(t.behavior ->> 'type', 100) AS behavior, c.status, c.attemp
 left(c.last_error_code, 200) AS code, left(c.last_error_msg, 300) AS message, c.created_at, c.updated_at;
 
 -- name: exported
-c.domain, c.command_type, left(t.behavior ->> 'type', 100) AS behavior, c.status, c.attempts, c.max_attempts,
-c.last_error_type AS error_type, left(c.last_error_code, 1000) AS code, left(c.last_error_msg, 10000) AS message,
-c.correlation_id, c.created_at, c.updated_at;
+-- As texts: each value that Python would have to read costs more than the row itself.
+c.command_id::TEXT AS id, c.domain, c.command_type, left(t.behavior ->> 'type', 100) AS behavior, c.status, c.attempts,
+c.max_attempts, c.last_error_type AS error_type, left(c.last_error_code, 1000) AS error_code,
+left(c.last_error_msg, 10000) AS error_message, c.correlation_id::TEXT AS correlation_id,
+to_json(c.created_at) #>> '{}' AS created_at, to_json(c.updated_at) #>> '{}' AS updated_at;
 
 -- name: exported_json
 -- The whole line, made here: every digit of a number stays.
@@ -137,10 +139,10 @@ WITH hit AS (
     ORDER BY /* order */
     LIMIT %(shown)s + 1
 )
-SELECT /* reached */, clock_timestamp() AS now, hit.*
+SELECT /* reached */, /* now */ AS now, hit.*
 FROM (SELECT) one
 LEFT JOIN (
-    SELECT /* keys */ FROM (/* look */) l
+    SELECT l.at AS reach, /* keys */ FROM (/* look */) l
     WHERE (SELECT count(*) FROM hit) <= %(shown)s
     ORDER BY /* order */
     OFFSET %(most)s - 1 LIMIT 1

@@ -57,13 +57,14 @@ class Found:
     """The ``rows`` of a page, newest first; ``more``: the place where the next one begins, empty at the end.
 
     Where the look ended at its bound: how many candidates were ``looked`` at, and the time of the last one, ``reach``.
+    ``now``: the database's clock, for a page that is listed.
     """
 
     rows: list[Row]
     more: str
     looked: int
     reach: datetime | None
-    now: datetime
+    now: datetime | None
 
 
 class CommandReads:
@@ -90,7 +91,7 @@ class CommandReads:
             reach = self._text([head[f"reach_{name}"] for name in self._course.place])
             # A look may end just where the list does.
             more = reach if self._run("candidate", most=1, **self._bounds(reach, after)) else ""
-        return Found(rows=rows, more=more, looked=looked, reach=head["reach_at"], now=head["now"])
+        return Found(rows=rows, more=more, looked=looked, reach=head["reach"], now=head["now"])
 
     def count(self) -> Count | None:
         """How many there are, to `MOST_COUNTED`; None where no index answers that."""
@@ -105,7 +106,7 @@ class CommandReads:
         found = self._run("candidate", most=1, **self._bounds("", ""))
         return self.place(found[0]) if found else self._text([_FIRST[name] for name in self._course.place])
 
-    def newer(self, after: str) -> tuple[Count, datetime]:
+    def newer(self, after: str) -> tuple[Count, datetime | None]:
         """How many came since, to `NEWER_COUNTED`; and the database's clock."""
         found = self.page(NEWER_COUNTED, after=after)
         return Count(len(found.rows), "+" if found.more else ""), found.now
@@ -141,11 +142,12 @@ class CommandReads:
 
     def _run(self, name: str, columns: str = "", **parameters: Any) -> list[Row]:
         course = self._course
-        names = ("place", "at", "command_id") if "place" in course.place else ("at", "command_id")
+        names = dict.fromkeys((*course.place, "command_id"))
         parts = {
             "columns": _part(columns) if columns else "",
             "keys": ", ".join(f"l.{name}" for name in names),
-            "reached": ", ".join(f"reach.{name} AS reach_{name}" for name in names),
+            "reached": ", ".join(["reach.reach", *(f"reach.{name} AS reach_{name}" for name in names)]),
+            "now": "clock_timestamp()" if columns == "listed" else "NULL::TIMESTAMPTZ",
             "asked": _part("inside" if self._walk == Walk.ASKED else "beside"),
             "order": course.order("l", lead=True),
             "shown": course.order("hit", lead=False),

@@ -9,7 +9,7 @@ import io
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Self
+from typing import Self
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -28,8 +28,8 @@ AT_ONCE = 4
 CSV_ROWS, JSON_ROWS = 2000, 500  # a chunk; a payload may have 64 KiB
 TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
 COLUMNS = (
-    "command_id", "domain", "command_type", "behavior", "status", "attempts", "max_attempts", "error_type", "code",
-    "message", "correlation_id", "created_at", "updated_at",
+    "domain", "command_type", "behavior", "status", "attempts", "max_attempts", "error_type", "error_code",
+    "error_message", "correlation_id", "created_at", "updated_at",
 )  # fmt: skip
 
 _running = threading.BoundedSemaphore(AT_ONCE)
@@ -107,10 +107,11 @@ def answer(chunks: Iterable[bytes], name: str, kind: str) -> HttpResponseBase:
     return StreamingHttpResponse(chunks, headers=headers, content_type=TYPES[kind])
 
 
-def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Rows as CSV; None is an empty cell, a time is ISO 8601."""
+def csv_lines(rows: Iterable[Sequence[str | int | None]]) -> bytes:
+    """Rows as CSV; None is an empty cell."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows([_cell(value) for value in row] for row in rows)
+    cells = ([defused(value) if isinstance(value, str) else value for value in row] for row in rows)
+    csv.writer(text, lineterminator="\r\n").writerows(cells)
     return text.getvalue().encode()
 
 
@@ -119,18 +120,12 @@ def defused(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return defused(value)
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
 def _chunks(reads: CommandReads, kind: str) -> Iterator[bytes]:
-    before, head = "", csv_lines([COLUMNS]) if kind == "csv" else b""
+    before, head = "", csv_lines([("command_id", *COLUMNS)]) if kind == "csv" else b""
     while True:
         if kind == "csv":
             found = reads.page(CSV_ROWS, before=before, columns="exported")
-            lines = csv_lines([row[name] for name in COLUMNS] for row in found.rows)
+            lines = csv_lines([row["id"], *[row[name] for name in COLUMNS]] for row in found.rows)
         else:
             found = reads.page(JSON_ROWS, before=before, columns="exported_json")
             lines = "".join([f"{row['line']}\n" for row in found.rows]).encode()

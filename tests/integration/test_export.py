@@ -95,7 +95,11 @@ def test_a_row_says_what_the_command_is() -> None:
     (row,) = rows()
     assert row["behavior"] == "fail_permanent"
     assert (row["status"], row["attempts"], row["max_attempts"]) == ("IN_TROUBLESHOOTING_QUEUE", "1", "3")
-    assert (row["error_type"], row["code"], row["message"]) == ("PERMANENT", "'+1", '\'=HYPERLINK("http://x";"y")')
+    assert (row["error_type"], row["error_code"], row["error_message"]) == (
+        "PERMANENT",
+        "'+1",
+        '\'=HYPERLINK("http://x";"y")',
+    )
     assert row["created_at"].endswith("+00:00")
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from datetime import UTC, datetime
 
 import pytest
 
@@ -20,7 +19,5 @@ def test_other_texts_stay(text: str) -> None:
 
 
 def test_cells_are_quoted_where_they_need_it() -> None:
-    lines = csv_lines([["=cmd()", 'a "b", c\nd', 3, -4, None, datetime(2026, 5, 1, tzinfo=UTC)]]).decode()
-    assert list(csv.reader(io.StringIO(lines, newline=""))) == [
-        ["'=cmd()", 'a "b", c\nd', "3", "-4", "", "2026-05-01T00:00:00+00:00"]
-    ]
+    lines = csv_lines([["=cmd()", 'a "b", c\nd', 3, -4, None]]).decode()
+    assert list(csv.reader(io.StringIO(lines, newline=""))) == [["'=cmd()", 'a "b", c\nd', "3", "-4", ""]]
