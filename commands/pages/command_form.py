@@ -82,7 +82,7 @@ class FilterForm(forms.Form):
         error_messages={"invalid_choice": f"status must be one of {', '.join(Status)}."},
     )
     id = IdField("Command id", widget=forms.TextInput(attrs={"placeholder": "or its beginning"}))
-    code = TextField("Error code")
+    code = TextField("Error code", strip=False)
     payload = PayloadField(
         label="Payload contains", required=False, widget=forms.TextInput(attrs={"placeholder": '{"order": 7} or words'})
     )

@@ -30,6 +30,7 @@ WHERE domain = %(domain)s
     AND (parked_at, command_id) < (%(before_at)s::TIMESTAMPTZ, %(before_id)s) AND (parked_at, command_id) > (%(after_at)s::TIMESTAMPTZ, %(after_id)s)
     AND (%(code)s::TEXT IS NULL OR error_code = left(%(code)s::TEXT, 100))
     AND (%(behavior)s::TEXT IS NULL OR behavior = left(%(behavior)s::TEXT, 100))
+    AND (%(attempts)s::INTEGER IS NULL OR attempts >= %(attempts)s::INTEGER)
 ORDER BY parked_at DESC, command_id DESC
 LIMIT %(most)s;
 

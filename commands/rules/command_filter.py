@@ -35,7 +35,7 @@ class Walk(StrEnum):
 ANSWERS: Mapping[Walk, frozenset[str]] = {
     Walk.SENT: frozenset({"from", "to"}),
     Walk.ASKED: frozenset(),
-    Walk.PARKED: frozenset({"status", "code", "behavior"}),
+    Walk.PARKED: frozenset({"status", "code", "behavior", "attempts"}),
     Walk.ENDED: frozenset({"status"}),
     Walk.QUEUED: frozenset({"status"}),
     Walk.IDS: frozenset({"id"}),

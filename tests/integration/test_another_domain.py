@@ -272,3 +272,18 @@ def test_no_page_reads_more_than_its_limits_however_large_another_domain(
 def dear_pages(bus: HandBus, visitor: Client) -> dict[str, int]:
     read = {address: pages_read(bus, visitor, address) for address in MOST_READ}
     return {address: pages for address, pages in read.items() if pages > MOST_READ[address]}
+
+
+def test_its_commands_are_listed_where_it_is_asked_for(bus: HandBus, visitor: Client) -> None:
+    theirs, ours = order(bus, 3), send(bus.conn, 2)
+
+    def listed(query: str) -> list[str]:
+        page = visitor.get(f"/commands/{query}").text
+        assert '<option value="orders"' in page
+        return re.findall(r'<tr id="command-([^"]*)"', page)
+
+    assert listed("") == listed("?status=PENDING") == listed("?behavior=success") == [str(i) for i in ours[::-1]]
+    for query in ("", "&status=PENDING", "&behavior=success", f"&id={str(theirs[0])[:8]}"):
+        assert listed(f"{ASKED}{query}") == [str(command_id) for command_id in theirs[::-1]]
+    assert visitor.get(f"/commands/find/?q={theirs[0]}")["Location"] == f"/commands/{theirs[0]}/"
+    assert visitor.get(f"/commands/find/?q={str(theirs[0])[:4]}")["Location"] == f"/commands/?id={str(theirs[0])[:4]}"

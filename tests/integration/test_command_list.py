@@ -473,7 +473,7 @@ def _index(walk: Walk) -> str:
     """The index of the innermost read of a look that begins in the middle."""
     look = command_reads._part(f"look_{walk}", commands="q_test__commands")
     values: dict[str, Any] = {
-        **dict.fromkeys(("since", "until", "code", "behavior")),
+        **dict.fromkeys(("since", "until", "code", "behavior", "attempts")),
         "domain": "test", "before": 1500, "after": 0, "before_at": "infinity", "after_at": "-infinity", "most": 20,
         "before_id": UUID(int=2**127), "after_id": UUID(int=0),
         "first_id": UUID(int=0), "last_id": UUID(int=2**128 - 1),
