@@ -56,7 +56,7 @@ def live(request: HttpRequest) -> HttpResponse:
     if not (after and form.is_valid()):
         raise Http404("There is no such list.")
     newer, now = CommandReads(form.chosen).newer(after)
-    return render(request, "commands/_newer.html", {"newer": newer, "now": now, "newest": form.link()})
+    return render(request, "commands/_list_newer.html", {"newer": newer, "now": now, "newest": form.link()})
 
 
 @require_safe
