@@ -23,6 +23,8 @@ PAGES = {
     "a parked command": "/commands/{parked}/",
     "a command that waits for its retry": "/commands/{waiting}/",
     "a command with late ends": "/commands/{late}/",
+    "list of commands": "/commands/",
+    "list of commands with a wrong filter": "/commands/?id=xyz&from=yesterday",
     "troubleshooting queue": "/tsq/",
     "groups of the troubleshooting queue": "/tsq/groups/",
     "queue": "/queue/",
