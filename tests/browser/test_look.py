@@ -110,6 +110,7 @@ def test_the_home_page_has_the_sidebar_and_says_where_one_is(user: str, visit: C
     assert [link.inner_text() for link in menu.get_by_role("link").all()] == [
         "Dashboard",
         "Send command",
+        "Commands",
         "Troubleshooting",
         "Queue",
         "Audit",
