@@ -29,7 +29,8 @@ LIMIT %(most)s;
 SELECT domain, parked_at AS at, command_id, NULL::BIGINT AS msg_id
 FROM commandbus.parked
 WHERE domain = %(domain)s
-    AND (parked_at, command_id) < (%(before_at)s::TIMESTAMPTZ, %(before_id)s) AND (parked_at, command_id) > (%(after_at)s::TIMESTAMPTZ, %(after_id)s)
+    AND (parked_at, command_id) < (%(before_at)s::TIMESTAMPTZ, %(before_id)s)
+    AND (parked_at, command_id) > (%(after_at)s::TIMESTAMPTZ, %(after_id)s)
     AND (%(code)s::TEXT IS NULL OR error_code = left(%(code)s::TEXT, 100))
     AND (%(behavior)s::TEXT IS NULL OR behavior = left(%(behavior)s::TEXT, 100))
     AND (%(attempts)s::INTEGER IS NULL OR attempts >= %(attempts)s::INTEGER)
