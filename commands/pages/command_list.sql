@@ -104,7 +104,7 @@ left(c.last_error_code, 200) AS code, left(c.last_error_msg, 300) AS message, c.
 
 -- name: exported
 -- As texts: each value that Python would have to read costs more than the row itself.
-c.command_id::TEXT AS id, c.domain, c.command_type, left(t.behavior ->> 'type', 100) AS behavior, c.status, c.attempts,
+c.domain, c.command_type, left(t.behavior ->> 'type', 100) AS behavior, c.status, c.attempts,
 c.max_attempts, c.last_error_type AS error_type, left(c.last_error_code, 1000) AS error_code,
 left(c.last_error_msg, 10000) AS error_message, c.correlation_id::TEXT AS correlation_id,
 to_json(c.created_at) #>> '{}' AS created_at, to_json(c.updated_at) #>> '{}' AS updated_at;

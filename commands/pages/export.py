@@ -1,17 +1,7 @@
-"""Downloads: what a list's filter meets, as CSV or JSON lines, streamed chunk by chunk in constant memory.
+"""What the filter of the list of commands meets, as CSV or JSON lines, in constant memory: a look after the other."""
 
-Each chunk is a read of its own with the limits of a request, so that a download of many minutes holds no transaction. A
-few at a time: each takes a thread of the web server.
-"""
+from collections.abc import Iterator
 
-import csv
-import io
-import logging
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Self
-
-from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -19,66 +9,17 @@ from django.views.decorators.http import require_safe
 from commands.pages.command_form import FilterForm
 from commands.pages.command_list import refused
 from commands.pages.command_reads import CommandReads
-from e2e_site import limits
-from e2e_site.texts import cut, one_line
+from e2e_site.downloads import Download, TooManyDownloadsError
+from e2e_site.export import csv_lines, pieces
+from e2e_site.named_sql import Row
+from e2e_site.texts import cut
 
-logger = logging.getLogger(__name__)
-
-AT_ONCE = 4
-CSV_ROWS, JSON_ROWS = 2000, 500  # a chunk; a payload may have 64 KiB
-TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+CSV_ROWS, JSON_ROWS = 2000, 500  # a read; a payload may have 64 KiB
+TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 COLUMNS = (
-    "domain", "command_type", "behavior", "status", "attempts", "max_attempts", "error_type", "error_code",
-    "error_message", "correlation_id", "created_at", "updated_at",
+    "command_id", "domain", "command_type", "behavior", "status", "attempts", "max_attempts", "error_type",
+    "error_code", "error_message", "correlation_id", "created_at", "updated_at",
 )  # fmt: skip
-
-_running = threading.BoundedSemaphore(AT_ONCE)
-
-
-class Download:
-    """The chunks of one download. The first is made here, so that what is wrong is answered as on any page.
-
-    A web server closes what it has sent, or could not send: then another may begin.
-    """
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._open = _running.acquire(blocking=False)
-        if not self._open:
-            raise TooManyDownloadsError
-        self._chunks = chunks
-        try:
-            self._first = next(chunks, None)
-        except BaseException:
-            self.close()
-            raise
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> bytes:
-        chunk, self._first = self._first, None
-        if chunk is None:
-            chunk = self._made()
-        if chunk is None:
-            raise StopIteration
-        return chunk
-
-    def _made(self) -> bytes | None:
-        try:
-            with limits.one_request():
-                return next(self._chunks, None)
-        except Error as exc:  # the client notices: the end of the answer is missing
-            logger.warning("download broken off: %s", one_line(exc), extra={"action": "download_broken_off"})
-            raise
-
-    def close(self) -> None:
-        if self._open:
-            self._open = False
-            _running.release()
-
-
-class TooManyDownloadsError(Exception):
-    """`AT_ONCE` are under way."""
 
 
 @require_safe
@@ -89,47 +30,28 @@ def commands(request: HttpRequest) -> HttpResponseBase:
         form.add_error(None, f"format must be one of {', '.join(TYPES)}, not {cut(asked, 40)!r}.")
     if not form.is_valid():
         return refused(request, form)
-    name = f"commands-{timezone.now():%Y%m%d-%H%M%S}"
+    name = f"commands-{timezone.now():%Y%m%d-%H%M%S}.{asked}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": TYPES[asked]}
     if request.method == "HEAD":
-        return answer([], name, asked)
+        return HttpResponse(headers=headers)
     try:
-        return answer(Download(_chunks(CommandReads(form.chosen), asked)), name, asked)
-    except TooManyDownloadsError:
-        form.add_error(None, f"{AT_ONCE} downloads are under way, which is as many as there may be: try again soon.")
+        return StreamingHttpResponse(Download(pieces(_lines(CommandReads(form.chosen), asked))), headers=headers)
+    except TooManyDownloadsError as exc:
+        form.add_error(None, str(exc))
         return refused(request, form, status=503)
 
 
-def answer(chunks: Iterable[bytes], name: str, kind: str) -> HttpResponseBase:
-    """A file ``name`` of a ``kind``, one of `TYPES`, of these chunks."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
-    if not chunks:
-        return HttpResponse(headers=headers, content_type=TYPES[kind])
-    return StreamingHttpResponse(chunks, headers=headers, content_type=TYPES[kind])
+def _lines(reads: CommandReads, kind: str) -> Iterator[str]:
+    if kind == "csv":
+        return csv_lines(_rows(reads, CSV_ROWS, "exported"), COLUMNS)
+    return (f"{row['line']}\n" for row in _rows(reads, JSON_ROWS, "exported_json"))
 
 
-def csv_lines(rows: Iterable[Sequence[str | int | None]]) -> bytes:
-    """Rows as CSV; None is an empty cell."""
-    text = io.StringIO()
-    cells = ([defused(value) if isinstance(value, str) else value for value in row] for row in rows)
-    csv.writer(text, lineterminator="\r\n").writerows(cells)
-    return text.getvalue().encode()
-
-
-def defused(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: one that begins like one gets a ' before it."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-def _chunks(reads: CommandReads, kind: str) -> Iterator[bytes]:
-    before, head = "", csv_lines([("command_id", *COLUMNS)]) if kind == "csv" else b""
+def _rows(reads: CommandReads, size: int, columns: str) -> Iterator[Row]:
+    before = ""
     while True:
-        if kind == "csv":
-            found = reads.page(CSV_ROWS, before=before, columns="exported")
-            lines = csv_lines([row["id"], *[row[name] for name in COLUMNS]] for row in found.rows)
-        else:
-            found = reads.page(JSON_ROWS, before=before, columns="exported_json")
-            lines = "".join([f"{row['line']}\n" for row in found.rows]).encode()
-        yield head + lines
-        before, head = found.more, b""
+        found = reads.page(size, before=before, columns=columns)
+        yield from found.rows
+        before = found.more
         if not before:
             return

@@ -19,10 +19,13 @@ from pytest_django.fixtures import Settings
 from commands.pages import command_reads, export
 from commands.pages.command_reads import COURSES
 from e2e_site import limits
+from e2e_site.downloads import AT_ONCE, Download
 from tests.integration.test_command_list import park
 from tests.integration.test_pages import ask, begin, finish, send, text
 
 pytestmark = pytest.mark.django_db
+
+LARGE = {"blob": "x" * 60_000}  # fills most of a piece
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +36,7 @@ def _open(settings: Settings) -> None:
 @pytest.fixture(autouse=True)
 def _all_are_closed() -> Iterator[None]:
     yield
-    downloads = [export.Download(iter([])) for _ in range(export.AT_ONCE)]
+    downloads = [Download(iter([])) for _ in range(AT_ONCE)]
     for download in downloads:
         download.close()
 
@@ -127,9 +130,10 @@ def test_head_reads_nothing() -> None:
 
 
 def test_a_few_are_under_way_at_once() -> None:
-    under_way = [export.Download(iter([b"x"])) for _ in range(export.AT_ONCE)]
-    refused = Client().get("/commands/export/?format=csv")
-    assert (refused.status_code, "4 downloads are under way" in refused.text) == (503, True)
+    under_way = [Download(iter([b"x"])) for _ in range(AT_ONCE)]
+    for address in ("/commands/export/?format=csv", "/audit/export/?format=csv"):
+        refused = Client().get(address)
+        assert (refused.status_code, "4 downloads are under way" in refused.text) == (503, True)
     for download in under_way:
         download.close()
     assert rows() == []
@@ -139,15 +143,15 @@ def test_one_that_cannot_begin_leaves_room_for_others() -> None:
     def fails() -> Iterator[bytes]:
         yield bytes(int("not a number"))
 
-    for _ in range(export.AT_ONCE + 1):
+    for _ in range(AT_ONCE + 1):
         with pytest.raises(ValueError):
-            export.Download(fails())
+            Download(fails())
 
 
 @pytest.mark.usefixtures("_small")
-def test_each_chunk_has_the_limits_of_a_request() -> None:
+def test_each_piece_has_the_limits_of_a_request() -> None:
     for _ in range(7):
-        send()
+        send(payload=LARGE)
     left = []
 
     def look(execute: Any, *statement: Any) -> Any:
@@ -162,8 +166,8 @@ def test_each_chunk_has_the_limits_of_a_request() -> None:
 @pytest.mark.usefixtures("_small")
 def test_a_download_that_breaks_off_says_so(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(7):
-        send()
-    answer = ask_for(format="csv")
+        send(payload=LARGE)
+    answer = ask_for(format="jsonl")
     content = cast("Iterator[bytes]", answer.streaming_content)
     next(content)
     ask("ALTER TABLE commandbus.command RENAME TO gone")
