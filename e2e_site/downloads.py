@@ -68,3 +68,5 @@ class Download:
         if self._open:
             self._open = False
             _under_way.release()
+
+    __del__ = close  # of an answer that no server came to send
