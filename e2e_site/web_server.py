@@ -2,6 +2,7 @@
 
 One thread receives all requests whole, headers and body, before one of the others performs them; so a client that sends
 a byte a second keeps no thread. Waitress itself would let it go on for ever: past ``REQUEST_WITHIN_S`` it is cut off.
+So is one that takes nothing of a long answer for ``_SILENCE_S``: a thread waits for it to go on.
 """
 
 import logging
@@ -39,6 +40,9 @@ class _Channel(HTTPChannel):
     def is_too_slow(self, now: float) -> bool:
         return self.request is not None and now - self.began > REQUEST_WITHIN_S
 
+    def keeps_a_thread(self, now: float) -> bool:
+        return self.total_outbufs_len > self.adj.outbuf_high_watermark and now - self.last_activity > _SILENCE_S
+
 
 class _Server(TcpWSGIServer):
     channel_class = _Channel
@@ -52,9 +56,11 @@ class _Server(TcpWSGIServer):
 
     def maintenance(self, now: float) -> None:
         super().maintenance(now)  # type: ignore[arg-type]  # it is a time, whatever the stubs say
-        for channel in self.active_channels.values():
+        for channel in list(self.active_channels.values()):
             if channel.is_too_slow(now):
                 channel.will_close = True
+            elif channel.keeps_a_thread(now):
+                channel.handle_close()  # at once: its socket will never be ready for more
 
 
 def serve(address: Address) -> None:

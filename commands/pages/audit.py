@@ -12,6 +12,7 @@ from commands.pages import events, listing, queries
 from commands.pages.audit_filter import AuditForm
 from commands.rules.words import DOMAIN
 from e2e_site import export, stored_json
+from e2e_site.downloads import Download, TooManyDownloadsError
 from e2e_site.named_sql import Row
 
 FILTERS = ("event", "id", "operator", "operation", "text", "from", "to", "domain")
@@ -54,7 +55,11 @@ def as_file(request: HttpRequest) -> HttpResponseBase:
         return HttpResponse(headers=headers)
     rows = map(_exported, events.read_all(form.chosen, before=before))
     lines = export.csv_lines(rows, COLUMNS) if asked == "csv" else export.json_lines(rows)
-    return StreamingHttpResponse(export.pieces(lines), headers=headers)
+    try:
+        return StreamingHttpResponse(Download(export.pieces(lines)), headers=headers)
+    except TooManyDownloadsError as exc:
+        form.add_error(None, str(exc))
+        return render(request, "commands/audit.html", shown, status=503)
 
 
 def _form(request: HttpRequest) -> tuple[AuditForm, dict[str, Any]]:

@@ -23,6 +23,8 @@ PAGES = {
     "a parked command": "/commands/{parked}/",
     "a command that waits for its retry": "/commands/{waiting}/",
     "a command with late ends": "/commands/{late}/",
+    "list of commands": "/commands/",
+    "list of commands with a wrong filter": "/commands/?id=xyz&from=yesterday",
     "troubleshooting queue": "/tsq/",
     "groups of the troubleshooting queue": "/tsq/groups/",
     "queue": "/queue/",
@@ -108,6 +110,7 @@ def test_the_home_page_has_the_sidebar_and_says_where_one_is(user: str, visit: C
     assert [link.inner_text() for link in menu.get_by_role("link").all()] == [
         "Dashboard",
         "Send command",
+        "Commands",
         "Troubleshooting",
         "Queue",
         "Audit",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from wsgiref.types import StartResponse, WSGIApplication
 
 import psycopg
 import pytest
@@ -93,24 +94,47 @@ def test_clients_that_send_a_byte_now_and_then_keep_nobody_waiting(serve: Callab
     assert site.program.wait(20) == 0
 
 
-def test_a_request_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_server, "REQUEST_WITHIN_S", 0.5)
+@contextmanager
+def served(application: WSGIApplication) -> Iterator[int]:
+    """The port at which an application is served by a thread of this process."""
     port = free_port()
-    server = web_server.server_of(lambda environ, start: [], Address(host="127.0.0.1", port=port))
+    server = web_server.server_of(application, Address(host="127.0.0.1", port=port))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        with slow_clients(port, 2, body=False) as clients:
-            for client in clients:
-                client.settimeout(10)
-                with suppress(ConnectionResetError):
-                    assert client.recv(1) == b""
+        yield port
     finally:
         server.task_dispatcher.shutdown()
         server._map.clear()  # type: ignore[attr-defined]  # its loop ends with the last of its sockets
         server.pull_trigger()
         thread.join()
         server.close()
+
+
+def test_a_request_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_server, "REQUEST_WITHIN_S", 0.5)
+    with served(lambda environ, start: []) as port, slow_clients(port, 2, body=False) as clients:
+        for client in clients:
+            client.settimeout(10)
+            with suppress(ConnectionResetError):
+                assert client.recv(1) == b""
+
+
+def test_a_client_that_takes_nothing_of_a_long_answer_keeps_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_server, "_SILENCE_S", 0.5)
+    closed = threading.Event()
+
+    def endless(environ: object, start: StartResponse) -> Iterator[bytes]:
+        start("200 OK", [])
+        try:
+            while True:
+                yield bytes(2**20)
+        finally:
+            closed.set()
+
+    with served(endless) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert closed.wait(20)
 
 
 def test_a_silent_database_keeps_no_other_page_waiting_and_is_forgotten_when_it_answers(

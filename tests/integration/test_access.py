@@ -28,6 +28,10 @@ PAGES: dict[str, dict[str, int]] = {
     "live/": READ,
     "send/": {"anonymous": 302, "user": 403, "admin": 200},
     "send/outlooks/": {"anonymous": 302, "user": 403, "admin": 200},
+    "commands/": READ,
+    "commands/live/": {"anonymous": 404, "user": 404, "admin": 404},  # of a list that begins nowhere
+    "commands/find/": {"anonymous": 302, "user": 302, "admin": 302},
+    "commands/export/": {"anonymous": 400, "user": 400, "admin": 400},  # in no format
     "tsq/": READ,
     "tsq/groups/": READ,
     "tsq/act/": {"anonymous": 302, "user": 403, "admin": 302},
