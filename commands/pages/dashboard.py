@@ -80,7 +80,7 @@ def _cards(counts: StatusCounts, domain: str) -> list[tuple[Status, Count, str]]
         Status.IN_TROUBLESHOOTING_QUEUE: reverse("commands:tsq") + query_of_domain(domain),
     }
     return [
-        (status, count, lists.get(status, f"/commands/{query_of({'domain': own, 'status': status.value})}"))
+        (status, count, lists.get(status, reverse("commands:list") + query_of({"domain": own, "status": status.value})))
         for status, count in counts.by_status.items()
     ]
 
