@@ -431,7 +431,7 @@ def test_an_id_in_the_box_leads_to_its_command() -> None:
 @pytest.mark.parametrize(
     "query",
     ["", "status=IN_TROUBLESHOOTING_QUEUE", "status=FAILED", "status=PENDING", "behavior=success&payload=x&attempts=2",
-     "from=24h&to=1h&code=E", "id=0", f"correlation={uuid4()}"],
+     "from=24h&to=1h&code=E", "id=0", f"correlation={UUID(int=7)}"],
 )  # fmt: skip
 def test_a_page_takes_few_queries(query: str, django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
     for _ in range(3):
