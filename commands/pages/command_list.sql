@@ -169,21 +169,6 @@ LEFT JOIN LATERAL (
     SELECT status, msg_id FROM commandbus.command WHERE domain = %(domain)s AND command_id = l.command_id LIMIT 1
 ) c ON TRUE;
 
--- name: audit_id_at
--- The first event at or after a time, by bisection of the primary key: no index over the time is needed. Writers' clocks
--- overlap by milliseconds, so it is right to within those events.
-WITH RECURSIVE b (lo, hi) AS (
-    SELECT min(audit_id), max(audit_id) + 1 FROM commandbus.audit
-    UNION ALL
-    SELECT CASE WHEN m.ts < %(t)s THEN m.audit_id + 1 ELSE b.lo END, CASE WHEN m.ts < %(t)s THEN b.hi ELSE (b.lo + b.hi) / 2 END
-    FROM b
-    CROSS JOIN LATERAL (
-        SELECT audit_id, ts FROM commandbus.audit WHERE audit_id >= (b.lo + b.hi) / 2 ORDER BY audit_id LIMIT 1
-    ) m
-    WHERE b.lo < b.hi
-)
-SELECT lo FROM b ORDER BY hi - lo LIMIT 1;
-
 -- name: with_id
 -- Commands of any domain whose id begins so, two at most.
 SELECT d.name AS domain, c.command_id

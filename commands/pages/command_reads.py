@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.http import Http404
 
+from commands.pages import queries
 from commands.pages.listing import LARGEST_NUMBER, number_of
 from commands.rules.command_filter import CommandFilter, Walk
 from commands.rules.formatting import Count
@@ -193,13 +194,7 @@ def _values(chosen: CommandFilter, walk: Walk) -> dict[str, Any]:
 
 def _span(chosen: CommandFilter) -> tuple[int, int]:
     """The audit_ids between which the events of its times lie: the first, and the first behind the last."""
-    first = _audit_id_at(chosen.since) if chosen.since else 0
-    return first, _audit_id_at(chosen.until) if chosen.until else LARGEST_NUMBER
-
-
-def _audit_id_at(moment: datetime) -> int:
-    found = _SQL.rows("audit_id_at", t=moment)
-    return int(found[0]["lo"] or 0) if found else 0
+    return queries.audit_id_at(chosen.since, 0), queries.audit_id_at(chosen.until, LARGEST_NUMBER)
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, LiteralString
 from uuid import UUID
 
+from commands.pages import queries
 from commands.pages.listing import LARGEST_NUMBER
 from commands.rules.details import details_of
 from commands.rules.words import DOMAIN, OPERATOR_EVENTS, EventType
@@ -128,14 +129,9 @@ def listed(row: Row) -> Row:
 
 def _bounds(chosen: EventFilter) -> dict[str, int]:
     return {
-        "from": 0 if chosen.since is None else _audit_id_at(chosen.since),
-        "before": LARGEST_NUMBER if chosen.until is None else _audit_id_at(chosen.until),
+        "from": queries.audit_id_at(chosen.since, 0),
+        "before": queries.audit_id_at(chosen.until, LARGEST_NUMBER),
     }
-
-
-def _audit_id_at(moment: datetime) -> int:
-    found = _SQL.rows("audit_id_at", moment=moment)[0]["audit_id"]
-    return 0 if found is None else int(found)
 
 
 def _read(chosen: EventFilter, bounds: dict[str, int], size: int, before: int) -> Events:

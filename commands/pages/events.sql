@@ -60,20 +60,6 @@ WHERE domain >= %(domain)s AND domain <= %(domain)s AND event_type = %(rare)s
     AND audit_id < %(before)s AND audit_id >= %(from)s
 ORDER BY domain DESC, audit_id DESC;
 
--- name: audit_id_at
--- The first event at or after a moment, by bisection over the primary key: no index over ts is needed. Where the
--- transactions of several writers overlap, neighbours are not in the order of their times: ts is compared as well.
-WITH RECURSIVE b (lo, hi) AS (
-    SELECT min(audit_id), max(audit_id) + 1 FROM commandbus.audit
-    UNION ALL
-    SELECT CASE WHEN m.ts < %(moment)s THEN m.audit_id + 1 ELSE b.lo END,
-           CASE WHEN m.ts < %(moment)s THEN b.hi ELSE (b.lo + b.hi) / 2 END
-    FROM b CROSS JOIN LATERAL (
-        SELECT audit_id, ts FROM commandbus.audit WHERE audit_id >= (b.lo + b.hi) / 2 ORDER BY audit_id LIMIT 1) m
-    WHERE b.lo < b.hi
-)
-SELECT lo AS audit_id FROM b ORDER BY hi - lo LIMIT 1;
-
 -- name: one
 SELECT a.audit_id, a.ts, a.domain, a.event_type, a.command_id, left(a.details_json::TEXT, %(shown)s) AS details,
     clock_timestamp() AS now

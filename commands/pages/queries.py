@@ -123,3 +123,14 @@ def raw(command_id: UUID, part: str) -> Row | None:
 
 def _seen(row: Row) -> WorkerSeen:
     return WorkerSeen(name=f"{row['host']}:{row['pid']}", alive=row["alive"], own=row["own"])
+
+
+def audit_id_at(moment: datetime | None, otherwise: int) -> int:
+    """The first event at or after a moment, by its number; ``otherwise`` where no moment is asked for.
+
+    Writers' transactions overlap by milliseconds: compare the times as well.
+    """
+    if moment is None:
+        return otherwise
+    found = _SQL.rows("audit_id_at", moment=moment)
+    return int(found[0]["audit_id"] or 0) if found else 0

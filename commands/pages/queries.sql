@@ -156,3 +156,17 @@ FROM (
     FROM public.test_command WHERE command_id = %(command_id)s
 ) r
 WHERE r.text IS NOT NULL;
+
+-- name: audit_id_at
+-- The first event at or after a moment, by bisection over the primary key: no index over ts is needed. Where the
+-- transactions of several writers overlap, neighbours are not in the order of their times: ts is compared as well.
+WITH RECURSIVE b (lo, hi) AS (
+    SELECT min(audit_id), max(audit_id) + 1 FROM commandbus.audit
+    UNION ALL
+    SELECT CASE WHEN m.ts < %(moment)s THEN m.audit_id + 1 ELSE b.lo END,
+           CASE WHEN m.ts < %(moment)s THEN b.hi ELSE (b.lo + b.hi) / 2 END
+    FROM b CROSS JOIN LATERAL (
+        SELECT audit_id, ts FROM commandbus.audit WHERE audit_id >= (b.lo + b.hi) / 2 ORDER BY audit_id LIMIT 1) m
+    WHERE b.lo < b.hi
+)
+SELECT lo AS audit_id FROM b ORDER BY hi - lo LIMIT 1;
