@@ -20,7 +20,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from bench.benchmark.console_pages import DEEP, EXPORT, PAGES, Page
+from bench.benchmark.console_pages import DEEP, EXPORT, PAGES, Page, Way
 from bench.figures import percentile
 from bench.programs import own_peak_mb
 from commands.bus.operations import Mix, ParkedFilter, operate_on, send_many
@@ -30,13 +30,16 @@ from commands.rules.words import OperationKind
 from e2e_site.database import connection_params
 
 OPERATOR = "bench"
-_NEXT = re.compile(r'href="([^"]*[?&;]before=[^"]*)"')
+_NEXT = re.compile(r'href="([^"]*[?&;](?:before|after)=[^"]*)"')
+_FRAGMENT = re.compile(r'data-live[^>]* hx-get="([^"]*)"')
 _KNOWN = """
     SELECT (SELECT command_id FROM commandbus.command WHERE status = 'COMPLETED' LIMIT 1) AS command,
            (SELECT command_id FROM commandbus.parked LIMIT 1) AS parked,
            (SELECT correlation_id FROM commandbus.command LIMIT 1) AS correlation,
            (SELECT left(command_id::TEXT, 8) FROM commandbus.command OFFSET 1 LIMIT 1) AS prefix,
            (SELECT max(operation_id) FROM public.e2e_operation) AS operation, max(audit_id) / 2 AS event,
+           (SELECT max(audit_id) FROM commandbus.audit
+            WHERE domain = 'test' AND event_type = 'MESSAGE_REJECTED') AS rejected,
            (SELECT to_char(ts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI') FROM commandbus.audit
             WHERE audit_id >= (SELECT max(audit_id) / 2 FROM commandbus.audit) ORDER BY audit_id LIMIT 1) AS middle
     FROM commandbus.audit
@@ -163,10 +166,13 @@ def _known() -> dict[str, Any]:
 
 
 def _address(page: Page, client: Client, known: dict[str, Any]) -> str:
-    """The page's address, for a deep one found as a person would: by going on."""
+    """Where the page is: a deep one is found as a person finds it, by going on, and a fragment by its page."""
     path = page.path.format_map(known)
-    for _ in range(DEEP if page.deep else 0):
-        links = _NEXT.findall(client.get(path).content.decode())
+    if page.way is Way.FRAGMENT:
+        found = _FRAGMENT.search(client.get(path).content.decode())
+        return urljoin(path, html.unescape(found[1])) if found else f"{path}no-fragment/"
+    for _ in range(DEEP if page.way is Way.DEEP else 0):
+        links = [link for link in _NEXT.findall(client.get(path).content.decode()) if "format=" not in link]
         if not links:
             break
         path = urljoin(path, html.unescape(links[-1]))

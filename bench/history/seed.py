@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SLICE = 100_000  # commands a transaction, at most
 BULK = 5000  # commands with one correlation id; of ten such bulks one asks for replies
-REJECTED_PER = 20_000  # one rejected message for so many commands, and one in every slice
+REJECTED_PER = 20_000  # commands for one rejected message; the first slice has one more
 WAITING_FOR = timedelta(minutes=10)  # what waits was sent in this time, at the end
 OPERATORS = ("ann", "ben", "carla")
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -170,7 +170,7 @@ def _write(conn: psycopg.Connection[Any], parameters: dict[str, Any]) -> int:
         conn, row_factory=dict_row
     )  # a server cannot tell the types of parameters of these statements
     given = {**parameters, "table": f'pgmq."{tables["queue"]}"', "worker": uuid4()}
-    given["rejected"] = 1 + given["count"] // REJECTED_PER if given["first"] < given["final"] else 0
+    given["rejected"] = given["count"] // REJECTED_PER + (given["first"] == 0)
     cursor.execute(_SQL.text("lock", **tables))
     drawn = cursor.execute(_SQL.text("settings"), given).fetchone()
     assert drawn is not None

@@ -72,11 +72,11 @@ FROM (
 CREATE TEMPORARY TABLE rejected ON COMMIT DROP AS
 SELECT %(message)s + %(count)s + (SELECT count(new_msg_id) FROM made) + i - 1 AS msg_id,
        %(hand_at)s::TIMESTAMPTZ + i * %(hand_span)s::INTERVAL / (%(rejected)s + 1) AS ts,
-       (ARRAY['not an object', 'no command_id', 'bad command_id', 'unknown command'])[1 + i %% 4] AS reason,
+       (ARRAY['not an object', 'no command_id', 'bad command_id', 'unknown command'])[1 + kind] AS reason,
        (ARRAY['"hello"'::JSONB, jsonb_build_object('order', i), jsonb_build_object('command_id', 'order ' || i),
-              jsonb_build_object('command_id', gen_random_uuid(), 'command_type', %(command_type)s, 'data', '{}'::JSONB)])[1 + i %% 4]
+              jsonb_build_object('command_id', gen_random_uuid(), 'command_type', %(command_type)s, 'data', '{}'::JSONB)])[1 + kind]
            AS message
-FROM generate_series(1, %(rejected)s) i;
+FROM generate_series(1, %(rejected)s) i CROSS JOIN LATERAL (SELECT (%(message)s + i) %% 4 AS kind) k;
 
 -- name: move_on
 SELECT setval(pg_get_serial_sequence(%(table)s, 'msg_id'), greatest(
