@@ -154,7 +154,7 @@ def _timed_operation() -> Iterator[dict[str, Any]]:
 
 def _visitor() -> Client:
     user, _ = User.objects.get_or_create(username=OPERATOR, is_staff=True, is_superuser=True)
-    client = Client(SERVER_NAME="127.0.0.1")
+    client = Client(raise_request_exception=False, SERVER_NAME="127.0.0.1")
     client.force_login(user)
     return client
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import django
+import psycopg
 from django.conf import settings
 from playwright.sync_api import Error, Page, sync_playwright
 
@@ -28,12 +29,13 @@ from e2e_site.embedded.process import free_port  # noqa: E402
 from e2e_site.programs import Program, manage_command  # noqa: E402
 from e2e_site.schema.own_database import OwnDatabase, own_database  # noqa: E402
 
+SENDING_S = 8
 WIDTH, HEIGHT = 1440, 900
 MOST_BYTES = 150_000
 USER = "ann"
 WITHIN_S = 60
 HISTORY = ("--commands", "40000", "--days", "7", "--parked", "260", "--waiting", "0")
-WORKING_S = 300  # how long the commands work that the worker has while pictures are taken
+WORKING, WORKING_S = 7, 900  # commands that the worker has while pictures are taken, and how long each works
 IMAGES = Path(__file__).parents[1] / "images"
 
 
@@ -49,14 +51,21 @@ def clicked(address: str, *selectors: str) -> Callable[[Page], None]:
     return go
 
 
+def sending(page: Page) -> None:
+    """Sends a mix, slowly enough to be seen."""
+    page.goto("/send/many/?preset=mixed")
+    page.locator("input[name=rate]").fill("250")
+    page.locator("main form [type=submit]").click()
+    page.wait_for_timeout(1000 * SENDING_S)
+
+
 # Each with how a person gets there.
 PICTURES: dict[str, Callable[[Page], None]] = {
     "dashboard": clicked("/"),
     "send": clicked("/send/"),
     "send-many": clicked("/send/many/"),
     "operations": clicked("/operations/"),
-    "operation": clicked("/operations/", "main table a"),
-    "commands": clicked("/commands/"),
+    "commands": clicked("/commands/?status=FAILED&status=CANCELED&status=IN_TROUBLESHOOTING_QUEUE&from=24h"),
     "command": clicked("/tsq/", "main table a[href^='/commands/']"),
     "tsq": clicked("/tsq/"),
     "groups": clicked("/tsq/groups/"),
@@ -65,6 +74,7 @@ PICTURES: dict[str, Callable[[Page], None]] = {
     "actions": clicked("/audit/actions/"),
     "replies": clicked("/replies/"),
     "rejected": clicked("/rejected/"),
+    "operation": sending,  # the last one: from here on thousands of commands wait
 }
 
 
@@ -86,8 +96,10 @@ def fill(database: OwnDatabase, password: str) -> None:
     """A history, a user with all rights, and something to do."""
     run(database, "seed_history", *HISTORY)
     run(database, "createsuperuser", "--noinput", "--username", USER, "--email", "", DJANGO_SUPERUSER_PASSWORD=password)
+    with psycopg.connect(**database.params) as conn:
+        conn.execute("UPDATE public.e2e_config SET visibility_timeout = %s", [2 * WORKING_S])
     working = Behavior(type=BehaviorType.SUCCESS, execution_time_ms=1000 * WORKING_S)
-    send_many(database.params, DOMAIN, [NewCommand(behavior=working) for _ in range(12)], max_attempts=3)
+    send_many(database.params, DOMAIN, [NewCommand(behavior=working) for _ in range(WORKING)], max_attempts=3)
 
 
 def run(database: OwnDatabase, *words: str, **environment: str) -> None:
