@@ -15,7 +15,7 @@ from time import monotonic, sleep
 import django
 import psycopg
 from django.conf import settings
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Error, Page, Response, sync_playwright
 
 from .png import with_palette
 
@@ -161,7 +161,17 @@ def log_in(page: Page, password: str) -> None:
 
 
 def take(page: Page, name: str) -> None:
+    answers: list[int] = []
+
+    def hear(response: Response) -> None:
+        if response.request.is_navigation_request():
+            answers.append(response.status)
+
+    page.on("response", hear)
     PICTURES[name](page)
+    page.remove_listener("response", hear)
+    if max(answers) >= 400:
+        sys.exit(f"On the way to {name} the site answered {max(answers)}.")
     page.wait_for_load_state("networkidle")
     picture = with_palette(page.screenshot())
     if len(picture) > MOST_BYTES:
