@@ -41,6 +41,8 @@ def _live(about: str, path: str) -> list[Page]:
     return [Page(name=about, path=path), Page(name=f"{about}, fragment", path=path, way=Way.FRAGMENT)]
 
 
+TSQ = "TSQ"
+TSQ_LIST, TSQ_GROUPS = f"{TSQ}, first", f"{TSQ}, groups"
 _NO_ID = "?id=00000000-0000-7000-8000-000000000000"
 _NO_TEXT = "nowhere+to+be+found"
 
@@ -75,13 +77,13 @@ PAGES: Sequence[Page] = (
     *_live("command", "/commands/{command}/"),
     *_live("command in the TSQ", "/commands/{parked}/"),
     *_list(
-        "TSQ",
+        TSQ,
         "/tsq/",
         no_such_code="?code=NO_SUCH_CODE",
         no_such_behavior="?behavior=timeout&code=NO_SUCH_CODE",
         no_such_text=f"?text={_NO_TEXT}",
     ),
-    Page(name="TSQ, groups", path="/tsq/groups/"),
+    Page(name=TSQ_GROUPS, path="/tsq/groups/"),
     *_list("queue", "/queue/", live=True, running="?state=running"),
     *_list(
         "audit",
@@ -103,5 +105,4 @@ PAGES: Sequence[Page] = (
     *_live("operation", "/operations/{operation}/"),
 )
 
-TSQ_LIST, TSQ_GROUPS = "TSQ, first", "TSQ, groups"
 EXPORT = "/commands/export/?format=csv"

@@ -1,7 +1,8 @@
 """A program that visits the console's pages as a person with all rights, and says what each cost.
 
-``pages``: each of them so many times, in turn. ``export``: rows of the export, as a stream. ``operations``: a retry of
-all that is parked and a bulk send, worked off as a worker does it. The views run in this process, which times them.
+``pages``: each of them so many times, in turn. ``export``: rows of the export, as a stream. ``many``: the pages of the
+troubleshooting queue, then a retry of all that is in it and a bulk send, worked off as a worker does it. The views run
+in this process, which times them.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from bench.benchmark.console_pages import DEEP, EXPORT, PAGES, Page, Way
+from bench.benchmark.console_pages import DEEP, EXPORT, PAGES, TSQ, Page, Way
 from bench.figures import percentile
 from bench.programs import own_peak_mb
 from commands.bus.operations import Mix, ParkedFilter, operate_on, send_many
@@ -95,7 +96,7 @@ class Visits:
         }
 
 
-def pages(visits: int, only: str) -> dict[str, Any]:
+def pages(visits: int, only: str = "") -> list[dict[str, Any]]:
     """What each page cost whose name begins so; each is visited once before, which does not count."""
     client, known = _visitor(), _known()
     found = [Visits(name=page.name, path=_address(page, client, known)) for page in PAGES if page.name.startswith(only)]
@@ -105,7 +106,7 @@ def pages(visits: int, only: str) -> dict[str, Any]:
     for _ in range(visits):
         for one in found:
             one.visit(client)
-    return {"pages": [one.told() for one in found]}
+    return [one.told() for one in found]
 
 
 def export(rows: int) -> dict[str, Any]:
@@ -181,15 +182,14 @@ def _address(page: Page, client: Client, known: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["pages", "export", "operations"])
+    parser.add_argument("what", choices=["pages", "export", "many"])
     parser.add_argument("--visits", type=int, default=1)
-    parser.add_argument("--only", default="")
     parser.add_argument("--count", type=int, default=1)
     options = parser.parse_args(arguments)
     match options.what:
         case "pages":
-            return pages(options.visits, options.only)
+            return {"pages": pages(options.visits)}
         case "export":
             return export(options.count)
         case _:
-            return {"retry": retry(), "send": send(options.count)}
+            return {"pages": pages(options.visits, TSQ), "retry": retry(), "send": send(options.count)}

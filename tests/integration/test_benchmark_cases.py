@@ -120,7 +120,7 @@ def test_delayed_messages_stay_while_what_came_later_is_worked_off(performed: Pe
 
 
 def test_the_console_is_visited_on_a_made_history_and_acts_on_many(performed: Performed, testbed: Testbed) -> None:
-    sizes = {"commands": 600, "days": 1, "parked": 20, "parked-later": 70, "visits": 1, "sent": 30, "exported": 100}
+    sizes = {"commands": 100, "days": 1, "parked": 20, "parked-later": 70, "visits": 1, "sent": 30, "exported": 90}
     run = performed("console", sizes)
     values = {name: values[0] for name, values in run.result.values.items() if not name.startswith("page:")}
     assert values.keys() == run.metrics.keys()

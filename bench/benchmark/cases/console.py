@@ -49,8 +49,7 @@ def console(run: Run) -> None:
     run.record("seeding", time.monotonic() - began)
     _pages(run)
     _export(run)
-    _tsq(run)
-    _operations(run)
+    _many(run)
 
 
 def _fill(run: Run, *, commands: int, parked: int, alone: bool = False) -> None:
@@ -71,18 +70,18 @@ def _fill(run: Run, *, commands: int, parked: int, alone: bool = False) -> None:
     tidy(run.testbed.conn, DOMAIN)
 
 
-def _visited(run: Run, only: str = "") -> list[dict[str, Any]]:
-    """What the pages cost whose names begin so. Raises BenchError where one did not answer as it should."""
-    words = ("pages", "--visits", str(run.sizes["visits"]), "--only", only)
-    found: list[dict[str, Any]] = answer_of(run.testbed.database, "console_visitor", *words)["pages"]
-    wrong = [f"{page['name']} ({page['path']}) answers {page['status']}" for page in found if page["status"] != OK]
+def _answers(run: Run, what: str, *words: str) -> dict[str, Any]:
+    """What the program answers. Raises BenchError where a page that it visited did not answer as it should."""
+    found = answer_of(run.testbed.database, "console_visitor", what, "--visits", str(run.sizes["visits"]), *words)
+    pages = found.get("pages", [])
+    wrong = [f"{page['name']} ({page['path']}) answers {page['status']}" for page in pages if page["status"] != OK]
     if wrong:
         raise BenchError(f"Not all pages can be measured: {'; '.join(wrong)}.")
     return found
 
 
 def _pages(run: Run) -> None:
-    found = _visited(run)
+    found = _answers(run, "pages")["pages"]
     for page in found:
         for cost in PAGE_COSTS:
             run.result.add(page_value(page["name"], cost), page[cost])
@@ -96,24 +95,21 @@ def _pages(run: Run) -> None:
 
 def _export(run: Run) -> None:
     wanted = run.sizes["exported"]
-    answer = answer_of(run.testbed.database, "console_visitor", "export", "--count", str(wanted))
+    answer = _answers(run, "export", "--count", str(wanted))
     if answer["status"] != OK or answer["rows"] < wanted:
         raise BenchError(f"The export answers {answer['status']} and {answer['rows']:,} of {wanted:,} rows.")
     run.record("export", answer["seconds"])
     run.record("export-memory", answer["peak_mb"])
 
 
-def _tsq(run: Run) -> None:
-    """More is parked behind the history."""
+def _many(run: Run) -> None:
+    """More is parked behind the history, then all of it is retried, and as many are sent."""
     more = run.sizes["parked-later"] - run.sizes["parked"]
     _fill(run, commands=more, parked=more, alone=True)
-    found = {page["name"]: page for page in _visited(run, "TSQ")}
+    answer = _answers(run, "many", "--count", str(run.sizes["sent"]))
+    pages = {page["name"]: page for page in answer["pages"]}
     for metric, name in (("tsq-list", TSQ_LIST), ("tsq-groups", TSQ_GROUPS)):
-        run.record(metric, found[name]["median"])
-
-
-def _operations(run: Run) -> None:
-    answer = answer_of(run.testbed.database, "console_visitor", "operations", "--count", str(run.sizes["sent"]))
+        run.record(metric, pages[name]["median"])
     for metric, wanted in (("retry", run.sizes["parked-later"]), ("send", run.sizes["sent"])):
         if answer[metric]["done"] != wanted:
             raise BenchError(f"{metric}: {answer[metric]['done']:,} of {wanted:,} commands are done.")
