@@ -64,9 +64,11 @@ def _fill(run: Run, *, commands: int, parked: int, alone: bool = False) -> None:
         domain=DOMAIN,
         seed=1,
     )
+    said = 0
     for written in seed(run.testbed.conn, wanted, add=alone):
-        if written.commands % 500_000 < written.commands / 30:
-            run.say(f"{written.commands:,} of {commands:,} commands written")
+        if written.commands - said >= commands // 4:
+            said = written.commands
+            run.say(f"{said:,} of {commands:,} commands are written")
     tidy(run.testbed.conn, DOMAIN)
 
 
