@@ -6,6 +6,8 @@ worker also stops after ``MOST_S``.
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -93,6 +95,11 @@ def worker(
         words.append("--once")
     command = manage_command("runworker", *words, "--max-wait", str(MOST_S))
     return MeasuredProgram(command, database.environment())
+
+
+def own_peak_mb() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _peak_mb(pid: int) -> float:

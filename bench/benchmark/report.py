@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from bench.benchmark.cases import CASES
 from bench.benchmark.drawings import CHARTS
 from bench.benchmark.results import Result, Results, ResultsError
-from bench.benchmark.tables import as_markdown, metric_table, verdict_table
+from bench.benchmark.tables import as_markdown, metric_table, page_table, verdict_table
 from bench.benchmark.targets import TARGETS, decidable
 from bench.benchmark.verdicts import judge_all
 
@@ -55,7 +55,8 @@ def _block(name: str, results: Results) -> str:
 
 def _case(result: Result) -> list[str]:
     case = CASES[result.case]
-    parts = [as_markdown(metric_table(result, case.metrics)), _how(result)]
+    parts = [as_markdown(table) for table in (metric_table(result, case.metrics), page_table(result)) if table]
+    parts.append(_how(result))
     if result.case in CHARTS:
         parts.insert(0, f"![{case.title}]({IMAGES}/performance-{result.case}.svg)")
     return parts

@@ -1,11 +1,10 @@
 """A program that sends commands in bulk and says how long it took and how much memory it had."""
 
 import argparse
-import resource
-import sys
 import time
 from typing import Any
 
+from bench.programs import own_peak_mb
 from commands.bus.bulk import NewCommand, send_many
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.words import DOMAIN
@@ -27,5 +26,4 @@ def main(arguments: list[str]) -> dict[str, Any]:
         connections=options.connections,
     )
     seconds = time.monotonic() - began
-    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return {"seconds": seconds, "peak_mb": kib / 1024}
+    return {"seconds": seconds, "peak_mb": own_peak_mb()}

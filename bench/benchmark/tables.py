@@ -10,6 +10,13 @@ from bench.benchmark.results import Result
 from bench.benchmark.verdicts import Verdict
 from bench.figures import Figure
 
+# What a visit to a page costs: value, head of its column, digits after the point.
+PAGE_COSTS = {
+    "median": ("Median, ms", 1),
+    "p95": ("p95, ms", 1),
+    "queries": ("Queries", 0),
+    "statement": ("Slowest statement, ms", 1),
+}
 _TARGET_HEAD = ("Target", "Measured", "Spread", "Limit", "Verdict")
 
 
@@ -30,6 +37,21 @@ def metric_table(result: Result, metrics: Mapping[str, Metric]) -> list[list[str
                 ]
             )
     return [row[:-1] for row in rows] if not any(row[-1] for row in rows[1:]) else rows
+
+
+def page_value(page: str, cost: str) -> str:
+    """The name under which a result keeps what visits to a page cost."""
+    return f"page:{page}:{cost}"
+
+
+def page_table(result: Result) -> list[list[str]]:
+    """A row for each page that was visited, under a head; nothing where none was."""
+    pages = [name.split(":")[1] for name in result.values if name.startswith("page:") and name.endswith(":median")]
+    rows = [
+        [page, *(f"{result.values[page_value(page, cost)][0]:,.{digits}f}" for cost, (_, digits) in PAGE_COSTS.items())]
+        for page in pages
+    ]
+    return [["Page", *(head for head, _ in PAGE_COSTS.values())], *rows] if rows else []
 
 
 def verdict_table(verdicts: Iterable[Verdict]) -> list[list[str]]:

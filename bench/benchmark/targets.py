@@ -171,7 +171,26 @@ _COSTS = (
     ),
 )
 
-TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS)
+_CONSOLE = (
+    _at_most(text="Console, 2,000,000 commands: the slowest page, median", measure=of("console", "median"), limit=60,
+             unit="ms", digits=1),
+    _at_most(text="Console: the slowest page, p95", measure=of("console", "p95"), limit=150, unit="ms", digits=1),
+    _at_most(text="Console: the most queries of a page", measure=of("console", "queries"), limit=12, digits=0),
+    _at_most(text="Console: the slowest statement", measure=of("console", "statement"), limit=100, unit="ms", digits=1),
+    *(
+        _at_most(text=f"TSQ of 100,000: its {part}, median", measure=of("console", f"tsq-{part}"), limit=40, unit="ms",
+                 digits=1)
+        for part in ("list", "groups")
+    ),
+    _at_least(text="Retry of 100,000 by an operation", measure=of("console", "retry"), limit=15_000, unit="commands/s",
+              digits=0),
+    _at_most(text="Send of 100,000 by an operation", measure=of("console", "send"), limit=6, unit="s", digits=1),
+    _at_most(text="Export of 1,000,000 rows", measure=of("console", "export"), limit=60, unit="s", digits=1),
+    _at_most(text="Export of 1,000,000 rows: memory", measure=of("console", "export-memory"), limit=150, unit="MB",
+             digits=0),
+)  # fmt: skip
+
+TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE)
 
 
 def needed() -> frozenset[str]:

@@ -8,7 +8,8 @@
 -- name: look_sent
 SELECT domain, audit_id AS place, ts AS at, command_id, NULL::BIGINT AS msg_id
 FROM commandbus.audit
-WHERE event_type = 'SENT' AND domain >= %(domain)s AND domain <= %(domain)s
+-- No domain <= beside these: an index is entered by the first bound of its first column, and that one has no audit_id.
+WHERE event_type = 'SENT' AND domain >= %(domain)s
     AND (domain, audit_id) < (%(domain)s, %(before)s) AND (domain, audit_id) > (%(domain)s, %(after)s)
     AND (%(since)s::TIMESTAMPTZ IS NULL OR ts >= %(since)s::TIMESTAMPTZ)
     AND (%(until)s::TIMESTAMPTZ IS NULL OR ts < %(until)s::TIMESTAMPTZ)
@@ -82,8 +83,7 @@ LIMIT %(most)s;
 SELECT domain, left(details_json ->> 'operation', 20) AS operation, audit_id AS place, ts AS at, command_id, NULL::BIGINT AS msg_id
 FROM commandbus.audit
 WHERE event_type IN ('OPERATOR_RETRY', 'OPERATOR_CANCEL', 'OPERATOR_COMPLETE')
-    AND (left(details_json ->> 'operation', 20), audit_id) < (%(operation)s, %(before)s)
-    AND (left(details_json ->> 'operation', 20), audit_id) > (%(operation)s, %(after)s)
+    AND left(details_json ->> 'operation', 20) = %(operation)s AND audit_id < %(before)s AND audit_id > %(after)s
     AND left(details_json ->> 'operation', 20) IS NOT NULL
 ORDER BY left(details_json ->> 'operation', 20) DESC, audit_id DESC
 LIMIT %(most)s;

@@ -44,8 +44,9 @@ class _Course:
 COURSES: Mapping[Walk, _Course] = {
     Walk.SENT: _Course(lead="domain"),
     Walk.ASKED: _Course(),
-    Walk.PARKED: _Course(place=("at", "command_id")),
-    Walk.ENDED: _Course(lead="domain", most=2000),  # each is a row of a page of its own: with a cold cache that is slow
+    # Each is a row of a page of its own: with a cold cache that is slow.
+    Walk.PARKED: _Course(place=("at", "command_id"), most=2000),
+    Walk.ENDED: _Course(lead="domain", most=2000),
     Walk.QUEUED: _Course(),
     Walk.IDS: _Course(place=("command_id",)),
     Walk.CORRELATION: _Course(place=("command_id",)),

@@ -25,7 +25,7 @@ from e2e_site.charts.sparkline import Sparkline, sparkline
 from e2e_site.named_sql import NamedSql, Row
 
 COUNT_LIMIT = 10_000  # counted exactly up to here
-MOST_TEXTS = 5000  # commands whose messages are looked into for one page
+MOST_TEXTS = 4000  # commands whose messages are looked into for one page
 MOST_GROUPS = 100
 PERMISSION = "commands.operate_command"
 

@@ -20,6 +20,8 @@ from bench.benchmark.cases import CASES, latency, snapshot
 from bench.benchmark.cases.costs import counters
 from bench.benchmark.cases.send import send_script
 from bench.benchmark.cases.shapes import short_backoff
+from bench.benchmark.console_pages import PAGES
+from bench.benchmark.tables import page_table, page_value
 from bench.errors import BenchError
 from bench.programs import MeasuredProgram, worker
 from bench.testbed import SUCCESS, Testbed, waiting_table
@@ -115,6 +117,19 @@ def test_delayed_messages_stay_while_what_came_later_is_worked_off(performed: Pe
     assert min(figures(performed("delayed", {"delayed": 60, "commands": 30})).values()) > 0
     assert word_counts(testbed) == {"PENDING": 60, "COMPLETED": 60}
     assert testbed.value(f"SELECT count(*) FROM {waiting_table('backlog').as_string(None)}") == 60
+
+
+def test_the_console_is_visited_on_a_made_history_and_acts_on_many(performed: Performed, testbed: Testbed) -> None:
+    sizes = {"commands": 100, "days": 1, "parked": 20, "parked-later": 70, "visits": 1, "sent": 30, "exported": 90}
+    run = performed("console", sizes)
+    values = {name: values[0] for name, values in run.result.values.items() if not name.startswith("page:")}
+    assert values.keys() == run.metrics.keys()
+    assert min(values.values()) > 0
+    head, *pages = page_table(run.result)
+    assert [name for name, *_ in pages] == [page.name for page in PAGES]
+    assert {len(row) for row in pages} == {len(head)}
+    assert values["median"] == max(run.result.values[page_value(page.name, "median")][0] for page in PAGES)
+    assert word_counts(testbed)["PENDING"] >= 70 + 30, "what was retried and what was sent wait"
 
 
 def test_a_snapshot_is_held_in_the_middle_of_a_drain(

@@ -5,7 +5,7 @@ import pytest
 from bench.benchmark.case import Metric
 from bench.benchmark.measures import of
 from bench.benchmark.results import Result
-from bench.benchmark.tables import as_markdown, as_text, metric_table, verdict_table
+from bench.benchmark.tables import PAGE_COSTS, as_markdown, as_text, metric_table, page_table, page_value, verdict_table
 from bench.benchmark.verdicts import Side, Target, judge
 from tests.support.measured import measured
 
@@ -18,6 +18,19 @@ METRICS = {
 
 def result(**values: list[float]) -> Result:
     return measured("drain", {name.replace("_busy", ":busy"): numbers for name, numbers in values.items()})
+
+
+def test_pages_that_were_visited_are_a_table_of_their_own_in_the_order_of_the_visits() -> None:
+    costs = {
+        page_value(page, cost): [number * 1.25]
+        for page, number in (("queue", 2), ("audit", 1))
+        for cost in PAGE_COSTS
+    }  # fmt: skip
+    found = measured("console", {"median": [2.5], **costs})
+    head, *rows = page_table(found)
+    assert head == ["Page", "Median, ms", "p95, ms", "Queries", "Slowest statement, ms"]
+    assert rows == [["queue", "2.5", "2.5", "2", "2.5"], ["audit", "1.2", "1.2", "1", "1.2"]]
+    assert page_table(result(rate=[1.0])) == []
 
 
 def test_a_row_has_median_spread_and_number_of_values_with_the_digits_of_its_metric() -> None:

@@ -1,6 +1,7 @@
 """docs/: every option of our commands, every variable and every setting has its line, and every link its target."""
 
 import re
+import struct
 from argparse import SUPPRESS
 from pathlib import Path
 
@@ -86,3 +87,12 @@ def anchors(file: Path) -> set[str]:
     """The names under which GitHub finds the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_each_picture_of_the_console_is_shown_whole_and_small() -> None:
+    shown = set(re.findall(r"\(images/(console-[a-z-]+\.png)\)", (DOCS / "console.md").read_text()))
+    assert {file.name for file in (DOCS / "images").glob("console-*.png")} == shown
+    for name in shown:
+        picture = (DOCS / "images" / name).read_bytes()
+        assert struct.unpack_from(">II", picture, 16) == (1440, 900)
+        assert len(picture) < 150_000

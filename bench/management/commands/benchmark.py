@@ -15,7 +15,7 @@ from bench.benchmark.pgbench import find_ceiling
 from bench.benchmark.report import LATEST, write_docs
 from bench.benchmark.results import Result, Results, load, save
 from bench.benchmark.run import Plan, perform
-from bench.benchmark.tables import as_text, metric_table, verdict_table
+from bench.benchmark.tables import as_text, metric_table, page_table, verdict_table
 from bench.benchmark.targets import decidable, needed
 from bench.benchmark.verdicts import Word, judge_all
 from e2e_site.command import SiteCommand
@@ -81,6 +81,8 @@ class Command(SiteCommand):
     def _show(self, results: Results) -> int:
         for name, result in results.items():
             self.stdout.write(f"\n{CASES[name].title}\n{as_text(metric_table(result, CASES[name].metrics))}")
+            if pages := page_table(result):
+                self.stdout.write(f"\n{as_text(pages)}")
         return 0
 
 
