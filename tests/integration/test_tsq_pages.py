@@ -209,11 +209,11 @@ def test_a_page_costs_as_many_queries_as_it_has_parts(
     park: Park, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     park(30, code="NET")
-    with django_assert_num_queries(3):  # the clock, the rows, how many
+    with django_assert_num_queries(4):  # is it paused, the clock, the rows, how many
         Client().get("/tsq/?code=NET")
-    with django_assert_num_queries(3):  # the clock, the rows, how far it looked
+    with django_assert_num_queries(4):  # is it paused, the clock, the rows, how far it looked
         Client().get("/tsq/?text=nothing")
-    with django_assert_num_queries(2):  # the clock, the groups
+    with django_assert_num_queries(3):  # is it paused, the clock, the groups
         Client().get("/tsq/groups/")
 
 
