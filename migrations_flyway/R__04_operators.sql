@@ -5,7 +5,6 @@
 -- Planner settings as in R__02: for a small list of ids the planner would read whole tables.
 
 DROP FUNCTION IF EXISTS commandbus.end_parked(commandbus.command, TEXT, TEXT, JSONB, JSONB);
-DROP FUNCTION IF EXISTS commandbus.lock_parked(TEXT, UUID);
 
 -- ------------------------------------------------------------------------------------------------------ many at once
 

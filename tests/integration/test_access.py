@@ -343,6 +343,7 @@ def test_no_page_needs_more_than_its_strict_policy_allows(
 MENU = [
     "Dashboard",
     "Send command",
+    "Commands",
     "Troubleshooting",
     "Queue",
     "Audit",
@@ -361,6 +362,7 @@ def test_the_menu_names_the_sections_and_marks_the_one_that_is_open(
     opened: dict[str, Any] = {
         "/": "Dashboard",
         "/send/": "Send command",
+        "/commands/": "Commands",
         "/tsq/groups/": "Troubleshooting",
         "/queue/": "Queue",
         "/send/many/": "Send command",

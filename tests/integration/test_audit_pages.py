@@ -287,9 +287,9 @@ def test_a_page_of_the_audit_costs_the_same_queries_whatever_it_shows(
 ) -> None:
     for _ in range(rows):
         event(details={"a": 1})
-    with django_assert_num_queries(3 + bool(rows)):  # domains, events, how far they go, their behaviors
+    with django_assert_num_queries(4 + bool(rows)):  # is it paused, domains, events, how far they go, their behaviors
         Client().get("/audit/", {"size": "100"})
-    with django_assert_num_queries(5 + bool(rows)):  # and where two times are
+    with django_assert_num_queries(6 + bool(rows)):  # and where two times are
         Client().get("/audit/", {"size": "100", "from": "2020-01-01T00:00", "to": "2030-01-01T00:00", "text": "a"})
 
 
@@ -508,7 +508,7 @@ def test_a_page_of_actions_costs_the_same_queries(many: int, django_assert_num_q
     for _ in range(many):
         operated("ada")
         operation()
-    with django_assert_num_queries(4 + (many == 0)):  # domains, events (and how far they go), operations, log
+    with django_assert_num_queries(5 + (many == 0)):  # paused, domains, events (how far), operations, log
         Client().get("/audit/actions/", {"operator": "ada"})
 
 
