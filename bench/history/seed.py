@@ -22,7 +22,8 @@ from uuid import uuid4
 from psycopg import ClientCursor
 from psycopg.rows import dict_row
 
-from bench.history.stories import LEASE_MS, LONGEST_MS, MAX_ATTEMPTS, STORIES, WAITING, Story
+from bench.history.stories import STORIES
+from bench.history.story import LEASE_MS, LONGEST_MS, MAX_ATTEMPTS, WAITING, Story
 from commands.rules.words import COMMAND_TYPE, archive_table, command_queue, queue_table, reply_queue
 from e2e_site.named_sql import NamedSql
 from e2e_site.options import Exit, SiteError

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from bench.history.seed import SLICE, HistoryError, Wanted, slices, stride_of
-from bench.history.stories import LEASE_MS, LONGEST_MS, MAX_ATTEMPTS, STORIES, WAITING, Story
+from bench.history.stories import STORIES
+from bench.history.story import LEASE_MS, LONGEST_MS, MAX_ATTEMPTS, WAITING, Story
 from commands.rules.courses import Circumstances
 from commands.rules.expectation import expectation
 from commands.rules.words import LATE, EventType, Status
