@@ -321,7 +321,7 @@ def test_each_filter_is_answered_by_its_index(chosen: EventFilter, index: str) -
     if chosen.command_id is not None:
         parameters["command_id"] = UUID(int=0)  # the one with most events
     with connection.cursor() as cursor:
-        # What tests before rolled back is still in the indexes, and makes a sort of these few rows look cheap beside them.
+        # What tests before rolled back is still in the indexes, and makes a sort of these few rows look cheap.
         cursor.execute("SET LOCAL enable_sort = off")
         cursor.execute("EXPLAIN (ANALYZE, TIMING OFF) " + events.statement("page", chosen), parameters)
         plan = "\n".join(line for (line,) in cursor.fetchall())
