@@ -183,30 +183,6 @@ class AuditEvent(ReadOnlyModel):
         return f"{self.event_type} of {self.command_id}"
 
 
-class Parked(ReadOnlyModel):
-    """One command in the troubleshooting queue. Lists read this table in SQL; here its columns have names."""
-
-    written_by = "trigger command_keep_parked keeps it equal to the commands with that status."
-
-    # The key is (domain, command_id).
-    command_id = models.UUIDField(primary_key=True)
-    domain = models.TextField()
-    parked_at = models.DateTimeField()
-    msg_id = models.BigIntegerField(null=True)
-    attempts = models.IntegerField()
-    error_type = models.TextField()
-    error_code = models.TextField()
-    behavior = models.TextField()
-
-    class Meta:
-        managed = False
-        db_table = '"commandbus"."parked"'
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return f"Parked command {self.command_id}"
-
-
 class OperationQuerySet(ReadOnlyQuerySet["Operation"]):
     def newest_first(self) -> Self:
         return self.order_by("-operation_id")

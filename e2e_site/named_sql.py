@@ -21,7 +21,14 @@ _STATEMENT = re.compile(r"^-- name: (\w+)\n(.*?;)$", re.DOTALL | re.MULTILINE)
 _IDENTIFIER = re.compile(r':"(\w+)"')
 _JSONB = 3802  # PostgreSQL's type number; Django hands jsonb out as text
 
+_LIKE = re.compile(r"([\\%_])")  # what LIKE takes for more than itself
+
 Row = dict[str, Any]
+
+
+def containing(text: str) -> str:
+    """The pattern by which LIKE finds what contains ``text``, all of it meant as it stands."""
+    return "%" + _LIKE.sub(r"\\\1", text) + "%"
 
 
 class NamedSql:

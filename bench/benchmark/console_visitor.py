@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, LiteralString
+from typing import Any
 from urllib.parse import urljoin
 
 import psycopg
@@ -24,7 +24,7 @@ from django.utils import timezone
 from bench.benchmark.console_pages import DEEP, EXPORT, PAGES, TSQ, Page, Way
 from bench.figures import percentile
 from bench.programs import own_peak_mb
-from commands.bus.operations import Mix, ParkedFilter, operate_on, send_many
+from commands.bus.operations import WORK, Mix, ParkedFilter, operate_on, send_many
 from commands.bus.operators import Action
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.words import OperationKind
@@ -45,7 +45,6 @@ _KNOWN = """
             WHERE audit_id >= (SELECT max(audit_id) / 2 FROM commandbus.audit) ORDER BY audit_id LIMIT 1) AS middle
     FROM commandbus.audit
 """
-_WORK: LiteralString = "SELECT commandbus.work_operation()"
 
 
 @dataclass(kw_only=True)
@@ -148,7 +147,7 @@ def _timed_operation() -> Iterator[dict[str, Any]]:
     began = time.monotonic()
     done = 0
     with psycopg.connect(**connection_params(), autocommit=True) as conn:
-        while (row := conn.execute(_WORK).fetchone()) and row[0]["operation"] is not None:
+        while (row := conn.execute(WORK).fetchone()) and row[0]["operation"] is not None:
             done = row[0]["done"]
     answer |= {"done": done, "seconds": time.monotonic() - began}
 

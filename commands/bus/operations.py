@@ -5,14 +5,13 @@ create ─► public.e2e_operation ─► commandbus.work_operation, chunk by ch
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from commands.rules.payload import exact_json, payload_text
 from commands.rules.words import DOMAIN, OperationKind
-from e2e_site.named_sql import NamedSql
+from e2e_site.named_sql import NamedSql, containing
 from settings_app.models import Configuration
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from commands.bus.operators import Action
     from commands.rules.behaviors import Behavior
 
+WORK: LiteralString = "SELECT commandbus.work_operation()"  # off one chunk of what is due
+
 MOST_SENT = 1_000_000
 MOST_IDS = 1000
 MOST_SEED = 2**31 - 1
@@ -31,7 +32,6 @@ MOST_CANARY = 99  # percent of failures
 
 MOST_TEXTS = 20_000  # messages of parked commands that are looked into for one page
 
-_LIKE = re.compile(r"[\\%_]")  # what LIKE takes for more than itself
 _SQL = NamedSql(Path(__file__).with_suffix(".sql"))
 
 
@@ -77,7 +77,7 @@ class ParkedFilter:
             "error_type": self.error_type,
             "behavior": self.behavior,
             "text": self.text,
-            "pattern": f"%{_LIKE.sub(_escaped, self.text)}%",
+            "pattern": containing(self.text),
             "ids": list(self.ids) or None,
         }
 
@@ -141,10 +141,6 @@ def asked_before(key: UUID) -> int | None:
 def cancel(operation_id: int, *, by: str) -> bool:
     """End an operation after its current chunk. False where it is over already."""
     return bool(_SQL.rows("cancel", operation_id=operation_id, by=by))
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\{found[0]}"
 
 
 def _create(

@@ -1,6 +1,5 @@
 """The reads of the list of commands: a page, how many there are, what is newer. Their SQL is ``command_list.sql``."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,7 @@ from commands.pages.listing import LARGEST_NUMBER, number_of
 from commands.rules.command_filter import CommandFilter, Walk
 from commands.rules.formatting import Count
 from commands.rules.words import command_queue, queue_table
-from e2e_site.named_sql import NamedSql, Row, rows_of
+from e2e_site.named_sql import NamedSql, Row, containing, rows_of
 
 MOST_COUNTED = 10_000
 NEWER_COUNTED = 100
@@ -25,7 +24,6 @@ _SQL = NamedSql(Path(__file__).with_name("command_list.sql"))
 _FIRST_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LIKE = re.compile(r"[\\%_]")  # what LIKE takes for more than itself
 
 
 @dataclass(frozen=True)
@@ -189,17 +187,13 @@ def _values(chosen: CommandFilter, walk: Walk) -> dict[str, Any]:
         "first_id": first_id,
         "last_id": last_id,
         "contains": chosen.contains or None,
-        "pattern": f"%{_LIKE.sub(_escaped, chosen.text)}%" if chosen.text else None,
+        "pattern": containing(chosen.text) if chosen.text else None,
     }
 
 
 def _span(chosen: CommandFilter) -> tuple[int, int]:
     """The audit_ids between which the events of its times lie: the first, and the first behind the last."""
     return queries.audit_id_at(chosen.since, 0), queries.audit_id_at(chosen.until, LARGEST_NUMBER)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\{found[0]}"
 
 
 def _number(text: str) -> int:

@@ -5,7 +5,6 @@ events in the order of writing. A read looks at a bounded number of candidates a
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ from commands.pages.listing import LARGEST_NUMBER
 from commands.rules.details import details_of
 from commands.rules.words import DOMAIN, OPERATOR_EVENTS, EventType
 from e2e_site import limits, stored_json
-from e2e_site.named_sql import NamedSql, Row, rows_of
+from e2e_site.named_sql import NamedSql, Row, containing, rows_of
 
 MOST = 50_000  # candidates of one read
 MOST_TEXTS = 20_000  # where each one's details are looked into
@@ -27,7 +26,6 @@ NIL = UUID(int=0)  # the command of a message that is none
 CHUNK = 1000  # events that an export has in memory at once: their details may be large
 RARE = (EventType.BUSINESS_RULE_FAILED, EventType.OPERATOR_CANCEL, EventType.MESSAGE_REJECTED)  # in ix_audit_rare
 
-_LIKE = re.compile(r"([\\%_])")  # what LIKE takes for more than itself
 _SQL = NamedSql(Path(__file__).with_suffix(".sql"))
 
 
@@ -176,4 +174,4 @@ def _types(chosen: EventFilter) -> list[str] | None:
 def _patterns(text: str) -> list[str]:
     """As it stands, and as JSON writes it in a text."""
     spelled = {text, json.dumps(text, ensure_ascii=False)[1:-1]}
-    return ["%" + _LIKE.sub(r"\\\1", spelling) + "%" for spelling in sorted(spelled)]
+    return [containing(spelling) for spelling in sorted(spelled)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from commands.bus.operations import WORK
 from e2e_site.database import Backoff, ConnectionLostError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WORK = "SELECT commandbus.work_operation()"
 CHUNK_DEADLINE_S = 60.0
 
 

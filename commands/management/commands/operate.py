@@ -7,12 +7,12 @@ from typing import Any
 
 import psycopg
 
+from commands.bus.operations import WORK
 from commands.checks import problems, refuse
 from e2e_site.command import SiteCommand
 from e2e_site.database import connection_params
 from e2e_site.options import SECONDS, Exit
 
-WORK = "SELECT commandbus.work_operation()"
 PROGRESS_S = 1.0
 
 
