@@ -48,11 +48,14 @@ class WorkerProcesses:
                     self._start(program)
                 while self._go_on():
                     time.sleep(LOOK_EVERY_S)
+                # What died before and waits for its next start has nothing to drain; its end is no failure of a stop.
+                waiting = [program for program in self._programs if self._waits_for_its_start(program)]
                 self._stop()
             finally:
                 for program in self._programs:
                     program.end()
-        code = worst([program.exit_code for program in self._programs], stop_requests=self._stop_requests.count)
+        codes = [program.exit_code for program in self._programs if program not in waiting]
+        code = worst(codes, stop_requests=self._stop_requests.count)
         logger.info("all worker processes ended", extra={"action": "processes_ended", "exit_code": code})
         return code
 
@@ -84,6 +87,9 @@ class WorkerProcesses:
 
     def _say_started(self, program: Program) -> None:
         logger.info("%s started", program.name, extra={"action": "process_started", "pid": program.pid})
+
+    def _waits_for_its_start(self, program: Program) -> bool:
+        return not program.is_up() and program.exit_code not in self._in_order | {Exit.REFUSED}
 
     def _stop(self) -> None:
         """Pass on each request to stop, at most two, and wait until all have ended; not for ever."""
@@ -125,7 +131,8 @@ def worst(codes: Sequence[int | None], *, stop_requests: int) -> int:
         return Exit.REFUSED
     # One that was told to stop before it could hear had not begun anything.
     unheard = {-signal.SIGTERM, None} if stop_requests == 1 else {None}
-    return max(Exit.DONE if code in unheard else code if code in _KNOWN else Exit.FAILED for code in codes)
+    ends = (Exit.DONE if code in unheard else code if code in _KNOWN else Exit.FAILED for code in codes)
+    return max(ends, default=Exit.DONE)
 
 
 def name_lines() -> None:

@@ -52,6 +52,17 @@ def test_a_killed_process_is_replaced_and_every_command_ends(bus: LiveBus, start
     assert all(row["stopped_at"] for row in bus.rows(WORKERS) if row["pid"] != victim)
 
 
+def test_one_that_died_and_is_not_started_again_yet_is_no_failure_of_a_stop(
+    bus: LiveBus, start_worker: StartWorker
+) -> None:
+    worker = start_worker("--processes", "2")
+    worker.wait_for("started", count=2)
+    os.kill(children(worker)[0], signal.SIGKILL)
+    worker.wait_for("process_ended")
+    assert worker.stop() == 0
+    assert len(children(worker)) == 2, "it was stopped before it was started again"
+
+
 def test_a_ctrl_c_reaches_each_process_once_and_each_drains(bus: LiveBus, start_worker: StartWorker) -> None:
     worker = start_worker("--processes", "2", "--concurrency", "2")
     worker.wait_for("started", count=2)

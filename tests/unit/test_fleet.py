@@ -38,6 +38,7 @@ def test_options_that_were_not_given_are_not_passed_on() -> None:
     ("codes", "stop_requests", "code"),
     [
         ([0, 0], 1, 0),
+        ([], 1, 0),  # all of them waited for their next start
         ([0, 3], 0, 3),
         ([1, 0, 3], 1, 3),
         ([0, 1], 1, 1),
