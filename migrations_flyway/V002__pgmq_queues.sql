@@ -1,4 +1,4 @@
--- PGMQ, and the domains: each has a queue of commands and one of replies. R__02_engine.sql makes the queues and the
+-- PGMQ, and the domains: each has a queue of commands and one of replies. R__11_domains.sql makes the queues and the
 -- functions of every domain that is listed here; another domain joins by a row.
 -- PGMQ comes first: as an extension where the server offers it, else as plain SQL by `manage.py pgmq install`.
 

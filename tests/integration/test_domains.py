@@ -15,8 +15,7 @@ from tests.support.clusters import CHECKOUT
 Conn = psycopg.Connection[Json]
 
 MIGRATIONS = CHECKOUT / "migrations_flyway"
-ENGINE = MIGRATIONS / "R__02_engine.sql"
-KINDS = ("receive", "finish")
+KINDS = ("receive", "finish", "send")
 # Words that the text of the engine has too, in its queues and names.
 AWKWARD = ("orders", "a", "z" * 31, "test__x", "x__test", "receive_test", "test_command", "select", "replies")
 SHAPELESS = ("", "Orders", "1st", "_x", "two words", "a-b", "a'b", 'a"b', "orders\n", "ä", "z" * 32)
@@ -46,8 +45,17 @@ def value(conn: Conn, query: str, *params: Any) -> Any:
     return next(iter(row.values())) if row else None
 
 
+def oid_of(conn: Conn, function: str) -> int:
+    """The function of a domain: one of the same name that takes the domain as its first argument is another."""
+    query = """
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'commandbus'::regnamespace AND proname = %s AND proargtypes[0] <> 'TEXT'::regtype
+    """
+    return int(value(conn, query, function))
+
+
 def text_of(conn: Conn, function: str) -> str:
-    return str(value(conn, "SELECT pg_get_functiondef(%s::regproc)", f"commandbus.{function}"))
+    return str(value(conn, "SELECT pg_get_functiondef(%s)", oid_of(conn, function)))
 
 
 def storage(conn: Conn, table: str) -> Json:
@@ -97,15 +105,22 @@ def test_functions_of_a_new_domain_differ_from_the_first_ones_by_its_name_alone(
 
 def test_functions_of_a_new_domain_have_comments(orders: Conn) -> None:
     for kind in KINDS:
-        comment = value(orders, "SELECT obj_description(%s::regproc, 'pg_proc')", f"commandbus.{kind}_orders")
+        comment = value(orders, "SELECT obj_description(%s, 'pg_proc')", oid_of(orders, f"{kind}_orders"))
         assert comment == f"{kind}_commands for domain orders"
 
 
-def test_a_changed_text_of_the_engine_reaches_every_domain(orders: Conn) -> None:
-    before = text_of(orders, "finish_orders")
-    changed = ENGINE.read_text().replace("-- The fence: a success", "-- The new fence: a success")
-    orders.execute(changed.encode())
-    assert text_of(orders, "finish_orders") == before.replace("-- The fence", "-- The new fence") != before
+@pytest.mark.parametrize(
+    ("file", "function", "words"),
+    [
+        ("R__02_engine.sql", "finish_orders", "-- The fence: a success"),
+        ("R__03_send.sql", "send_orders", "-- The numbers of messages"),
+    ],
+)
+def test_a_changed_text_reaches_every_domain(file: str, function: str, words: str, orders: Conn) -> None:
+    before = text_of(orders, function)
+    text = (MIGRATIONS / file).read_text()
+    orders.execute(text.replace(words, f"{words} now").encode())
+    assert text_of(orders, function) == before.replace(words, f"{words} now") != before
 
 
 def test_a_file_of_functions_can_be_applied_again(orders: Conn) -> None:
@@ -153,7 +168,7 @@ def test_no_file_names_the_domain_outside_its_row_and_the_functions_that_are_cop
     named = {}
     for file in sorted(MIGRATIONS.glob("*.sql")):
         # Functions of the domain, as they stand in the file, and what copies them.
-        copied = r"CREATE OR REPLACE FUNCTION commandbus\.(?:(?:receive|finish)_test|engine_text)\(.*?\n\$\$;\n"
+        copied = r"CREATE OR REPLACE FUNCTION commandbus\.(?:(?:receive|finish|send)_test|engine_text)\(.*?\n\$\$;\n"
         rest = re.sub(copied, "", file.read_text(), flags=re.DOTALL)
         named[file.name] = [line for line in rest.splitlines() if re.search(r"'test'|test__|_test\b", line)]
     assert {name: lines for name, lines in named.items() if lines} == {

@@ -187,7 +187,7 @@ def test_how_it_failed_is_said() -> None:
     work()
     shown = page(f"/operations/{number}/")
     assert "Send 3 commands Failed" in shown
-    assert 'relation "pgmq.q_nowhere__commands" does not exist' in unescape(shown)
+    assert "function commandbus.send_nowhere(jsonb, text, integer, text, uuid) does not exist" in unescape(shown)
 
 
 @pytest.mark.parametrize("number", ["7", str(2**63)])
