@@ -1,5 +1,6 @@
 from django.urls import path, register_converter
 
+from commands.api.root import api
 from commands.pages import (
     actions,
     audit,
@@ -59,4 +60,5 @@ urlpatterns = [
     path("commands/<command_id:command_id>/", detail.page, name="detail"),
     path("commands/<command_id:command_id>/live/", detail.live, name="detail_live"),
     path("commands/<command_id:command_id>/raw/<raw_part:part>/", detail.raw, name="raw"),
+    path("api/v1/", api.urls),
 ]

@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template import loader
 
 from e2e_site import limits
+from e2e_site.problem import is_for_api, problem
 from e2e_site.texts import one_line
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,9 @@ def unavailable(request: HttpRequest, error: BaseException | None) -> HttpRespon
     if error is None or trouble is None:
         return None
     _say(trouble, error)
-    if request.headers.get("HX-Request"):
+    if is_for_api(request):
+        response = problem(503, trouble.explanation)
+    elif request.headers.get("HX-Request"):
         response = HttpResponse(trouble.heading, content_type="text/plain", status=503)  # the page keeps what it has
     else:
         context = {

@@ -8,9 +8,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from commands.pages import events, listing, queries
-from commands.pages.audit_filter import DomainField, operator_field
-from commands.pages.merging import Found, Place, merged
+from commands.forms.audit import DomainField, operator_field
+from commands.reads import events, listing, queries
+from commands.reads.merging import Found, Place, merged
 from commands.rules.words import OPERATOR_EVENTS, OperationKind, OperationState
 from e2e_site.named_sql import NamedSql, Row
 

@@ -8,8 +8,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from commands.pages import events, listing, queries
-from commands.pages.audit_filter import AuditForm
+from commands.forms.audit import AuditForm
+from commands.reads import events, listing, queries
 from commands.rules.words import DOMAIN
 from e2e_site import export, stored_json
 from e2e_site.downloads import Download, TooManyDownloadsError

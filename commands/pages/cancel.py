@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from commands.bus.operators import MAX_REASON_LENGTH, Action, Left, act
-from commands.pages import queries
 from commands.pages.domains import query_of_domain
+from commands.reads import queries
 from commands.rules.formatting import since
 from commands.rules.words import EventType, OperationKind, Status
 from e2e_site.access import permission_needed

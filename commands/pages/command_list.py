@@ -8,10 +8,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from commands.pages import command_reads
-from commands.pages.command_form import PRESETS, FilterForm
-from commands.pages.command_reads import CommandReads
-from commands.pages.listing import Look, query_of
+from commands.forms.command_list import PRESETS, FilterForm
+from commands.reads import command_reads
+from commands.reads.command_reads import CommandReads
+from commands.reads.listing import Look, query_of
 from commands.rules.command_filter import Walk, id_range
 from commands.rules.words import DOMAIN, Status
 

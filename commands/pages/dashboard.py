@@ -11,10 +11,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from commands.pages import queries
 from commands.pages.domains import UnknownDomainError, chosen_domain, query_of_domain, unknown_domain
-from commands.pages.listing import query_of
 from commands.pages.odd import odd
+from commands.reads import queries
+from commands.reads.listing import query_of
 from commands.rules.formatting import Count
 from commands.rules.words import DOMAIN, Status
 from commands.stats.counts import StatusCounts, status_counts

@@ -10,10 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from commands.pages import queries
 from commands.pages.allowed_actions import actions
 from commands.pages.copies import Asked, Copy, copies
-from commands.pages.expected import expected, lease
+from commands.reads import queries
+from commands.reads.expected import expected, lease
 from commands.rules import timeline
 from commands.rules.agreement import Outcome
 from commands.rules.bars import Bars, bars

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 
-from commands.pages import queries
+from commands.reads import queries
 from commands.rules.words import DOMAIN, command_queue
 from e2e_site.texts import cut
 

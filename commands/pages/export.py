@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from commands.pages.command_form import FilterForm
+from commands.forms.command_list import FilterForm
 from commands.pages.command_list import refused
-from commands.pages.command_reads import CommandReads
+from commands.reads.command_reads import CommandReads
 from e2e_site.downloads import Download, TooManyDownloadsError
 from e2e_site.export import csv_lines, pieces
 from e2e_site.named_sql import Row

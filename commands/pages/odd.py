@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from commands.pages import queries
-from commands.pages.listing import query_of
-from commands.pages.tsq_filter import spelled
+from commands.forms.parked import spelled
+from commands.reads import queries
+from commands.reads.listing import query_of
 from commands.rules.formatting import Count
 from commands.rules.words import DOMAIN, LATE, command_queue, queue_table
 from e2e_site.named_sql import NamedSql

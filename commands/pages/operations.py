@@ -9,11 +9,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from commands.bus import operations
-from commands.pages import queries
-from commands.pages.listing import LARGEST_NUMBER, Look, number_of, page_size, query_of
-from commands.pages.mix_outlook import End, ends, percent, shares_of
-from commands.pages.outlooks import statuses_of
-from commands.pages.tsq_filter import WITHOUT
+from commands.forms.mix_outlook import End, ends, percent, shares_of
+from commands.forms.outlooks import statuses_of
+from commands.forms.parked import WITHOUT
+from commands.reads import queries
+from commands.reads.listing import LARGEST_NUMBER, Look, number_of, page_size, query_of
 from commands.rules import operation_text
 from commands.rules.behaviors import Behavior
 from commands.rules.formatting import Count

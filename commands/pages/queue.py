@@ -11,9 +11,9 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from commands.pages import queries
 from commands.pages.domains import UnknownDomainError, chosen_domain, unknown_domain
-from commands.pages.listing import Look, number_of, page_size, query_of
+from commands.reads import queries
+from commands.reads.listing import Look, number_of, page_size, query_of
 from commands.rules.formatting import Count
 from commands.rules.words import DOMAIN, MessageState, command_queue, queue_table
 from e2e_site.access import permission_needed

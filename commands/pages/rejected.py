@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from commands.pages import listing, queries
-from commands.pages.audit_filter import DomainField
+from commands.forms.audit import DomainField
+from commands.reads import listing, queries
 from commands.rules.words import archive_table, command_queue
 from e2e_site.named_sql import NamedSql, Row
 

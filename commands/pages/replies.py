@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from commands.bus.messages import put_back_replies, take_replies
-from commands.pages import listing, queries
+from commands.forms.audit import DomainField, command_field
 from commands.pages.action_log import write_down
-from commands.pages.audit_filter import DomainField, command_field
+from commands.reads import listing, queries
 from commands.rules.words import archive_table, queue_table, reply_queue
 from e2e_site.access import permission_needed
 from e2e_site.named_sql import NamedSql, Row

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from commands.bus.conflicts import SendConflictError
 from commands.bus.send import send_test_command
 from commands.fields import typed
-from commands.pages import queries
-from commands.pages.forms import SendForm, fields_of
-from commands.pages.outlooks import outlooks
+from commands.forms.outlooks import outlooks
+from commands.forms.sending import SendForm, fields_of
+from commands.reads import queries
 from commands.rules.behaviors import BehaviorType
 from e2e_site.access import permission_needed
 from settings_app.models import Configuration

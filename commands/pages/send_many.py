@@ -11,11 +11,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from commands.bus import operations
 from commands.fields import typed
-from commands.pages.forms import fields_of
-from commands.pages.listing import number_of
-from commands.pages.mix_form import SendManyForm
-from commands.pages.mix_outlook import mix_outlook
+from commands.forms.mix_outlook import mix_outlook
+from commands.forms.sending import fields_of
+from commands.forms.sending_many import SendManyForm
 from commands.pages.operations import operation_of
+from commands.reads.listing import number_of
 from commands.rules.behaviors import BehaviorType
 from commands.rules.mix import behaviors
 from commands.rules.words import OperationKind

@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from commands.bus.operations import ParkedFilter
-from commands.pages import queries
+from commands.forms.parked import FilterForm, in_words, spelled
 from commands.pages.domains import UnknownDomainError
-from commands.pages.listing import PAGE_SIZES, Look, page_size, query_of
-from commands.pages.tsq_filter import FilterForm, in_words, spelled
+from commands.reads import queries
+from commands.reads.listing import PAGE_SIZES, Look, page_size, query_of
 from commands.rules.formatting import Count
 from commands.rules.operating import EFFECTS
 from commands.rules.words import DOMAIN

@@ -20,10 +20,10 @@ from django.views.decorators.http import require_http_methods
 
 from commands.bus.operations import MOST_IDS, MOST_TEXTS, ParkedFilter, asked_before, count_parked, operate_on
 from commands.bus.operators import Acted, act, why
+from commands.forms.operating import BEHAVIOR_FIELDS, FORMS, ConfirmForm
+from commands.forms.parked import FilterForm, in_words
 from commands.pages import tsq
-from commands.pages.listing import query_of
-from commands.pages.tsq_filter import FilterForm, in_words
-from commands.pages.tsq_forms import BEHAVIOR_FIELDS, FORMS, ConfirmForm
+from commands.reads.listing import query_of
 from commands.rules.formatting import Count
 from commands.rules.operating import DONE, EFFECTS, commands_text, left_text
 from commands.rules.words import OperationKind

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from commands.pages.queries import newest_events
+from commands.reads.queries import newest_events
 from commands.rules.formatting import Count
 from commands.rules.words import Status
 from commands.stats.counts import status_counts

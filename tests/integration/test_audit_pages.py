@@ -19,10 +19,11 @@ from django.utils.html import escape
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
-from commands.pages import actions, events
-from commands.pages.audit_filter import AuditForm
-from commands.pages.events import EventFilter
-from commands.pages.listing import LARGEST_NUMBER, query_of
+from commands.forms.audit import AuditForm
+from commands.pages import actions
+from commands.reads import events
+from commands.reads.events import EventFilter
+from commands.reads.listing import LARGEST_NUMBER, query_of
 from commands.rules.words import OPERATOR_EVENTS, EventType
 from settings_app.models import Configuration
 

@@ -17,8 +17,8 @@ from pytest_django.fixtures import Settings
 
 from commands.bus.operations import Mix, ParkedFilter, operate_on, send_many
 from commands.bus.operators import Action, act
-from commands.pages import command_reads
-from commands.pages.command_reads import COURSES
+from commands.reads import command_reads
+from commands.reads.command_reads import COURSES
 from commands.rules.behaviors import Behavior
 from commands.rules.command_filter import Walk
 from commands.rules.words import OperationKind

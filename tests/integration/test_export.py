@@ -16,8 +16,9 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from commands.pages import command_reads, export
-from commands.pages.command_reads import COURSES
+from commands.pages import export
+from commands.reads import command_reads
+from commands.reads.command_reads import COURSES
 from e2e_site import limits
 from e2e_site.downloads import AT_ONCE, Download
 from tests.integration.test_command_list import park

@@ -16,8 +16,9 @@ from django.test import Client
 from psycopg.types.json import Jsonb
 from pytest_django.fixtures import DjangoAssertNumQueries, Settings
 
+from commands.forms import operating
 from commands.models import Operation
-from commands.pages import tsq, tsq_forms
+from commands.pages import tsq
 from tests.integration.test_another_domain import pages_read
 from tests.support.bus import HandBus, outcome
 
@@ -417,7 +418,7 @@ def test_of_a_filtered_list_only_what_matches_is_meant(bus: HandBus, park: Park,
 
 def test_over_the_bound_the_number_has_to_be_typed(park: Park, ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     park(3)
-    monkeypatch.setattr(tsq_forms, "TYPED_FROM", 2)
+    monkeypatch.setattr(operating, "TYPED_FROM", 2)
     asked = {"action": "retry", "scope": "matching", "code": "E"}
     for typed in ({}, {"typed": "2"}, {"typed": "x"}):
         refused = confirm(ada, asked, **typed)

@@ -1,10 +1,10 @@
-"""commands/pages/forms.py: what a person may send, and what they are told otherwise."""
+"""commands/forms/sending.py: what a person may send, and what they are told otherwise."""
 
 from typing import Any
 
 import pytest
 
-from commands.pages.forms import SendForm
+from commands.forms.sending import SendForm
 from commands.rules.behaviors import Behavior, BehaviorType
 
 # What a browser sends when nothing is filled in.

@@ -1,4 +1,4 @@
-"""commands/pages/merging.py: page by page each row once, newest first, also where tables are looked at in part."""
+"""commands/reads/merging.py: page by page each row once, newest first, also where tables are looked at in part."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.pages.merging import Found, Place, merged
+from commands.reads.merging import Found, Place, merged
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
 ALL = 2**63 - 1

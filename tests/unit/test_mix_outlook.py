@@ -1,10 +1,10 @@
-"""commands/pages/mix_outlook.py: shares, and where the commands of a mix end."""
+"""commands/forms/mix_outlook.py: shares, and where the commands of a mix end."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.pages.mix_outlook import ends, percent, shares_of
+from commands.forms.mix_outlook import ends, percent, shares_of
 from commands.rules.words import Status
 
 weights = st.lists(st.just(0.0) | st.floats(0.001, 1_000_000), min_size=1, max_size=6).filter(any)

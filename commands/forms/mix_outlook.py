@@ -7,8 +7,8 @@ from typing import Literal
 from django import forms
 from django.core.exceptions import ValidationError
 
-from commands.pages.mix_form import PartForm, SendManyForm
-from commands.pages.outlooks import Outlook, outlook, typed_number
+from commands.forms.outlooks import Outlook, outlook, typed_number
+from commands.forms.sending_many import PartForm, SendManyForm
 from commands.rules.formatting import Count
 from commands.rules.words import Status
 from settings_app.models import Configuration

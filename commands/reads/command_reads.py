@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.http import Http404
 
-from commands.pages import queries
-from commands.pages.listing import LARGEST_NUMBER, number_of
+from commands.reads import queries
+from commands.reads.listing import LARGEST_NUMBER, number_of
 from commands.rules.command_filter import CommandFilter, Walk
 from commands.rules.formatting import Count
 from commands.rules.words import command_queue, queue_table

@@ -7,9 +7,9 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from commands.pages.forms import SendForm
+from commands.forms.sending import SendForm
+from commands.reads.expected import circumstances_of
 from commands.rules.behaviors import PARAMETERS, Behavior, BehaviorError, BehaviorType
-from commands.rules.courses import Circumstances
 from commands.rules.expectation import expectation
 from commands.rules.sentence import attempts_text, sentence
 from commands.rules.words import Status
@@ -67,22 +67,6 @@ def outlook(kind: BehaviorType, own: forms.Form, common: forms.Form, config: Con
 def statuses_of(behavior: Behavior, max_attempts: int, config: Configuration) -> list[Status]:
     """Where a command with this behavior may end, with the settings as they are."""
     return _ordered(expectation(circumstances_of(behavior, max_attempts, config)).statuses)
-
-
-def circumstances_of(
-    behavior: Behavior, max_attempts: int | None, config: Configuration, *, reply: bool = True
-) -> Circumstances:
-    """What decides about a command, with the settings as they are; ``max_attempts`` None: as they say."""
-    return Circumstances(
-        behavior=behavior,
-        max_attempts=config.max_attempts if max_attempts is None else max_attempts,
-        lease_s=config.visibility_timeout,
-        base_delay_ms=config.base_delay_ms,
-        max_delay_ms=config.max_delay_ms,
-        backoff_multiplier=float(config.backoff_multiplier),
-        heartbeat=config.heartbeat,
-        reply=reply,
-    )
 
 
 def typed_number(name: str, form: forms.Form) -> Any:

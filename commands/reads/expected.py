@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from commands.pages.outlooks import circumstances_of
 from commands.rules.agreement import MOST_ATTEMPTS, Agreement, Outcome, Settings, Verdict, agreement
 from commands.rules.bars import Lease
 from commands.rules.behaviors import Behavior, BehaviorError, BehaviorType
@@ -46,6 +45,22 @@ class Expected:
 
 class UnknownError(ValueError):
     """Nobody can say what had to become of a command; the text says why."""
+
+
+def circumstances_of(
+    behavior: Behavior, max_attempts: int | None, config: Configuration, *, reply: bool = True
+) -> Circumstances:
+    """What decides about a command, with the settings as they are; ``max_attempts`` None: as they say."""
+    return Circumstances(
+        behavior=behavior,
+        max_attempts=config.max_attempts if max_attempts is None else max_attempts,
+        lease_s=config.visibility_timeout,
+        base_delay_ms=config.base_delay_ms,
+        max_delay_ms=config.max_delay_ms,
+        backoff_multiplier=float(config.backoff_multiplier),
+        heartbeat=config.heartbeat,
+        reply=reply,
+    )
 
 
 def circumstances(command: dict[str, Any], config: Configuration) -> Circumstances:

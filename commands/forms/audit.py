@@ -6,9 +6,9 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from commands.pages.events import EventFilter
-from commands.pages.listing import LARGEST_NUMBER
-from commands.pages.tsq_filter import MomentField
+from commands.forms.parked import MomentField
+from commands.reads.events import EventFilter
+from commands.reads.listing import LARGEST_NUMBER
 from commands.rules.words import DOMAIN, EventType
 
 MOST_TEXT = 200  # characters that are searched for

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, LiteralString
 from uuid import UUID
 
-from commands.pages import queries
-from commands.pages.listing import LARGEST_NUMBER
+from commands.reads import queries
+from commands.reads.listing import LARGEST_NUMBER
 from commands.rules.details import details_of
 from commands.rules.words import DOMAIN, OPERATOR_EVENTS, EventType
 from e2e_site import limits, stored_json

@@ -9,7 +9,7 @@ from django import forms
 from commands.bus.operations import MOST_CANARY, MOST_RATE
 from commands.bus.operators import MAX_REASON_LENGTH, Action
 from commands.fields import JSONFormField, typed, validate_payload
-from commands.pages.forms import ATTEMPTS, DEFAULTS, SendForm, WholeNumberField
+from commands.forms.sending import ATTEMPTS, DEFAULTS, SendForm, WholeNumberField
 from commands.rules.behaviors import Behavior, BehaviorError, BehaviorType
 from commands.rules.payload import PayloadError, json_text
 from commands.rules.words import OperationKind

@@ -10,7 +10,7 @@ from django import forms
 
 from commands.bus.operations import MOST_RATE, MOST_SEED, MOST_SENT, Mix
 from commands.bus.operators import MAX_REASON_LENGTH
-from commands.pages.forms import DEFAULTS, EachForm, SendForm, WholeNumberField, behavior_of
+from commands.forms.sending import DEFAULTS, EachForm, SendForm, WholeNumberField, behavior_of
 from commands.rules.behaviors import PARAMETERS, Behavior, BehaviorError, BehaviorType
 from commands.rules.mix import MAX_WEIGHT
 

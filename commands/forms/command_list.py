@@ -9,9 +9,9 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
+from commands.forms.sending import WholeNumberField
 from commands.models import Domain, Operation
-from commands.pages.forms import WholeNumberField
-from commands.pages.listing import LARGEST_NUMBER, PAGE_SIZES, query_of
+from commands.reads.listing import LARGEST_NUMBER, PAGE_SIZES, query_of
 from commands.rules.behaviors import BehaviorType
 from commands.rules.command_filter import ID_DIGITS, CommandFilter, id_range, moment
 from commands.rules.payload import PayloadError, json_text, parse_json

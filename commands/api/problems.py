@@ -1,0 +1,127 @@
+"""What an operation raises instead of its answer, and what becomes of every error on its way out."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import psycopg
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
+from django.db import Error
+from django.forms import BaseForm
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError
+from ninja.errors import ValidationError as NinjaValidationError
+
+from e2e_site.problem import FieldError, problem
+from e2e_site.unavailable import unavailable
+
+INVALID = "Nothing was done: correct what is wrong."
+LOGIN_NEEDED = "A token is needed (Authorization: Bearer …), or a login."
+
+
+class ProblemError(Exception):
+    """An answer of problem details, with these arguments of `e2e_site.problem.problem`."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        code: str = "",
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.code = status, detail, code
+        self.errors, self.headers = errors, headers
+
+    def answer(self) -> HttpResponse:
+        return problem(self.status, self.detail, code=self.code, errors=self.errors, headers=self.headers)
+
+
+def invalid(field: str, message: str, *, allowed: str = "") -> ProblemError:
+    """422 for one field."""
+    error: FieldError = {"field": field, "message": message}
+    return ProblemError(422, INVALID, errors=[{**error, "allowed": allowed} if allowed else error])
+
+
+def invalid_form(form: BaseForm, *, prefix: str = "") -> ProblemError:
+    """422 with everything that a form says is wrong; ``prefix`` goes before the names of its fields."""
+    return ProblemError(422, INVALID, errors=form_errors(form, prefix=prefix))
+
+
+def form_errors(form: BaseForm, *, prefix: str = "") -> list[FieldError]:
+    """A form's errors, field by field; what is wrong with the whole has the field ``""``."""
+    found: list[FieldError] = []
+    for name, errors in form.errors.get_json_data().items():
+        field = "" if name == "__all__" else f"{prefix}{name}"
+        help_text = "" if name == "__all__" or name not in form.fields else str(form.fields[name].help_text)
+        for error in errors:
+            known: FieldError = {"field": field, "message": str(error["message"])}
+            found.append({**known, "allowed": help_text} if help_text else known)
+    return found
+
+
+def handle_errors(api: NinjaAPI) -> None:
+    """Give every error of an operation the shape of problem details."""
+    for kind, answer in _ANSWERS.items():
+        api.add_exception_handler(kind, answer)
+
+
+def _raised(request: HttpRequest, exc: ProblemError) -> HttpResponse:
+    return exc.answer()
+
+
+def _unknown_caller(request: HttpRequest, exc: Exception) -> HttpResponse:
+    return problem(401, LOGIN_NEEDED, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _http_error(request: HttpRequest, exc: HttpError) -> HttpResponse:
+    return problem(exc.status_code, str(exc))
+
+
+def _wrong_value(request: HttpRequest, exc: ValidationError) -> HttpResponse:
+    return problem(422, INVALID, errors=[{"field": "", "message": message} for message in exc.messages])
+
+
+def _wrong_shape(request: HttpRequest, exc: NinjaValidationError) -> HttpResponse:
+    return problem(422, INVALID, errors=[_shape_error(error) for error in exc.errors])
+
+
+def _database(request: HttpRequest, exc: Exception) -> HttpResponse:
+    response = unavailable(request, exc)
+    if response is None:
+        raise exc
+    return response
+
+
+def _defect(request: HttpRequest, exc: Exception) -> HttpResponse:
+    raise exc  # Django logs it and answers 500
+
+
+def _said(status: int, otherwise: str) -> Callable[[HttpRequest, Exception], HttpResponse]:
+    def answer(request: HttpRequest, exc: Exception) -> HttpResponse:
+        return problem(status, str(exc) or otherwise)
+
+    return answer
+
+
+def _shape_error(error: Mapping[str, object]) -> FieldError:
+    """Pydantic's word on a value, by the way to it: ``("body", "sent", "count")`` is ``count``."""
+    way = error.get("loc")
+    steps = [str(step) for step in way] if isinstance(way, (list, tuple)) else []
+    return {"field": ".".join(steps[2:] if steps[:1] == ["body"] else steps[1:]), "message": str(error["msg"])}
+
+
+_ANSWERS: Mapping[type[Exception], Callable[..., HttpResponse]] = {
+    ProblemError: _raised,
+    AuthenticationError: _unknown_caller,
+    HttpError: _http_error,
+    Http404: _said(404, "There is no such thing."),
+    PermissionDenied: _said(403, "You may not do this."),
+    BadRequest: _said(400, "The request cannot be read."),
+    ValidationError: _wrong_value,
+    NinjaValidationError: _wrong_shape,
+    Error: _database,
+    psycopg.Error: _database,
+    Exception: _defect,
+}

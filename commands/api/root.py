@@ -1,0 +1,108 @@
+"""The API as a whole: its routers, its contract (OpenAPI 3.1), its page to try it.
+
+A request's way: `auth` says who calls, `formats` reads the body, the operation asks the same forms and reads as the
+pages do, and `problems` gives every error one shape.
+"""
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, URLResolver, re_path
+from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
+
+from commands.api.formats import ExactParser, ExactRenderer
+from commands.api.problems import handle_errors
+from commands.api.schemas import ProblemDetails
+from e2e_site.problem import CODES, CONTENT_TYPE, problem
+
+# Each noun is a module. The load tests' is in a package that this one does not know: Django is told by name.
+ROUTERS = {
+    "commands": "commands.api.commands.router",
+}
+_PROBLEMS_OF_ALL = (401, 403, 503)
+_PROBLEMS_OF_A_BODY = (400, 413, 415, 422)
+_METHODS = ("get", "put", "post", "delete", "patch")
+
+View = Callable[..., HttpResponseBase]
+
+
+class BusAPI(NinjaAPI):
+    """Documents the problems that any operation may end with, and gives them one shape outside of operations too."""
+
+    def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
+        schema = super().get_openapi_schema(**kwargs)
+        schemas = schema["components"].setdefault("schemas", {})
+        schemas["ProblemDetails"] = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schemas["ProblemDetails"].pop("$defs", {}))
+        for operations in schema["paths"].values():
+            for operation in (operations[method] for method in _METHODS if method in operations):
+                _document_problems(operation)
+        return schema
+
+    def _get_urls(self) -> list[URLResolver | URLPattern]:
+        patterns = super()._get_urls()
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern):
+                pattern.callback = _answering(pattern.callback)
+        return [*patterns, re_path(r"^.*$", _answering(_nothing_here))]
+
+
+def _answering(view: View) -> View:
+    """The view, which knows itself who may call it, and whose refusal of a method is a problem too."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if response.status_code == 405:
+            allowed = response.headers.get("Allow", "")
+            return problem(405, f"It takes {allowed}, not {request.method}.", headers={"Allow": allowed})
+        return response
+
+    return login_not_required(answer)
+
+
+def _nothing_here(request: HttpRequest) -> HttpResponse:
+    return problem(404, "There is nothing at this address: /api/v1/docs lists what there is.")
+
+
+_nothing_here.csrf_exempt = True  # type: ignore[attr-defined]
+
+
+def _document_problems(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    statuses = {*_PROBLEMS_OF_ALL, *(int(status) for status in responses if re.fullmatch("[45]..", str(status)))}
+    if "requestBody" in operation:
+        statuses.update(_PROBLEMS_OF_A_BODY)
+    if operation.get("parameters"):
+        statuses.add(422)
+    for status in sorted(statuses):
+        told = responses.pop(status, {}) or responses.pop(str(status), {})
+        responses[str(status)] = {
+            "description": told.get("description") or CODES[status].replace("_", " ").capitalize(),
+            "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+        }
+
+
+def make() -> BusAPI:
+    """The API with all its routers."""
+    made = BusAPI(
+        title="Command bus",
+        version="1",
+        urls_namespace="api",
+        description="All that a page can do: send, find and operate commands, watch the bus, change its settings.",
+        parser=ExactParser(),
+        renderer=ExactRenderer(),
+    )
+    handle_errors(made)
+    for prefix, router in ROUTERS.items():
+        made.add_router(prefix, router, tags=[prefix or "health"])
+    return made
+
+
+api = make()

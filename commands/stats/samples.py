@@ -1,0 +1,78 @@
+"""What the sampler saw, as viewers read it: columns of a chart, the newest sample. The SQL is in ``samples.sql``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from commands.rules.histogram import Histogram
+from commands.rules.words import DOMAIN
+from e2e_site.named_sql import NamedSql, Row
+
+WIDTHS_S = (1, 10, 60, 3600)
+SILENT_AFTER = timedelta(seconds=10)  # a sampler that has not sampled for so long is gone
+
+_SQL = NamedSql(Path(__file__).with_suffix(".sql"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One column: ``at`` is when it begins, ``seconds`` what its counts stand for. Columns of ``e2e_sample``."""
+
+    at: datetime
+    seconds: float
+    visible: int
+    in_flight: int
+    delayed: int
+    oldest_s: float | None
+    tsq: int
+    workers: int
+    sent: int
+    received: int
+    completed: int
+    retried: int
+    parked: int
+    failed: int
+    canceled: int
+    late: int
+    waiting: Histogram
+    running: Histogram
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """Who samples, ``at`` which time last; ``now``: the database's clock. ``at`` is None before the first sample."""
+
+    sampler: str
+    at: datetime | None
+    now: datetime
+
+    @property
+    def is_silent(self) -> bool:
+        return self.at is None or self.now - self.at > SILENT_AFTER
+
+
+def series(*, since: datetime, until: datetime, width_s: int, domain: str = DOMAIN) -> list[Sample]:
+    """The columns of one width that begin from ``since`` up to, and without, ``until``, oldest first; gaps are left."""
+    rows = _SQL.rows("series", domain=domain, width_s=width_s, since=since, until=until)
+    return [_sample(row) for row in rows]
+
+
+def latest(domain: str = DOMAIN) -> Sample | None:
+    """The newest second; None before the first."""
+    rows = _SQL.rows("latest", domain=domain)
+    return _sample(rows[0]) if rows else None
+
+
+def sampler() -> Sampler:
+    (row,) = _SQL.rows("sampler")
+    return Sampler(sampler=row["sampler"], at=row["sampled_at"], now=row["now"])
+
+
+def _sample(row: Row) -> Sample:
+    waiting, running = (_histogram(row[name]) for name in ("waiting", "running"))
+    return Sample(**{**row, "waiting": waiting, "running": running})
+
+
+def _histogram(counts: Sequence[int]) -> Histogram:
+    return Histogram(tuple(counts))

@@ -1,0 +1,27 @@
+"""What the site itself keeps, whatever it is about."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+
+class ApiToken(models.Model):
+    """A row of ``e2e_api_token``: never the token itself."""
+
+    token_id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False)
+    name = models.TextField()
+    prefix = models.TextField()
+    digest = models.BinaryField()
+    permissions = ArrayField(models.TextField())
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "e2e_api_token"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

@@ -1,0 +1,85 @@
+-- What the sampler saw: one row a second for each domain, and the same rolled up to 10 s, 1 min and 1 h. Viewers read these
+-- rows, never the tables that they count.
+
+CREATE TABLE public.e2e_sample (
+    domain      TEXT NOT NULL,
+    width_s     INTEGER NOT NULL CONSTRAINT e2e_sample_width_known CHECK (width_s IN (1, 10, 60, 3600)),
+    at          TIMESTAMPTZ NOT NULL,
+    seconds     REAL NOT NULL CONSTRAINT e2e_sample_seconds_range CHECK (seconds > 0),
+    visible     INTEGER NOT NULL,
+    in_flight   INTEGER NOT NULL,
+    delayed     INTEGER NOT NULL,
+    oldest_s    REAL,
+    tsq         INTEGER NOT NULL,
+    workers     INTEGER NOT NULL,
+    sent        INTEGER NOT NULL,
+    received    INTEGER NOT NULL,
+    completed   INTEGER NOT NULL,
+    retried     INTEGER NOT NULL,
+    parked      INTEGER NOT NULL,
+    failed      INTEGER NOT NULL,
+    canceled    INTEGER NOT NULL,
+    late        INTEGER NOT NULL,
+    waiting     INTEGER[] NOT NULL DEFAULT '{}',
+    running     INTEGER[] NOT NULL DEFAULT '{}',
+    first_audit BIGINT NOT NULL,
+    last_audit  BIGINT NOT NULL,
+    PRIMARY KEY (domain, width_s, at)
+);
+COMMENT ON TABLE public.e2e_sample IS 'What happened in a domain in each second, 10 s, minute and hour, and how it stood at the end';
+COMMENT ON COLUMN public.e2e_sample.domain IS 'The domain that it is about';
+COMMENT ON COLUMN public.e2e_sample.width_s IS 'Seconds of its column: 1 (kept for an hour), 10 (24 h), 60 (7 d) or 3600 (90 d)';
+COMMENT ON COLUMN public.e2e_sample.at IS 'When its column begins (server clock), a multiple of width_s since 1970';
+COMMENT ON COLUMN public.e2e_sample.seconds IS 'How many seconds its counts stand for: more than width_s after a gap of the sampler';
+COMMENT ON COLUMN public.e2e_sample.visible IS 'Messages in the queue that a worker could take, at the end (rolled up: the most)';
+COMMENT ON COLUMN public.e2e_sample.in_flight IS 'Messages whose attempt runs, at the end (rolled up: the most)';
+COMMENT ON COLUMN public.e2e_sample.delayed IS 'Messages that wait for a retry, at the end (rolled up: the most)';
+COMMENT ON COLUMN public.e2e_sample.oldest_s IS 'Age in seconds of the oldest message that a worker could take; empty without one';
+COMMENT ON COLUMN public.e2e_sample.tsq IS 'Commands in the troubleshooting queue, at the end (rolled up: the most)';
+COMMENT ON COLUMN public.e2e_sample.workers IS 'Live workers, at the end (rolled up: the fewest)';
+COMMENT ON COLUMN public.e2e_sample.sent IS 'Commands sent in it';
+COMMENT ON COLUMN public.e2e_sample.received IS 'Attempts begun in it';
+COMMENT ON COLUMN public.e2e_sample.completed IS 'Commands completed in it, by workers and by operators';
+COMMENT ON COLUMN public.e2e_sample.retried IS 'Attempts that failed for a moment in it';
+COMMENT ON COLUMN public.e2e_sample.parked IS 'Commands parked in it';
+COMMENT ON COLUMN public.e2e_sample.failed IS 'Commands failed by a business rule in it';
+COMMENT ON COLUMN public.e2e_sample.canceled IS 'Commands canceled by operators in it';
+COMMENT ON COLUMN public.e2e_sample.late IS 'Ends that came too late to count in it';
+COMMENT ON COLUMN public.e2e_sample.waiting IS
+    'Of every 64th command: how many waited how long from being sent to the beginning of the first attempt, in buckets of a quarter octave';
+COMMENT ON COLUMN public.e2e_sample.running IS
+    'Of every 64th command: how many attempts took how long from RECEIVED to their end, in the same buckets';
+COMMENT ON COLUMN public.e2e_sample.first_audit IS 'The events that it counts: audit_id above this …';
+COMMENT ON COLUMN public.e2e_sample.last_audit IS '… up to this';
+
+CREATE TABLE public.e2e_database_sample (
+    width_s     INTEGER NOT NULL CONSTRAINT e2e_database_sample_width_known CHECK (width_s IN (1, 10, 60, 3600)),
+    at          TIMESTAMPTZ NOT NULL,
+    size_bytes  BIGINT NOT NULL,
+    dead_rows   BIGINT NOT NULL,
+    wal_bytes   BIGINT NOT NULL,
+    PRIMARY KEY (width_s, at)
+);
+COMMENT ON TABLE public.e2e_database_sample IS 'How large the database was, and how much it had written';
+COMMENT ON COLUMN public.e2e_database_sample.width_s IS 'Seconds of its column, as in e2e_sample';
+COMMENT ON COLUMN public.e2e_database_sample.at IS 'When its column begins (server clock)';
+COMMENT ON COLUMN public.e2e_database_sample.size_bytes IS 'Size of the database';
+COMMENT ON COLUMN public.e2e_database_sample.dead_rows IS 'Dead rows in the tables of the bus, as the statistics have them';
+COMMENT ON COLUMN public.e2e_database_sample.wal_bytes IS 'Position in the write-ahead log';
+
+CREATE TABLE public.e2e_sampler (
+    one         BOOLEAN PRIMARY KEY DEFAULT TRUE CONSTRAINT e2e_sampler_one CHECK (one),
+    counted     BIGINT NOT NULL DEFAULT 0,
+    horizon     BIGINT,
+    horizon_xid XID8,
+    sampled_at  TIMESTAMPTZ,
+    sampler     TEXT NOT NULL DEFAULT ''
+);
+INSERT INTO public.e2e_sampler DEFAULT VALUES;
+COMMENT ON TABLE public.e2e_sampler IS 'How far the sampler came, and who samples';
+COMMENT ON COLUMN public.e2e_sampler.one IS 'There is one row';
+COMMENT ON COLUMN public.e2e_sampler.counted IS 'Events up to this audit_id are counted';
+COMMENT ON COLUMN public.e2e_sampler.horizon IS 'Events up to this audit_id are counted next …';
+COMMENT ON COLUMN public.e2e_sampler.horizon_xid IS '… once every transaction before this one has ended';
+COMMENT ON COLUMN public.e2e_sampler.sampled_at IS 'When it sampled last (server clock); empty before its first';
+COMMENT ON COLUMN public.e2e_sampler.sampler IS 'Who samples: host:pid';
