@@ -8,6 +8,6 @@ from commands.api.auth import READING
 router = Router()
 
 
-@router.get("/", auth=READING, operation_id="list_commands")
+@router.get("", auth=READING, operation_id="list_commands")
 def listed(request: HttpRequest) -> dict[str, str]:
     return {}

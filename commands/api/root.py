@@ -23,7 +23,7 @@ from e2e_site.problem import CODES, CONTENT_TYPE, problem
 
 # Each noun is a module. The load tests' is in a package that this one does not know: Django is told by name.
 ROUTERS = {
-    "commands": "commands.api.commands.router",
+    "/commands": "commands.api.commands.router",
 }
 _PROBLEMS_OF_ALL = (401, 403, 503)
 _PROBLEMS_OF_A_BODY = (400, 413, 415, 422)
@@ -94,14 +94,14 @@ def make() -> BusAPI:
     made = BusAPI(
         title="Command bus",
         version="1",
-        urls_namespace="api",
+        urls_namespace="commands:api",
         description="All that a page can do: send, find and operate commands, watch the bus, change its settings.",
         parser=ExactParser(),
         renderer=ExactRenderer(),
     )
     handle_errors(made)
     for prefix, router in ROUTERS.items():
-        made.add_router(prefix, router, tags=[prefix or "health"])
+        made.add_router(prefix, router, tags=[prefix.strip("/") or "health"])
     return made
 
 
