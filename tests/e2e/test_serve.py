@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from wsgiref.types import StartResponse, WSGIApplication
+from wsgiref.types import StartResponse
 
 import psycopg
 import pytest
 
 from e2e_site import web_server
-from e2e_site.address import Address
 from tests.conftest import StartManage
 from tests.support.checkouts import free_port
 from tests.support.programs import StartedProgram
 from tests.support.proxy import Proxy
+from tests.support.served import served
 from tests.support.waiting import wait_until
 
 HEAD = b"POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -92,23 +92,6 @@ def test_clients_that_send_a_byte_now_and_then_keep_nobody_waiting(serve: Callab
             time.sleep(0.1)  # so that more of the slow bytes are there
     site.program.send_signal(signal.SIGTERM)
     assert site.program.wait(20) == 0
-
-
-@contextmanager
-def served(application: WSGIApplication) -> Iterator[int]:
-    """The port at which an application is served by a thread of this process."""
-    port = free_port()
-    server = web_server.server_of(application, Address(host="127.0.0.1", port=port))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield port
-    finally:
-        server.task_dispatcher.shutdown()
-        server._map.clear()  # type: ignore[attr-defined]  # its loop ends with the last of its sockets
-        server.pull_trigger()
-        thread.join()
-        server.close()
 
 
 def test_a_request_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
