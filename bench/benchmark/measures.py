@@ -60,6 +60,10 @@ def highest(measure: Measure) -> Measure:
     return Measure(needs=measure.needs, values=lambda results: sorted(measure.values(results))[-1:])
 
 
+def scaled(measure: Measure, factor: float) -> Measure:
+    return Measure(needs=measure.needs, values=lambda results: [value * factor for value in measure.values(results)])
+
+
 def seconds_for(case: str, rate: Measure) -> Measure:
     """How long the commands of a case would take at these rates."""
 

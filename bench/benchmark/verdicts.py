@@ -1,7 +1,8 @@
 """Targets and the verdict on each. Pure: results in, verdicts out.
 
 OK: reached. BOUND: not reached, but PostgreSQL alone does not reach it here either, measured with the same
-statements in the same run. MISSED: anything else, also what was not measured.
+statements in the same run; or what is reached is what the limit comes to at the pace of this machine, measured in the
+same run too. MISSED: anything else, also what was not measured.
 """
 
 from collections.abc import Iterable
@@ -34,7 +35,8 @@ class Target:
     """One figure to reach, decided by the median.
 
     ``ceiling`` is the same figure for PostgreSQL alone: a target that has one can be BOUND, but not where less than
-    ``floor`` was reached. ``resource``: the metric (case, name) while which the processors were watched.
+    ``floor`` was reached. ``pace``: what the limit comes to here, by what PostgreSQL alone does. ``resource``: the metric
+    (case, name) while which the processors were watched.
     """
 
     text: str
@@ -44,6 +46,7 @@ class Target:
     unit: str = ""
     digits: int = 3
     ceiling: Measure | None = None
+    pace: Measure | None = None
     floor: float | None = None
     resource: tuple[str, str] | None = None
     remark: str = ""
@@ -51,10 +54,13 @@ class Target:
     @property
     def needs(self) -> frozenset[str]:
         """The cases that it is measured by."""
-        return self.measure.needs | (self.ceiling.needs if self.ceiling else frozenset())
+        others = (measure.needs for measure in (self.ceiling, self.pace) if measure)
+        return self.measure.needs.union(*others)
 
-    def reached_by(self, value: float) -> bool:
-        return value >= self.limit if self.side is Side.AT_LEAST else value <= self.limit
+    def reached_by(self, value: float, limit: float | None = None) -> bool:
+        """Whether such a figure is on the right side of the limit, or of another one."""
+        limit = self.limit if limit is None else limit
+        return value >= limit if self.side is Side.AT_LEAST else value <= limit
 
     def shown(self, value: float) -> str:
         return f"{value:,.{self.digits}f} {self.unit}".strip()
@@ -78,6 +84,8 @@ def judge(target: Target, results: Results) -> Verdict:
     figure = Figure.of(values)
     if target.reached_by(figure.median):
         return Verdict(target=target, figure=figure, word=Word.OK)
+    if target.pace and (paces := target.pace.values(results)):
+        return _at_pace(target, figure, median(paces))
     allowed = target.ceiling.values(results) if target.ceiling else []
     if not allowed:
         return Verdict(target=target, figure=figure, word=Word.MISSED)
@@ -89,6 +97,15 @@ def judge(target: Target, results: Results) -> Verdict:
         word=Word.BOUND if bound else Word.MISSED,
         because=_because(target, median(allowed), results),
     )
+
+
+def _at_pace(target: Target, figure: Figure, limit: float) -> Verdict:
+    """A faster machine than the one that the limit is for makes no limit stricter."""
+    slower = not target.reached_by(limit)
+    bound = slower and target.reached_by(figure.median, limit)
+    sign = target.side.value
+    because = f"at this machine's pace {sign} {target.shown(limit)}" if slower else ""
+    return Verdict(target=target, figure=figure, word=Word.BOUND if bound else Word.MISSED, because=because)
 
 
 def judge_all(targets: Iterable[Target], results: Results) -> list[Verdict]:

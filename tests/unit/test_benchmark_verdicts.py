@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.benchmark.measures import of, ratio
+from bench.benchmark.measures import of, ratio, scaled
 from bench.benchmark.results import Results
 from bench.benchmark.verdicts import Side, Target, Word, judge, judge_all
 from tests.support.measured import measured
@@ -61,6 +61,32 @@ def test_a_latency_is_bound_where_the_ceiling_is_above_the_limit_too() -> None:
     assert judge(LATENCY, results_of(a={"p99": [150], "ceiling-p99": [120]})).word is Word.BOUND
     assert judge(LATENCY, results_of(a={"p99": [150], "ceiling-p99": [99]})).word is Word.MISSED
     assert judge(LATENCY, results_of(a={"p99": [99], "ceiling-p99": [120]})).word is Word.OK
+
+
+PAGE = Target(
+    text="page", measure=of("a", "page"), side=Side.AT_MOST, limit=60, unit="ms", pace=scaled(of("a", "bare"), 60 / 20)
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "bare", "word"),
+    [
+        (60, 40, Word.OK),
+        (119, 40, Word.BOUND),  # twice as slow, so 120 are as good as 60
+        (121, 40, Word.MISSED),
+        (61, 20, Word.MISSED),
+        (61, 10, Word.MISSED),
+        (59, 10, Word.OK),  # a faster machine makes the limit no stricter
+    ],
+)
+def test_a_slower_machine_is_judged_at_its_own_pace(page: float, bare: float, word: Word) -> None:
+    assert judge(PAGE, results_of(a={"page": [page], "bare": [bare]})).word is word
+
+
+def test_the_pace_is_said_where_it_decides() -> None:
+    assert judge(PAGE, results_of(a={"page": [100], "bare": [40]})).because == "at this machine's pace ≤ 120.000 ms"
+    assert judge(PAGE, results_of(a={"page": [100], "bare": [10]})).because == ""
+    assert judge(PAGE, results_of(a={"page": [100]})).word is Word.MISSED
 
 
 def test_a_ratio_without_a_ceiling_is_never_bound() -> None:

@@ -1,7 +1,8 @@
 """How fast the console's pages are on a long history, and its operations on many commands."""
 
 import time
-from typing import Any
+from statistics import median
+from typing import Any, LiteralString
 
 from bench.benchmark.case import Metric, Run, case
 from bench.benchmark.console_pages import TSQ_GROUPS, TSQ_LIST
@@ -12,6 +13,17 @@ from bench.history.seed import Wanted, seed, tidy
 from commands.rules.words import DOMAIN
 
 OK = 200
+BARE_RUNS = 11
+
+# What tells the pace of a machine: statements of the kind that the pages ask, without the site.
+LOOK: LiteralString = """
+    SELECT count(*) FROM (SELECT command_id FROM public.test_command ORDER BY id DESC LIMIT 10000) t
+    CROSS JOIN LATERAL (SELECT status FROM commandbus.command WHERE domain = %s AND command_id = t.command_id LIMIT 1) c
+    WHERE c.status = 'none'
+"""
+GROUP: LiteralString = """
+    SELECT error_code, behavior, count(*) FROM commandbus.parked WHERE domain = %s GROUP BY 1, 2 ORDER BY 3 DESC
+"""
 
 
 @case(
@@ -31,6 +43,8 @@ OK = 200
         "p95": Metric(label="the slowest page: p95", unit="ms", digits=1),
         "queries": Metric(label="most queries of a page", unit=""),
         "statement": Metric(label="the slowest statement", unit="ms", digits=1),
+        "look": Metric(label="without the site: a look at 10,000 that finds none", unit="ms", digits=1),
+        "group": Metric(label="without the site: 100,000 parked, grouped", unit="ms", digits=1),
         "tsq-list": Metric(label="TSQ of 100,000: its list, median", unit="ms", digits=1),
         "tsq-groups": Metric(label="TSQ of 100,000: its groups, median", unit="ms", digits=1),
         "retry": Metric(label="retry of all of them by an operation", unit="commands/s"),
@@ -47,6 +61,7 @@ def console(run: Run) -> None:
     began = time.monotonic()
     _fill(run, commands=run.sizes["commands"], parked=run.sizes["parked"])
     run.record("seeding", time.monotonic() - began)
+    run.record("look", _bare(run, LOOK))
     _pages(run)
     _export(run)
     _many(run)
@@ -108,6 +123,7 @@ def _many(run: Run) -> None:
     """More is parked behind the history, then all of it is retried, and as many are sent."""
     more = run.sizes["parked-later"] - run.sizes["parked"]
     _fill(run, commands=more, parked=more, alone=True)
+    run.record("group", _bare(run, GROUP))
     answer = _answers(run, "many", "--count", str(run.sizes["sent"]))
     pages = {page["name"]: page for page in answer["pages"]}
     for metric, name in (("tsq-list", TSQ_LIST), ("tsq-groups", TSQ_GROUPS)):
@@ -117,3 +133,13 @@ def _many(run: Run) -> None:
             raise BenchError(f"{metric}: {answer[metric]['done']:,} of {wanted:,} commands are done.")
     run.record("retry", answer["retry"]["done"] / answer["retry"]["seconds"])
     run.record("send", answer["send"]["seconds"])
+
+
+def _bare(run: Run, statement: LiteralString) -> float:
+    """Milliseconds, the median."""
+    found = []
+    for _ in range(BARE_RUNS):
+        began = time.perf_counter()
+        run.testbed.conn.execute(statement, [DOMAIN]).fetchall()
+        found.append((time.perf_counter() - began) * 1000)
+    return median(found)
