@@ -35,8 +35,8 @@ class Target:
     """One figure to reach, decided by the median.
 
     ``ceiling`` is the same figure for PostgreSQL alone: a target that has one can be BOUND, but not where less than
-    ``floor`` was reached. ``pace``: what the limit comes to here, by what PostgreSQL alone does. ``resource``: the metric
-    (case, name) while which the processors were watched.
+    ``floor`` was reached. ``pace``: what the limit comes to here, by what PostgreSQL alone does. ``resource``:
+    the metric (case, name) while which the processors were watched.
     """
 
     text: str
