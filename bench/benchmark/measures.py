@@ -64,6 +64,10 @@ def scaled(measure: Measure, factor: float) -> Measure:
     return Measure(needs=measure.needs, values=lambda results: [value * factor for value in measure.values(results)])
 
 
+def inverse(measure: Measure) -> Measure:
+    return Measure(needs=measure.needs, values=lambda results: [1 / value for value in measure.values(results)])
+
+
 def seconds_for(case: str, rate: Measure) -> Measure:
     """How long the commands of a case would take at these rates."""
 

@@ -7,7 +7,7 @@ machine on which `_LOOK_MS` and `_GROUP_MS` hold; a slower one is judged at its 
 from collections.abc import Iterable
 from functools import partial
 
-from bench.benchmark.measures import best, highest, of, ratio, ratio_of_medians, scaled, seconds_for
+from bench.benchmark.measures import Measure, best, highest, inverse, of, ratio, ratio_of_medians, scaled, seconds_for
 from bench.benchmark.verdicts import Side, Target
 
 _at_least = partial(Target, side=Side.AT_LEAST)
@@ -175,24 +175,42 @@ _COSTS = (
     ),
 )
 
+_look, _group = of("console", "look"), of("console", "group")
+
+
+def _ms(text: str, metric: str, limit: int, bare: Measure = _look, bare_ms: int = _LOOK_MS) -> Target:
+    """A time of the console, at the pace of a bare statement."""
+    pace = scaled(bare, limit / bare_ms)
+    return _at_most(text=text, measure=of("console", metric), limit=limit, unit="ms", digits=1, pace=pace)
+
+
 _CONSOLE = (
-    _at_most(text="Console, 2,000,000 commands: the slowest page, median", measure=of("console", "median"), limit=60,
-             unit="ms", digits=1, pace=scaled(of("console", "look"), 60 / _LOOK_MS)),
-    _at_most(text="Console: the slowest page, p95", measure=of("console", "p95"), limit=150, unit="ms", digits=1),
+    _ms("Console, 2,000,000 commands: the slowest page, median", "median", 60),
+    _ms("Console: the slowest page, p95", "p95", 150),
     _at_most(text="Console: the most queries of a page", measure=of("console", "queries"), limit=12, digits=0),
-    _at_most(text="Console: the slowest statement", measure=of("console", "statement"), limit=100, unit="ms", digits=1),
-    *(
-        _at_most(text=f"TSQ of 100,000: its {part}, median", measure=of("console", f"tsq-{part}"), limit=40, unit="ms",
-                 digits=1, pace=scaled(of("console", "group"), 40 / _GROUP_MS))
-        for part in ("list", "groups")
+    _ms("Console: the slowest statement", "statement", 100),
+    *(_ms(f"TSQ of 100,000: its {part}, median", f"tsq-{part}", 40, _group, _GROUP_MS) for part in ("list", "groups")),
+    _at_least(
+        text="Retry of 100,000 by an operation",
+        measure=of("console", "retry"),
+        limit=15_000,
+        unit="commands/s",
+        digits=0,
+        pace=scaled(inverse(_look), 15_000 * _LOOK_MS),
     ),
-    _at_least(text="Retry of 100,000 by an operation", measure=of("console", "retry"), limit=15_000, unit="commands/s",
-              digits=0),
-    _at_most(text="Send of 100,000 by an operation", measure=of("console", "send"), limit=6, unit="s", digits=1),
+    _at_most(
+        text="Send of 100,000 by an operation",
+        measure=of("console", "send"),
+        limit=6,
+        unit="s",
+        digits=1,
+        pace=scaled(_look, 6 / _LOOK_MS),
+    ),
     _at_most(text="Export of 1,000,000 rows", measure=of("console", "export"), limit=60, unit="s", digits=1),
-    _at_most(text="Export of 1,000,000 rows: memory", measure=of("console", "export-memory"), limit=150, unit="MB",
-             digits=0),
-)  # fmt: skip
+    _at_most(
+        text="Export of 1,000,000 rows: memory", measure=of("console", "export-memory"), limit=150, unit="MB", digits=0
+    ),
+)
 
 TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE)
 
