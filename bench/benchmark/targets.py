@@ -212,7 +212,24 @@ _CONSOLE = (
     ),
 )
 
-TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE)
+_API = (
+    _at_least(
+        text="API: single sends, 8 connections", measure=of("api", "rate"), limit=500, unit="commands/s", digits=0
+    ),
+    *(
+        _at_most(text=f"API: {text}", measure=of("api", metric), limit=limit, unit=unit, digits=1)
+        for text, metric, limit, unit in (
+            ("single send, p99", "send-p99", 100, "ms"),
+            ("bulk send of 100,000", "bulk", 6, "s"),
+            ("a page of the list, p95", "list-p95", 100, "ms"),
+            ("one command, p95", "detail-p95", 100, "ms"),
+            ("/metrics, p95", "metrics-p95", 20, "ms"),
+            ("200 dashboards, share of a processor", "viewers-cpu", 25, "%"),
+        )
+    ),
+)
+
+TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE, *_API)
 
 
 def needed() -> frozenset[str]:
