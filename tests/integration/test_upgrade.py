@@ -20,7 +20,10 @@ SENT = """
         SELECT jsonb_agg(jsonb_build_array(gen_random_uuid(), %s::jsonb, '{"order": 7}'::jsonb))
         FROM generate_series(1, %s)), 3, 'test__replies')
 """
-OUTCOME: dict[str, dict[str, Any]] = {"success": {"result": {"n": 1}}, "permanent": {"error_code": "E", "error_msg": "went wrong"}}
+OUTCOME: dict[str, dict[str, Any]] = {
+    "success": {"result": {"n": 1}},
+    "permanent": {"error_code": "E", "error_msg": "went wrong"},
+}
 
 
 def old_database(release: Path, folder: Path, url: str) -> None:
