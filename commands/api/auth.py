@@ -16,7 +16,7 @@ from commands.api.problems import ProblemError
 from e2e_site.tokens import Caller, caller_of
 
 
-class _ByToken(HttpBearer):
+class Token(HttpBearer):
     """``Authorization: Bearer TOKEN``. A token that is wrong is refused, whatever else the request carries."""
 
     def __init__(self, permission: str = "", purpose: str = "") -> None:
@@ -36,7 +36,7 @@ class _ByToken(HttpBearer):
         return caller
 
 
-class _BySession(APIKeyCookie):
+class Session(APIKeyCookie):
     """The session of a login; a change needs the CSRF token too."""
 
     param_name = settings.SESSION_COOKIE_NAME
@@ -62,9 +62,9 @@ def _check(caller: Caller, permission: str, purpose: str) -> None:
         raise ProblemError(403, f"You need the permission {permission} to {purpose}.")
 
 
-READING = [_ByToken(), _BySession(), _anyone]
+READING = [Token(), Session(), _anyone]
 
 
 def changing(permission: str, purpose: str) -> list[Any]:
     """For callers with ``permission`` ("app.codename"); ``purpose`` ends the refusal's "You need … to"."""
-    return [_ByToken(permission, purpose), _BySession(permission, purpose)]
+    return [Token(permission, purpose), Session(permission, purpose)]

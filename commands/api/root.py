@@ -16,6 +16,7 @@ from django.urls import URLPattern, URLResolver, re_path
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
+from commands.api.auth import READING
 from commands.api.formats import ExactParser, ExactRenderer
 from commands.api.problems import handle_errors
 from commands.api.schemas import ProblemDetails
@@ -96,6 +97,7 @@ def make() -> BusAPI:
         version="1",
         urls_namespace="commands:api",
         description="All that a page can do: send, find and operate commands, watch the bus, change its settings.",
+        auth=READING,
         parser=ExactParser(),
         renderer=ExactRenderer(),
     )
