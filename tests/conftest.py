@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from django.apps import apps
 from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -89,6 +90,16 @@ def _clean_after_commits(request: pytest.FixtureRequest) -> Iterator[None]:
 def committed(database_url: str) -> str:
     """The database's address, for a test that commits by connections of its own and not by Django's."""
     return database_url
+
+
+@pytest.fixture
+def accounts(committed: str, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Django's database, for making users. They go with the test, and nothing else does: a transactional test of
+    pytest-django would make the content types anew, which the served site remembers by their numbers."""
+    with django_db_blocker.unblock():
+        yield
+        for name in ("admin.LogEntry", "sessions.Session", "e2e_site.ApiToken", "auth.User"):
+            apps.get_model(name).objects.all().delete()
 
 
 @pytest.fixture

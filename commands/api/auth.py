@@ -62,7 +62,7 @@ def _check(caller: Caller, permission: str, purpose: str) -> None:
         raise ProblemError(403, f"You need the permission {permission} to {purpose}.")
 
 
-READING = [Token(), Session(), _anyone]
+READING: list[Any] = [Token(), Session(), _anyone]
 
 
 def changing(permission: str, purpose: str) -> list[Any]:

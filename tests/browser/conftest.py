@@ -6,23 +6,17 @@ watched: a violation of the Content-Security-Policy, a failed script or an error
 
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
 from django.test import Client
 from playwright.sync_api import Browser, sync_playwright
-from pytest_django import DjangoDbBlocker
 
-from e2e_site.embedded.process import free_port
-from e2e_site.programs import manage_command
 from tests.conftest import StartManage
-from tests.support.programs import StartedProgram, inherited_environment
+from tests.support.programs import StartedProgram
+from tests.support.site import served_site
 from tests.support.visitor import Visitor
-from tests.support.waiting import wait_until
 
 
 def _executable() -> str | None:
@@ -47,24 +41,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def site(database_url: str) -> Iterator[str]:
     """The address of a served site that reads and writes the test database."""
-    port = free_port()
-    server = StartedProgram(
-        "serve",
-        manage_command("serve"),
-        environment=inherited_environment(
-            DATABASE_URL=database_url, PUBLIC_READ="true", ENVIRONMENT="test", HOST="127.0.0.1", PORT=str(port)
-        ),
-    )
-    try:
-        wait_until(lambda: _answers(port), 30, "the site")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.kill()
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with served_site(database_url, PUBLIC_READ="true") as address:
+        yield address
 
 
 @pytest.fixture
@@ -73,16 +51,6 @@ def worker(start_manage: StartManage, committed: str) -> StartedProgram:
     program = start_manage("runworker")
     program.wait_for_output("worker started")
     return program
-
-
-@pytest.fixture
-def accounts(committed: str, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Django's database, for making users. They go with the test, and nothing else does: a transactional test of
-    pytest-django would make the content types anew, which the served site remembers by their numbers."""
-    with django_db_blocker.unblock():
-        yield
-        for model in (LogEntry, Session, User):
-            model.objects.all().delete()
 
 
 @pytest.fixture
