@@ -1,0 +1,22 @@
+"""docs/openapi.json: the API's contract, as the code has it."""
+
+import json
+
+from commands.api.root import api
+from tests.support.clusters import CHECKOUT
+
+COMMITTED = CHECKOUT / "docs" / "openapi.json"
+AGAIN = "manage.py export_openapi_schema --api commands.api.root.api --indent 1 --sorted --output docs/openapi.json"
+
+
+def test_the_committed_document_is_what_the_code_says() -> None:
+    made = json.loads(json.dumps(api.get_openapi_schema()))
+    assert json.loads(COMMITTED.read_text("utf-8")) == made, f"write it again: {AGAIN}"
+
+
+def test_every_operation_has_a_name_of_its_own_and_says_what_it_does() -> None:
+    operations = [operation for path in api.get_openapi_schema()["paths"].values() for operation in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+    assert all(name.isidentifier() and name.islower() for name in names), "they name a client's functions"
+    assert all(operation["summary"] for operation in operations)
