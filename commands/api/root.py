@@ -4,7 +4,6 @@ A request's way: `auth` says who calls, `formats` reads the body, the operation 
 pages do, and `problems` gives every error one shape.
 """
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -76,18 +75,19 @@ _nothing_here.csrf_exempt = True  # type: ignore[attr-defined]
 
 
 def _document_problems(operation: dict[str, Any]) -> None:
-    responses = operation["responses"]
-    statuses = {*_PROBLEMS_OF_ALL, *(int(status) for status in responses if re.fullmatch("[45]..", str(status)))}
+    responses = {str(status): told for status, told in operation["responses"].items()}
+    statuses = {*_PROBLEMS_OF_ALL, *(int(status) for status in responses if status[0] in "45")}
     if "requestBody" in operation:
         statuses.update(_PROBLEMS_OF_A_BODY)
     if operation.get("parameters"):
         statuses.add(422)
-    for status in sorted(statuses):
-        told = responses.pop(status, {}) or responses.pop(str(status), {})
+    for status in statuses:
+        told = responses.get(str(status), {})
         responses[str(status)] = {
             "description": told.get("description") or CODES[status].replace("_", " ").capitalize(),
             "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
         }
+    operation["responses"] = dict(sorted(responses.items()))
 
 
 def make() -> BusAPI:
