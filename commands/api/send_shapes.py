@@ -1,5 +1,6 @@
 """What a program sends to have commands sent, and what it is answered."""
 
+from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from commands.rules.mix import MAX_WEIGHT
 from commands.rules.words import DOMAIN, Status
 
 COMMANDS = "/api/v1/commands"
+_ANY = str(UUID(int=0))
 DOMAIN_PATTERN = "^[a-z][a-z0-9_]{0,30}$"
 
 
@@ -166,8 +168,13 @@ def links_of(command_id: UUID) -> dict[str, str]:
     return {
         "self": command_address(command_id),
         "audit": f"/api/v1/audit/{command_id}",
-        "page": reverse("commands:detail", args=[command_id]),
+        "page": _page().replace(_ANY, str(command_id)),
     }
+
+
+@cache
+def _page() -> str:
+    return reverse("commands:detail", args=[_ANY])
 
 
 def sent_out(sent: Sent, expected: dict[str, Any]) -> dict[str, Any]:

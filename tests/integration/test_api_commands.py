@@ -58,7 +58,7 @@ def test_what_is_left_out_is_as_on_the_page(api: Api) -> None:
     ask("UPDATE public.e2e_config SET max_attempts = 7")
     body = api.post("/commands", {"behavior": {"type": "success"}}).json()
     assert (body["max_attempts"], body["reply"], body["domain"]) == (7, True, "test")
-    assert UUID(body["correlation_id"])
+    assert body["correlation_id"] == str(UUID(body["correlation_id"]))
     assert ask("SELECT reply_queue FROM commandbus.command") == "test__replies"
 
 
@@ -120,7 +120,7 @@ def test_the_same_id_sends_once_and_is_answered_as_at_first(api: Api) -> None:
 def test_another_content_under_the_same_id_is_refused_with_what_differs(api: Api) -> None:
     body: dict[str, Any] = {"command_id": str(uuid4()), "behavior": {"type": "success"}}
     api.post("/commands", body)
-    others = [
+    others: list[tuple[str, dict[str, Any]]] = [
         ("behavior", {"behavior": {"type": "timeout"}}),
         ("payload", {"payload": {"n": 1}}),
         ("reply", {"reply": False}),
