@@ -115,10 +115,14 @@ def _said(status: int, otherwise: str) -> Callable[[HttpRequest, Exception], Htt
 
 
 def _shape_error(error: Mapping[str, object]) -> FieldError:
-    """Pydantic's word on a value, by the way to it: ``("body", "sent", "count")`` is ``count``."""
+    """Pydantic's word on a value, by the way to it: ``("body", "sent", "count")`` is ``count``.
+
+    What is in a model of a query has its name in between where it is a list: ``("query", "asked", "status", 0)``.
+    """
     way = error.get("loc")
     steps = [str(step) for step in way] if isinstance(way, (list, tuple)) else []
-    field = ".".join(steps[2:] if steps[:1] == ["body"] else steps[1:])
+    in_model = steps[:1] == ["body"] or (len(steps) > 2 and not steps[2].isdecimal())
+    field = ".".join(steps[2:] if in_model else steps[1:])
     return {"field": storable(cut(field, _LONGEST_FIELD)), "message": storable(str(error["msg"]))}
 
 

@@ -37,7 +37,7 @@ class BodyModel(BaseModel):
 class BehaviorIn(BodyModel):
     """What a command does. A field that its type does not take is refused: it would do nothing."""
 
-    type: BehaviorType
+    type: str = Field(json_schema_extra={"enum": [kind.value for kind in BehaviorType]})
     execution_time_ms: Whole = Field(
         0, description="How long each attempt works.", json_schema_extra=between(0, MAX_EXECUTION_TIME_MS)
     )

@@ -1,0 +1,41 @@
+"""What all lists of the API have in common: how much is asked for, and what is answered beside the items."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.forms import BaseForm
+from pydantic import BaseModel, Field
+
+from commands.api.problems import INVALID, ProblemError, form_errors
+from commands.reads.listing import number_of
+
+MOST = 100  # items of a page
+NO_NUL = r"^[^\x00]*$"
+
+
+class PageQuery(BaseModel):
+    """Which page."""
+
+    limit: int = Field(20, ge=1, le=MOST, description="How many items.")
+    cursor: str = Field("", max_length=200, pattern=NO_NUL, description="What `next` of the page before was.")
+
+    @property
+    def before(self) -> int | None:
+        """The cursor of a list that is ordered by a number. Raises Http404 for what is none."""
+        return number_of(self.cursor)
+
+
+class PageOut(BaseModel):
+    """A page looks at a bounded number of candidates: it may have few items, and yet a next one."""
+
+    next: str | None = Field(description="The cursor of the next page; null at the end.")
+    looked: int | None = Field(description="At how many candidates, where it stopped at its bound before it was full.")
+    reach: datetime | None = Field(description="The time of the last of those.")
+
+
+def refused(form: BaseForm, names: Mapping[str, str]) -> ProblemError:
+    """422 with what a filter's form says is wrong; ``names`` are what its fields are called here where that differs."""
+    errors = form_errors(form)
+    for error in errors:
+        error["field"] = names.get(error["field"], error["field"])
+    return ProblemError(422, INVALID, errors=errors)
