@@ -9,12 +9,11 @@ from ninja import Query, Router
 from pydantic import BaseModel, Field
 
 from commands.api.auth import READING
-from commands.api.lists import NO_NUL, PageOut, PageQuery, refused
+from commands.api.lists import NO_NUL, TIME, OperationNumber, PageOut, PageQuery, refused
 from commands.api.schemas import ProblemDetails
 from commands.api.values import Stored, stored
 from commands.forms.audit import MOST_TEXT, OPERATOR_LENGTH, AuditForm
 from commands.reads import events, one_command, queries
-from commands.reads.listing import LARGEST_NUMBER
 from commands.rules.words import EventType
 from e2e_site.named_sql import Row
 
@@ -24,18 +23,25 @@ _LONGEST_TIME = 60
 _NAMES = {"id": "command_id", "from": "since", "to": "until"}
 
 
+def _time(description: str) -> Any:
+    shown: dict[str, Any] = {"pattern": f"^{TIME}$"}
+    return Field("", max_length=_LONGEST_TIME, pattern=NO_NUL, description=description, json_schema_extra=shown)
+
+
 class AuditQuery(PageQuery):
     """Which events; what is left out does not matter."""
 
     event: list[EventType] = Field([], description="One of these; may be repeated.")
-    command_id: str = Field("", max_length=60, pattern=NO_NUL, description="A whole command id.")
+    command_id: str = Field(
+        "", max_length=60, pattern=NO_NUL, description="A whole command id.", json_schema_extra={"format": "uuid"}
+    )
     operator: str = Field(
         "", max_length=OPERATOR_LENGTH, pattern=NO_NUL, description="A user name: what this operator did."
     )
-    operation: int | None = Field(None, ge=1, le=LARGEST_NUMBER, description="What this operation did.")
+    operation: OperationNumber = Field(None, description="What this operation did.")
     text: str = Field("", max_length=MOST_TEXT, pattern=NO_NUL, description="A part of the details' text.")
-    since: str = Field("", max_length=_LONGEST_TIME, pattern=NO_NUL, description="Then or later: a time in UTC.")
-    until: str = Field("", max_length=_LONGEST_TIME, pattern=NO_NUL, description="Earlier than that.")
+    since: str = _time("Then or later: a time in UTC.")
+    until: str = _time("Earlier than that.")
     domain: str = Field("", max_length=100, pattern=NO_NUL, description="Domain test where left out.")
 
 

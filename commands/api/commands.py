@@ -13,13 +13,12 @@ from pydantic import BaseModel, Field
 from commands.api.auth import READING
 from commands.api.command_shapes import CommandOut, CommandRow, command_out, command_row
 from commands.api.formats import ExactRenderer
-from commands.api.lists import NO_NUL, PageOut, PageQuery, refused
+from commands.api.lists import NO_NUL, TIME, LeastAttempts, OperationNumber, PageOut, PageQuery, refused
 from commands.api.schemas import ProblemDetails
 from commands.api.sending import router
-from commands.forms.command_list import LARGEST_ATTEMPTS, LONGEST, FilterForm
+from commands.forms.command_list import LONGEST, FilterForm
 from commands.reads import one_command, queries
 from commands.reads.command_reads import CommandReads
-from commands.reads.listing import LARGEST_NUMBER
 from commands.rules.operating import ALLOWED, nothing_allowed
 from commands.rules.words import Status
 from e2e_site.later import later
@@ -30,11 +29,17 @@ LONGEST_WAIT_S = 60
 _OPERATE = "commands.operate_command"
 # What the fields of the page's filter are called here.
 _NAMES = {"type": "command_type", "from": "created_after", "to": "created_before"}
-_TO_COMMAND = {"GetCommand": {"operationId": "get_command", "parameters": {"command_id": "$response.body#/items/0/id"}}}
+_FIRST = {"command_id": "$response.body#/items/0/id"}
+_LINKS = {name: {"operationId": f"get_{name.lower()}", "parameters": _FIRST} for name in ("Command", "Audit")}
 
 
-def _text(description: str) -> Any:
-    return Field("", max_length=LONGEST, pattern=NO_NUL, description=description)
+_TIME = "a time in UTC, or how long ago, such as 15min, 24h or 7d"
+_TIMES = {"pattern": rf"^(\d{{1,5}}(min|h|d)|{TIME})$"}
+_ID_PATTERN = "^[0-9a-fA-F]{1,8}(-[0-9a-fA-F]{1,4}){0,4}$"
+
+
+def _text(description: str, **more: Any) -> Any:
+    return Field("", max_length=LONGEST, pattern=NO_NUL, description=description, **more)
 
 
 class CommandQuery(PageQuery):
@@ -44,13 +49,13 @@ class CommandQuery(PageQuery):
     domain: str = _text("Domain test where left out.")
     command_type: str = _text("The whole command type.")
     behavior: str = _text("The type of its behavior.")
-    created_after: str = _text("Sent then or later: a time in UTC, or how long ago, such as 15min, 24h or 7d.")
-    created_before: str = _text("Sent earlier than that.")
+    created_after: str = _text(f"Sent then or later: {_TIME}.", json_schema_extra=_TIMES)
+    created_before: str = _text(f"Sent earlier than that: {_TIME}.", json_schema_extra=_TIMES)
     code: str = _text("The whole code of its last error.")
-    attempts: int | None = Field(None, ge=1, le=LARGEST_ATTEMPTS, description="At least so many.")
-    operation: int | None = Field(None, ge=1, le=LARGEST_NUMBER, description="Sent or changed by this operation.")
-    correlation: str = _text("A whole correlation id.")
-    id: str = _text("A command id, or its beginning.")
+    attempts: LeastAttempts = Field(None, description="At least so many.")
+    operation: OperationNumber = Field(None, description="Sent or changed by this operation.")
+    correlation: str = _text("A whole correlation id.", json_schema_extra={"format": "uuid"})
+    id: str = _text("A command id, or its beginning.", json_schema_extra={"pattern": _ID_PATTERN})
     payload: str = Field(
         "", max_length=10_000, pattern=NO_NUL, description="JSON that its payload contains, or a part of its text."
     )
@@ -79,7 +84,7 @@ class CommandPage(PageOut):
     operation_id="list_commands",
     summary="Commands, newest first",
     response={200: CommandPage, 404: ProblemDetails},
-    openapi_extra={"responses": {200: {"links": _TO_COMMAND}}},
+    openapi_extra={"responses": {200: {"links": _LINKS}}},
 )
 def listed(request: HttpRequest, asked: Query[CommandQuery]) -> Any:
     """With the filters of the console. A page looks at a bounded number of candidates, however many match."""

@@ -2,15 +2,31 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Annotated
 
 from django.forms import BaseForm
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from commands.api.problems import INVALID, ProblemError, form_errors
-from commands.reads.listing import number_of
+from commands.forms.command_list import LARGEST_ATTEMPTS
+from commands.reads.listing import LARGEST_NUMBER, number_of
 
 MOST = 100  # items of a page
 NO_NUL = r"^[^\x00]*$"
+_DAY, _CLOCK = r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2\d|3[01])", r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?"
+TIME = rf"{_DAY}([T ]{_CLOCK}Z?)?"  # as the document has it; forms take more
+
+# Numbers of a query that may be left out; there is no null in one.
+OperationNumber = Annotated[
+    int | None,
+    Field(ge=1, le=LARGEST_NUMBER),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}),
+]
+LeastAttempts = Annotated[
+    int | None,
+    Field(ge=1, le=LARGEST_ATTEMPTS),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_ATTEMPTS}),
+]
 
 
 class PageQuery(BaseModel):

@@ -83,7 +83,7 @@ def _document_problems(operation: dict[str, Any]) -> None:
     if "requestBody" in operation:
         statuses.update(_PROBLEMS_OF_A_BODY)
     if operation.get("parameters"):
-        statuses.add(422)
+        statuses.update((400, 422))  # 400: it holds a NUL character
     for status in sorted(statuses):
         told = responses.pop(status, {}) or responses.pop(str(status), {})
         responses[str(status)] = {

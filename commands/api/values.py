@@ -6,7 +6,7 @@ The document says both, by the bounds of the forms, so that who reads it knows w
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, StringConstraints, WithJsonSchema
 
 from commands.rules.payload import ExactNumber
 from e2e_site.stored_json import SHOWN, StoredText, read
@@ -41,7 +41,12 @@ def _object(value: Any) -> Any:
 
 Whole = Annotated[int, BeforeValidator(_whole)]
 Weight = Annotated[Any, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
-UuidText = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid", "examples": [_UUID_EXAMPLE]})]
+# Left out or null where there is none: an empty text is none.
+UuidText = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    WithJsonSchema({"type": "string", "format": "uuid", "examples": [_UUID_EXAMPLE]}),
+]
 Payload = Annotated[
     Any, BeforeValidator(_object), WithJsonSchema({"type": "object", "additionalProperties": True, "examples": [{}]})
 ]

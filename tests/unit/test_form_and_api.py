@@ -51,7 +51,8 @@ def by_the_page(values: dict[str, Any]) -> SendForm:
 
 
 def by_the_api(values: dict[str, Any]) -> SendOneForm:
-    """The same as a body."""
+    """The same as a body, where a field that is left empty is null."""
+    values = {name: None if (name, value) == ("correlation_id", "") else value for name, value in values.items()}
     behavior = {name: value for name, value in values.items() if name in ("type", *FIELDS)}
     others = {name: value for name, value in values.items() if name not in behavior}
     body = SendIn.model_validate(parse_json(json.dumps({"behavior": behavior, **others})))
