@@ -175,6 +175,11 @@ def test_an_id_may_be_in_capitals_and_without_dashes_and_is_unknown_or_no_id_at_
     refusal(api.get(f"/commands/{sent}", {"wait": 61}), 422)
 
 
+def test_a_nul_character_is_refused_as_a_problem(api: Api) -> None:
+    for address in ("/commands?code=%00", "/commands/%00", "/audit/search?text=a%00"):
+        refusal(api.get(address), 400)
+
+
 def test_numbers_are_exact_and_what_no_program_can_read_is_said_so(api: Api) -> None:
     sent = send()
     ask("""UPDATE public.test_command SET payload = '{"a": 1.10000000000000000001}', result = '{"b": 1e-40}'""")
