@@ -27,6 +27,7 @@ register_converter(RawPartConverter, "raw_part")
 app_name = "commands"
 
 urlpatterns = [
+    path("api/v1/", api.urls),  # first: programs ask most often, and each pattern before it is tried
     path("", dashboard.page, name="dashboard"),
     path("live/", dashboard.live, name="dashboard_live"),
     path("send/", send.page, name="send"),
@@ -60,5 +61,4 @@ urlpatterns = [
     path("commands/<command_id:command_id>/", detail.page, name="detail"),
     path("commands/<command_id:command_id>/live/", detail.live, name="detail_live"),
     path("commands/<command_id:command_id>/raw/<raw_part:part>/", detail.raw, name="raw"),
-    path("api/v1/", api.urls),
 ]

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import psycopg
-from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
+from django.conf import settings
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, ValidationError
 from django.db import Error
 from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,8 +13,10 @@ from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as NinjaValidationError
 
 from e2e_site.problem import FieldError, problem
+from e2e_site.texts import cut, storable
 from e2e_site.unavailable import unavailable
 
+_LONGEST_FIELD = 200  # characters: a key that is too much is a field, and may be of any length
 INVALID = "Nothing was done: correct what is wrong."
 LOGIN_NEEDED = "A token is needed (Authorization: Bearer …), or a login."
 
@@ -76,6 +79,8 @@ def _unknown_caller(request: HttpRequest, exc: Exception) -> HttpResponse:
 
 
 def _http_error(request: HttpRequest, exc: HttpError) -> HttpResponse:
+    if isinstance(exc.__cause__, ProblemError):  # Ninja calls whatever a parser raises a body that it cannot parse
+        return exc.__cause__.answer()
     return problem(exc.status_code, str(exc))
 
 
@@ -98,6 +103,10 @@ def _defect(request: HttpRequest, exc: Exception) -> HttpResponse:
     raise exc  # Django logs it and answers 500
 
 
+def _too_long(request: HttpRequest, exc: RequestDataTooBig) -> HttpResponse:
+    return problem(413, f"A body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes.")
+
+
 def _said(status: int, otherwise: str) -> Callable[[HttpRequest, Exception], HttpResponse]:
     def answer(request: HttpRequest, exc: Exception) -> HttpResponse:
         return problem(status, str(exc) or otherwise)
@@ -106,10 +115,15 @@ def _said(status: int, otherwise: str) -> Callable[[HttpRequest, Exception], Htt
 
 
 def _shape_error(error: Mapping[str, object]) -> FieldError:
-    """Pydantic's word on a value, by the way to it: ``("body", "sent", "count")`` is ``count``."""
+    """Pydantic's word on a value, by the way to it: ``("body", "sent", "count")`` is ``count``.
+
+    What is in a model of a query has its name in between where it is a list: ``("query", "asked", "status", 0)``.
+    """
     way = error.get("loc")
     steps = [str(step) for step in way] if isinstance(way, (list, tuple)) else []
-    return {"field": ".".join(steps[2:] if steps[:1] == ["body"] else steps[1:]), "message": str(error["msg"])}
+    in_model = steps[:1] == ["body"] or (len(steps) > 2 and not steps[2].isdecimal())
+    field = ".".join(steps[2:] if in_model else steps[1:])
+    return {"field": storable(cut(field, _LONGEST_FIELD)), "message": storable(str(error["msg"]))}
 
 
 _ANSWERS: Mapping[type[Exception], Callable[..., HttpResponse]] = {
@@ -118,6 +132,7 @@ _ANSWERS: Mapping[type[Exception], Callable[..., HttpResponse]] = {
     HttpError: _http_error,
     Http404: _said(404, "There is no such thing."),
     PermissionDenied: _said(403, "You may not do this."),
+    RequestDataTooBig: _too_long,
     BadRequest: _said(400, "The request cannot be read."),
     ValidationError: _wrong_value,
     NinjaValidationError: _wrong_shape,

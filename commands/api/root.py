@@ -24,6 +24,9 @@ from e2e_site.problem import CODES, CONTENT_TYPE, problem
 # Each noun is a module. The load tests' is in a package that this one does not know: Django is told by name.
 ROUTERS = {
     "/commands": "commands.api.commands.router",
+    "/audit": "commands.api.audit.router",
+    "/domains": "commands.api.domains.router",
+    "/health": "commands.api.health.router",
 }
 _PROBLEMS_OF_ALL = (401, 403, 503)
 _PROBLEMS_OF_A_BODY = (400, 413, 415, 422)
@@ -80,7 +83,7 @@ def _document_problems(operation: dict[str, Any]) -> None:
     if "requestBody" in operation:
         statuses.update(_PROBLEMS_OF_A_BODY)
     if operation.get("parameters"):
-        statuses.add(422)
+        statuses.update((400, 422))  # 400: it holds a NUL character
     for status in statuses:
         told = responses.get(str(status), {})
         responses[str(status)] = {

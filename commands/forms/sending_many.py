@@ -1,6 +1,6 @@
 """What a person may type to send many test commands: a mix of behaviors, how many, and how fast."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from secrets import randbelow
 from typing import Any
@@ -69,8 +69,10 @@ def _default(name: str) -> str:
     return str(DEFAULTS.get(name, ""))
 
 
-class SendManyForm(EachForm):
-    """A bulk send. ``parts`` has a `PartForm` for each behavior type; a valid form has a `mix`."""
+class MixForm(EachForm):
+    """A bulk send. ``parts`` are forms with ``behavior`` and ``weight``; a valid form has a `mix`."""
+
+    parts: Sequence[forms.Form]
 
     count = WholeNumberField(
         "count",
@@ -108,15 +110,8 @@ class SendManyForm(EachForm):
         help_text="What it is for. The list of operations shows it.",
     )
 
-    # Of this page alone: sent twice, it asks once.
+    # Sent twice, it asks once.
     key = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
-
-    def __init__(
-        self, data: Any = None, *, initial: Mapping[str, Any] | None = None,
-        parts: Mapping[BehaviorType, Mapping[str, Any]] | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(data, initial=dict(initial or {}))
-        self.parts = [PartForm(kind, data, (parts or {}).get(kind)) for kind in BehaviorType]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -138,3 +133,16 @@ class SendManyForm(EachForm):
     def _weighted(self) -> list[tuple[Behavior, float]]:
         cleaned = [part.cleaned_data for part in self.parts]
         return [(part["behavior"], part["weight"]) for part in cleaned if part["weight"]]
+
+
+class SendManyForm(MixForm):
+    """That of the page: it has a `PartForm` for each behavior type."""
+
+    parts: list[PartForm]
+
+    def __init__(
+        self, data: Any = None, *, initial: Mapping[str, Any] | None = None,
+        parts: Mapping[BehaviorType, Mapping[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(data, initial=dict(initial or {}))
+        self.parts = [PartForm(kind, data, (parts or {}).get(kind)) for kind in BehaviorType]

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 
+from commands.rules.operating import nothing_allowed
 from commands.rules.words import OperationKind, Status
 
 PERMISSION = "commands.operate_command"
@@ -76,10 +77,8 @@ def actions(command_id: UUID, status: Status, user: User | AnonymousUser) -> Act
             allowed = Actions(buttons=_PARKED, address=reverse("commands:tsq_act"))
         case Status.PENDING:
             allowed = Actions(buttons=_WAITING, address=reverse("commands:queue_cancel", args=[command_id]), asks=True)
-        case Status.IN_PROGRESS:
-            return Actions(why="Nothing while a worker has it: a running attempt is never disturbed.")
         case _:
-            return Actions(why="Nothing: it is at its end. Another one like it can be sent.")
+            return Actions(why=nothing_allowed(status))
     if user.has_perm(PERMISSION):
         return allowed
     if user.is_authenticated:

@@ -1,6 +1,6 @@
 """What an operator's action does, and what is said of it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from commands.rules.words import EventType, OperationKind, Status
@@ -12,6 +12,22 @@ EFFECTS: Mapping[OperationKind, str] = {
     OperationKind.CANCEL: "Ends each one for good as Canceled. Who waits for a reply hears CANCELED and your reason.",
     OperationKind.COMPLETE: "Ends each one as Completed, without running it. Who waits for a reply gets your result.",
 }
+
+# What an operator may do to one command, by where it stands; nothing where it is not named.
+ALLOWED: Mapping[Status, Sequence[OperationKind]] = {
+    Status.IN_TROUBLESHOOTING_QUEUE: (OperationKind.RETRY, OperationKind.CANCEL, OperationKind.COMPLETE),
+    Status.PENDING: (OperationKind.CANCEL,),
+}
+
+
+def nothing_allowed(status: Status) -> str:
+    """Why there is nothing to do to a command; empty where there is."""
+    if status in ALLOWED:
+        return ""
+    if status == Status.IN_PROGRESS:
+        return "Nothing while a worker has it: a running attempt is never disturbed."
+    return "Nothing: it is at its end. Another one like it can be sent."
+
 
 DONE: Mapping[OperationKind, str] = {
     OperationKind.RETRY: "sent again",

@@ -136,3 +136,18 @@ def test_requests_that_wait_leave_threads_to_pages_without_a_database(monkeypatc
             monkeypatch.setattr(limits, "_PLACE_WITHIN_S", 20)
             waiting = pool.submit(waits)
         assert waiting.result() == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_answered_a_moment_ago_is_not_asked_again_unless_it_hung_up(committed: str) -> None:
+    connection.ensure_connection()
+    pid = connection.connection.info.backend_pid
+    with psycopg.connect(committed, autocommit=True) as other:
+        asked = [other.execute("SELECT query_start FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()]
+        for _ in range(2):
+            assert connection.is_usable()
+            asked.append(other.execute("SELECT query_start FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone())
+        assert asked[0] != asked[1] == asked[2]
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])  # waits until it is gone
+    assert not connection.is_usable()
+    connection.close()

@@ -248,7 +248,7 @@ def test_what_is_not_there_or_too_long_cannot_be_had_raw(monkeypatch: pytest.Mon
         answer = Client().get(address)
         assert answer.status_code == 404
         assert why in answer.text
-    monkeypatch.setattr("commands.pages.queries.RAW_SHOWN", 100)
+    monkeypatch.setattr("commands.reads.queries.RAW_SHOWN", 100)
     answer = Client().get(f"/commands/{sent}/raw/payload/")
     assert answer.status_code == 404
     assert "This payload has more than 100 characters: read it in SQL." in answer.text

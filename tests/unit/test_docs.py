@@ -9,6 +9,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
+from commands.api.root import api
 from e2e_site.command import SiteCommand
 from settings_app.values import NAMES, SETTINGS
 from tests.support.clusters import CHECKOUT
@@ -96,3 +97,11 @@ def test_each_picture_of_the_console_is_shown_whole_and_small() -> None:
         picture = (DOCS / "images" / name).read_bytes()
         assert struct.unpack_from(">II", picture, 16) == (1440, 900)
         assert len(picture) < 150_000
+
+
+def test_every_operation_of_the_api_that_is_named_is_there() -> None:
+    named = re.findall(r"^\| `(GET|POST|PUT|DELETE) (/\S*)`", (DOCS / "api.md").read_text(), re.MULTILINE)
+    paths = api.get_openapi_schema()["paths"]
+    there = {(method.upper(), path.removeprefix("/api/v1")) for path, methods in paths.items() for method in methods}
+    assert named
+    assert set(named) <= there
