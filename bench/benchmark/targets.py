@@ -190,7 +190,22 @@ _CONSOLE = (
              digits=0),
 )  # fmt: skip
 
-TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE)
+_OBSERVER = (
+    _at_least(
+        text="Drain by a worker that samples, over one that does not",
+        measure=ratio(of("observer", "with"), of("observer", "without")),
+        limit=0.98,
+        unit="x",
+    ),
+    _at_most(
+        text="Sampler at 5,000 commands/s, share of one processor",
+        measure=of("observer", "processor"),
+        limit=1,
+        unit="%",
+    ),
+)
+
+TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE, *_OBSERVER)
 
 
 def needed() -> frozenset[str]:

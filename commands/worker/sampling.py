@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TURN_S = 2.0  # between two questions whether it is this process's turn
+TURN_S = 1.5  # between two questions whether it is this process's turn
 HELD_S = 30.0  # counts that wait for so long are worth a line
 
 TAKE = "SELECT commandbus.take_sample(%s, %s)"
@@ -37,7 +37,7 @@ def own_name() -> str:
 
 
 class Sampling:
-    """Samples every second while it is this process's turn, else asks every two seconds whether it is.
+    """Samples every second while it is this process's turn, else asks every 1.5 s whether it is.
 
     It asks by ``shared``, a connection that the process has anyway, and samples by ``own``, which is opened for it.
     """

@@ -132,6 +132,14 @@ def test_the_console_is_visited_on_a_made_history_and_acts_on_many(performed: Pe
     assert word_counts(testbed)["PENDING"] >= 70 + 30, "what was retried and what was sent wait"
 
 
+def test_a_sampler_is_measured_beside_a_drain_and_alone(performed: Performed, testbed: Testbed) -> None:
+    run = performed("observer", {"commands": 400, "rate": 300, "seconds": 2})
+    values = {name: values[0] for name, values in run.result.values.items()}
+    assert min(values["with"], values["without"]) > 0
+    assert 0 <= values.get("processor", 0) < 100
+    assert testbed.value("SELECT sum(sent) FROM e2e_sample WHERE width_s = 1") >= 600
+
+
 def test_a_snapshot_is_held_in_the_middle_of_a_drain(
     performed: Performed, testbed: Testbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.benchmark.case import Case
-from bench.benchmark.cases import console, costs, drain, growth, latency, rate, send, shapes, snapshot
+from bench.benchmark.cases import console, costs, drain, growth, latency, observer, rate, send, shapes, snapshot
 from bench.errors import WrongCallError
 
 CASES = {
@@ -24,6 +24,7 @@ CASES = {
         shapes.mix,
         costs.costs,
         console.console,
+        observer.observer,
     )
 }
 
