@@ -31,6 +31,7 @@ def test_engine_native_uses_three(concurrency: int, bus: LiveBus, start_worker: 
 def test_the_one_that_samples_has_one_more(bus: LiveBus, start_worker: StartWorker) -> None:
     worker = start_worker()
     worker.wait_for("sampling")
+    bus.wait_for_status(COMPLETED, [bus.send()])
     wait_until(lambda: worker.connections() == 4)
     names = {row["application_name"] for row in bus.rows(IN_USE)}
     assert "runworker sample" in names
@@ -39,7 +40,7 @@ def test_the_one_that_samples_has_one_more(bus: LiveBus, start_worker: StartWork
 
 
 def test_engine_library_uses_at_most_eight(bus: LiveBus, start_worker: StartWorker) -> None:
-    worker = start_worker("--engine", "library", "--concurrency", "100", "--poll-interval", "0.1")
+    worker = start_worker("--engine", "library", "--concurrency", "100", "--poll-interval", "0.1", "--no-sampler")
     sent = [bus.send() for _ in range(100)]
     most = 0
     while bus.statuses().get(COMPLETED, 0) < len(sent):
