@@ -88,11 +88,17 @@ def worker(
     concurrency: int = 200,
     batch_size: int = 200,
     once: bool = True,
+    samples: bool = False,
 ) -> MeasuredProgram:
-    """A worker process. With ``once`` it ends when the queue is empty, else when it is stopped."""
+    """A worker process. With ``once`` it ends when the queue is empty, else when it is stopped.
+
+    What is measured is the bus alone, unless it ``samples``.
+    """
     words = ["--engine", engine, "--domain", domain, "--concurrency", str(concurrency), "--batch-size", str(batch_size)]
     if once:
         words.append("--once")
+    if not samples:
+        words.append("--no-sampler")
     command = manage_command("runworker", *words, "--max-wait", str(MOST_S))
     return MeasuredProgram(command, database.environment())
 

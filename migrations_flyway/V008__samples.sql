@@ -30,11 +30,14 @@ COMMENT ON TABLE public.e2e_sample IS 'What happened in a domain in each second,
 COMMENT ON COLUMN public.e2e_sample.domain IS 'The domain that it is about';
 COMMENT ON COLUMN public.e2e_sample.width_s IS 'Seconds of its column: 1 (kept for an hour), 10 (24 h), 60 (7 d) or 3600 (90 d)';
 COMMENT ON COLUMN public.e2e_sample.at IS 'When its column begins (server clock), a multiple of width_s since 1970';
-COMMENT ON COLUMN public.e2e_sample.seconds IS 'How many seconds its counts stand for: more than width_s after a gap of the sampler';
+COMMENT ON COLUMN public.e2e_sample.seconds IS
+    'How many seconds its counts stand for, never 0: more than width_s after a gap of the sampler, a thousandth while its counts '
+    'wait for a transaction that is open, and in the column after that as long as they waited';
 COMMENT ON COLUMN public.e2e_sample.visible IS 'Messages in the queue that a worker could take, at the end (rolled up: the most)';
 COMMENT ON COLUMN public.e2e_sample.in_flight IS 'Messages whose attempt runs, at the end (rolled up: the most)';
-COMMENT ON COLUMN public.e2e_sample.delayed IS 'Messages that wait for a retry, at the end (rolled up: the most)';
-COMMENT ON COLUMN public.e2e_sample.oldest_s IS 'Age in seconds of the oldest message that a worker could take; empty without one';
+COMMENT ON COLUMN public.e2e_sample.delayed IS 'Messages that wait for their time, as a rule for a retry, at the end (rolled up: the most)';
+COMMENT ON COLUMN public.e2e_sample.oldest_s IS
+    'For how many seconds a worker could have taken the message that waits longest, at the end (rolled up: the most); empty without one';
 COMMENT ON COLUMN public.e2e_sample.tsq IS 'Commands in the troubleshooting queue, at the end (rolled up: the most)';
 COMMENT ON COLUMN public.e2e_sample.workers IS 'Live workers, at the end (rolled up: the fewest)';
 COMMENT ON COLUMN public.e2e_sample.sent IS 'Commands sent in it';
@@ -53,33 +56,49 @@ COMMENT ON COLUMN public.e2e_sample.first_audit IS 'The events that it counts: a
 COMMENT ON COLUMN public.e2e_sample.last_audit IS '… up to this';
 
 CREATE TABLE public.e2e_database_sample (
-    width_s     INTEGER NOT NULL CONSTRAINT e2e_database_sample_width_known CHECK (width_s IN (1, 10, 60, 3600)),
+    width_s     INTEGER NOT NULL CONSTRAINT e2e_database_sample_width_known CHECK (width_s IN (10, 60, 3600)),
     at          TIMESTAMPTZ NOT NULL,
     size_bytes  BIGINT NOT NULL,
     dead_rows   BIGINT NOT NULL,
     wal_bytes   BIGINT NOT NULL,
     PRIMARY KEY (width_s, at)
 );
-COMMENT ON TABLE public.e2e_database_sample IS 'How large the database was, and how much it had written';
-COMMENT ON COLUMN public.e2e_database_sample.width_s IS 'Seconds of its column, as in e2e_sample';
+COMMENT ON TABLE public.e2e_database_sample IS 'How large the database was, and how much it had written: looked at every 10 s';
+COMMENT ON COLUMN public.e2e_database_sample.width_s IS 'Seconds of its column: 10, 60 or 3600, kept as in e2e_sample';
 COMMENT ON COLUMN public.e2e_database_sample.at IS 'When its column begins (server clock)';
-COMMENT ON COLUMN public.e2e_database_sample.size_bytes IS 'Size of the database';
-COMMENT ON COLUMN public.e2e_database_sample.dead_rows IS 'Dead rows in the tables of the bus, as the statistics have them';
-COMMENT ON COLUMN public.e2e_database_sample.wal_bytes IS 'Position in the write-ahead log';
+COMMENT ON COLUMN public.e2e_database_sample.size_bytes IS 'Size of the database (rolled up: the most)';
+COMMENT ON COLUMN public.e2e_database_sample.dead_rows IS 'Dead rows in the tables of the bus, as the statistics have them (rolled up: the most)';
+COMMENT ON COLUMN public.e2e_database_sample.wal_bytes IS 'Position in the write-ahead log: its growth is what the whole server wrote (rolled up: the last)';
 
 CREATE TABLE public.e2e_sampler (
     one         BOOLEAN PRIMARY KEY DEFAULT TRUE CONSTRAINT e2e_sampler_one CHECK (one),
-    counted     BIGINT NOT NULL DEFAULT 0,
+    counted     BIGINT NOT NULL,
+    counted_at  TIMESTAMPTZ,
     horizon     BIGINT,
-    horizon_xid XID8,
+    horizon_at  TIMESTAMPTZ,
+    writers     TEXT[] NOT NULL DEFAULT '{}',
     sampled_at  TIMESTAMPTZ,
     sampler     TEXT NOT NULL DEFAULT ''
 );
-INSERT INTO public.e2e_sampler DEFAULT VALUES;
-COMMENT ON TABLE public.e2e_sampler IS 'How far the sampler came, and who samples';
+-- What happened before there was a sampler is not counted.
+INSERT INTO public.e2e_sampler (counted)
+SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('commandbus.audit', 'audit_id')::REGCLASS), 0);
+COMMENT ON TABLE public.e2e_sampler IS 'How far the sampler came, and who samples. Whoever samples holds the row: each event is counted once';
 COMMENT ON COLUMN public.e2e_sampler.one IS 'There is one row';
 COMMENT ON COLUMN public.e2e_sampler.counted IS 'Events up to this audit_id are counted';
-COMMENT ON COLUMN public.e2e_sampler.horizon IS 'Events up to this audit_id are counted next …';
-COMMENT ON COLUMN public.e2e_sampler.horizon_xid IS '… once every transaction before this one has ended';
+COMMENT ON COLUMN public.e2e_sampler.counted_at IS 'What happened until then is counted (server clock); empty before the first sample';
+COMMENT ON COLUMN public.e2e_sampler.horizon IS 'Events up to this audit_id, which the sequence had reached …';
+COMMENT ON COLUMN public.e2e_sampler.horizon_at IS '… at this time, are counted next …';
+COMMENT ON COLUMN public.e2e_sampler.writers IS '… once these transactions have ended, which wrote events then (pg_locks.virtualtransaction)';
 COMMENT ON COLUMN public.e2e_sampler.sampled_at IS 'When it sampled last (server clock); empty before its first';
-COMMENT ON COLUMN public.e2e_sampler.sampler IS 'Who samples: host:pid';
+COMMENT ON COLUMN public.e2e_sampler.sampler IS 'Who samples: host:pid; empty where it stopped in order';
+
+CREATE TABLE public.e2e_sampler_look (
+    domain    TEXT PRIMARY KEY,
+    next_at   TIMESTAMPTZ NOT NULL,
+    every_nth INTEGER NOT NULL CONSTRAINT e2e_sampler_look_every_nth_range CHECK (every_nth > 0)
+);
+COMMENT ON TABLE public.e2e_sampler_look IS 'When the sampler looks at the queue of each domain next: the longer a look takes, the later';
+COMMENT ON COLUMN public.e2e_sampler_look.domain IS 'The domain';
+COMMENT ON COLUMN public.e2e_sampler_look.next_at IS 'When it looks next (server clock); until then it carries forward what it knows by what it counts';
+COMMENT ON COLUMN public.e2e_sampler_look.every_nth IS 'Of how many hidden messages it then looks at one, to tell which run and which wait';

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> dict[str, int]:
     overrides = {"concurrency": options.concurrency, "batch_size": options.concurrency}
     code = asyncio.run(
         work(
-            Options(engine=options.engine, domain=DOMAIN, once=True, overrides=overrides),
+            Options(engine=options.engine, domain=DOMAIN, once=True, samples=False, overrides=overrides),
             registry_of(DOMAIN),
             {**connection_params(), "cursor_factory": CountingCursor},
             None,

@@ -229,7 +229,22 @@ _API = (
     ),
 )
 
-TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE, *_API)
+_OBSERVER = (
+    _at_least(
+        text="Drain by a worker that samples, over one that does not",
+        measure=ratio(of("observer", "with"), of("observer", "without")),
+        limit=0.98,
+        unit="x",
+    ),
+    _at_most(
+        text="Sampler at 5,000 commands/s, share of one processor",
+        measure=of("observer", "processor"),
+        limit=1,
+        unit="%",
+    ),
+)
+
+TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE, *_API, *_OBSERVER)
 
 
 def needed() -> frozenset[str]:

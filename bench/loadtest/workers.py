@@ -26,7 +26,7 @@ class Workers:
     """``arguments`` are what each ``runworker`` gets besides; ``environment`` says in which database it works."""
 
     def __init__(self, number: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        command = manage_command("runworker", f"--grace={GRACE_S}", *arguments)
+        command = manage_command("runworker", "--no-sampler", f"--grace={GRACE_S}", *arguments)
         self._programs = [
             Program(
                 f"worker {place}",

@@ -17,7 +17,7 @@ _SQL = NamedSql(Path(__file__).with_suffix(".sql"))
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One column: ``at`` is when it begins, ``seconds`` what its counts stand for. Columns of ``e2e_sample``."""
+    """One column of ``e2e_sample``: ``at`` is when it begins, ``seconds`` what its counts stand for, never 0."""
 
     at: datetime
     seconds: float
@@ -41,15 +41,29 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """Who samples, ``at`` which time last; ``now``: the database's clock. ``at`` is None before the first sample."""
+    """Who samples, ``at`` which time last; ``now``: the database's clock. ``at`` is None before the first sample.
+
+    What happened until ``counted_at`` is counted. Where it stays behind ``at``, counts wait for an open transaction.
+    """
 
     sampler: str
     at: datetime | None
     now: datetime
+    counted_at: datetime | None = None
 
     @property
     def is_silent(self) -> bool:
         return self.at is None or self.now - self.at > SILENT_AFTER
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseSample:
+    """One column of ``e2e_database_sample``: bytes, and dead rows; ``wal_bytes`` is a position, which only grows."""
+
+    at: datetime
+    size_bytes: int
+    dead_rows: int
+    wal_bytes: int
 
 
 def series(*, since: datetime, until: datetime, width_s: int, domain: str = DOMAIN) -> list[Sample]:
@@ -66,7 +80,19 @@ def latest(domain: str = DOMAIN) -> Sample | None:
 
 def sampler() -> Sampler:
     (row,) = _SQL.rows("sampler")
-    return Sampler(sampler=row["sampler"], at=row["sampled_at"], now=row["now"])
+    return Sampler(sampler=row["sampler"], at=row["sampled_at"], now=row["now"], counted_at=row["counted_at"])
+
+
+def database_series(*, since: datetime, until: datetime, width_s: int) -> list[DatabaseSample]:
+    """As `series`, of the whole database; there is none of 1 s."""
+    rows = _SQL.rows("database_series", width_s=width_s, since=since, until=until)
+    return [DatabaseSample(**row) for row in rows]
+
+
+def database_latest() -> DatabaseSample | None:
+    """The newest 10 s; None before the first."""
+    rows = _SQL.rows("database_latest")
+    return DatabaseSample(**rows[0]) if rows else None
 
 
 def _sample(row: Row) -> Sample:

@@ -115,6 +115,8 @@ def arguments(options: Options, *, max_wait: float | None) -> list[str]:
     words = ["--one-of-many", f"--engine={options.engine}", f"--domain={options.domain}", f"--grace={options.grace}"]
     if options.handlers is not None:
         words.append(f"--handlers={options.handlers}")
+    if not options.samples:
+        words.append("--no-sampler")
     if options.once:
         words.append("--once")
     if max_wait is not None:

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ from commands.worker.engine_library import LibraryEngine
 from commands.worker.engine_native import NativeEngine
 from commands.worker.listener import Listener, StartError
 from commands.worker.operating import operate
+from commands.worker.sampling import Sampling
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
 from e2e_site.options import Exit
@@ -34,7 +35,10 @@ GOODBYE_S = 2.0  # for the last statements of a worker that ends
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the command line asks. ``max_wait`` and ``grace`` are seconds; ``handlers`` is the name of a module."""
+    """What the command line asks. ``max_wait`` and ``grace`` are seconds; ``handlers`` is the name of a module.
+
+    ``samples``: whether it takes its turn at sampling.
+    """
 
     engine: Engine = Engine.NATIVE
     domain: str = DOMAIN
@@ -42,6 +46,7 @@ class Options:
     once: bool = False
     max_wait: float | None = None
     grace: float = 30.0
+    samples: bool = True
     overrides: Mapping[str, int | float] = field(default_factory=dict)
 
 
@@ -54,7 +59,7 @@ class RunningEngine(Protocol):
 def connections_needed(engine: Engine) -> int:
     """Connections of one worker process, whatever its concurrency: listen, receive, and finish or the library's.
 
-    While it works an operation off it takes one more, and waits where there is none.
+    While it works an operation off it takes one more, and waits where there is none. So does the one that samples.
     """
     return 3 if engine == Engine.NATIVE else 2 + LibraryEngine.POOL_SIZE
 
@@ -77,7 +82,7 @@ async def work(
     """
     _calm_collector()
     outage = Outage()
-    links = [Link(params, outage, name=f"runworker {name}") for name in ("receive", "finish", "operate")]
+    links = [Link(params, outage, name=f"runworker {name}") for name in ("receive", "finish", "operate", "sample")]
     listener = Listener(params, command_queue(options.domain), options.engine, outage, direct=direct)
     await listener.open(needed=connections_needed(options.engine))
     try:
@@ -88,7 +93,7 @@ async def work(
             engine = NativeEngine(registry, state, *links[:2])
         else:
             engine = LibraryEngine(registry, state, params, use_notify=not await links[0].is_pooled())
-        return await _run(engine, state, listener, links[-1], options)
+        return await _run(engine, state, listener, links, options)
     finally:
         await listener.close()
         for link in links:
@@ -127,13 +132,17 @@ async def _state(options: Options, link: Link, *, polling: bool) -> WorkerState:
 
 
 async def _run(
-    engine: RunningEngine, state: WorkerState, listener: Listener, operations: Link, options: Options
+    engine: RunningEngine, state: WorkerState, listener: Listener, links: Sequence[Link], options: Options
 ) -> int:
+    receive, _, operations, samples = links
+    sampling = Sampling(receive, samples)
     side_tasks = [
         asyncio.create_task(listener.run(state), name="listen"),
         asyncio.create_task(state.keep_beating(), name="beat"),
         asyncio.create_task(operate(state, operations), name="operate"),
     ]
+    if options.samples:
+        side_tasks.append(asyncio.create_task(sampling.run(), name="sample"))
     over = False
 
     def max_wait_is_over() -> None:
@@ -153,8 +162,12 @@ async def _run(
         finally:
             await end_all(side_tasks)
     with contextlib.suppress(TimeoutError):
-        await within(GOODBYE_S, state.say_goodbye())
+        await within(GOODBYE_S, _say_goodbye(state, sampling))
     return await _exit_code(state, abandoned=abandoned, over=over)
+
+
+async def _say_goodbye(state: WorkerState, sampling: Sampling) -> None:
+    await asyncio.gather(state.say_goodbye(), sampling.leave())
 
 
 def _say_started(state: WorkerState) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.e2e.conftest import StartWorker
+from tests.support.waiting import wait_until
 from tests.support.workers import COMPLETED, LiveBus
 
 IN_USE = """
@@ -13,7 +14,7 @@ IN_USE = """
 
 @pytest.mark.parametrize("concurrency", [1, 500])
 def test_engine_native_uses_three(concurrency: int, bus: LiveBus, start_worker: StartWorker) -> None:
-    worker = start_worker("--concurrency", str(concurrency), "--batch-size", "1000")
+    worker = start_worker("--concurrency", str(concurrency), "--batch-size", "1000", "--no-sampler")
     done = bus.send()
     bus.wait_for_status(COMPLETED, [done])
     running = [bus.timeout(600_000) for _ in range(concurrency)]
@@ -27,8 +28,19 @@ def test_engine_native_uses_three(concurrency: int, bus: LiveBus, start_worker: 
     }
 
 
+def test_the_one_that_samples_has_one_more(bus: LiveBus, start_worker: StartWorker) -> None:
+    worker = start_worker()
+    worker.wait_for("sampling")
+    bus.wait_for_status(COMPLETED, [bus.send()])
+    wait_until(lambda: worker.connections() == 4)
+    names = {row["application_name"] for row in bus.rows(IN_USE)}
+    assert "runworker sample" in names
+    beside = start_worker()
+    assert beside.connections() <= 3
+
+
 def test_engine_library_uses_at_most_eight(bus: LiveBus, start_worker: StartWorker) -> None:
-    worker = start_worker("--engine", "library", "--concurrency", "100", "--poll-interval", "0.1")
+    worker = start_worker("--engine", "library", "--concurrency", "100", "--poll-interval", "0.1", "--no-sampler")
     sent = [bus.send() for _ in range(100)]
     most = 0
     while bus.statuses().get(COMPLETED, 0) < len(sent):

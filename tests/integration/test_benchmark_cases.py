@@ -140,6 +140,14 @@ def test_the_api_is_driven_over_http_on_a_made_history(performed: Performed, tes
     assert testbed.value("SELECT count(*) FROM commandbus.command") == 60 + 2 * 3 + 20
 
 
+def test_a_sampler_is_measured_beside_a_drain_and_alone(performed: Performed, testbed: Testbed) -> None:
+    run = performed("observer", {"commands": 400, "rate": 300, "seconds": 2})
+    values = {name: values[0] for name, values in run.result.values.items()}
+    assert min(values["with"], values["without"]) > 0
+    assert 0 <= values.get("processor", 0) < 100
+    assert testbed.value("SELECT sum(sent) FROM e2e_sample WHERE width_s = 1") >= 600
+
+
 def test_a_snapshot_is_held_in_the_middle_of_a_drain(
     performed: Performed, testbed: Testbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

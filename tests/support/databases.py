@@ -44,7 +44,8 @@ def clean(url: str) -> None:
               AND ((schemaname = 'commandbus' AND tablename <> 'domain')
                    OR (schemaname = 'pgmq' AND tablename ~ '^[qa]_')
                    OR (schemaname = 'public' AND tablename IN (
-                       'test_command', 'e2e_config', 'e2e_worker', 'e2e_operation', 'load_run', 'load_sample')))
+                       'test_command', 'e2e_config', 'e2e_worker', 'e2e_operation', 'load_run', 'load_sample',
+                       'e2e_sample', 'e2e_database_sample', 'e2e_sampler_look')))
             """
         ).fetchall()
         names = sql.SQL(", ").join(sql.Identifier(*table) for table in touched)
@@ -57,6 +58,10 @@ def clean(url: str) -> None:
             """
         )
         conn.execute("INSERT INTO public.e2e_config DEFAULT VALUES")
+        conn.execute(
+            "UPDATE public.e2e_sampler SET counted = 0, counted_at = NULL, horizon = NULL, horizon_at = NULL,"
+            " writers = '{}', sampled_at = NULL, sampler = '' WHERE sampled_at IS NOT NULL"
+        )
 
 
 def template_name() -> str:

@@ -19,12 +19,18 @@ def understood(words: list[str]) -> dict[str, Any]:
 def test_every_option_is_passed_on_as_it_was_given() -> None:
     overrides = {"concurrency": 7, "poll_interval": 0.25, "heartbeat": False}
     options = Options(
-        engine=Engine.LIBRARY, domain="orders", handlers="mine.own", once=True, grace=12.5, overrides=overrides
+        engine=Engine.LIBRARY,
+        domain="orders",
+        handlers="mine.own",
+        once=True,
+        grace=12.5,
+        samples=False,
+        overrides=overrides,
     )
     read = understood(arguments(options, max_wait=1.5))
     assert (read["engine"], read["domain"], read["once"], read["one_of_many"]) == ("library", "orders", True, True)
     assert read["handlers"] == "mine.own"
-    assert (read["grace"], read["max_wait"]) == (12.5, 1.5)
+    assert (read["grace"], read["max_wait"], read["no_sampler"]) == (12.5, 1.5, True)
     assert (read["concurrency"], read["poll_interval"], read["heartbeat"]) == (7, 0.25, False)
     assert (read["batch_size"], read["visibility_timeout"], read["processes"]) == (None, None, None)
 
@@ -32,6 +38,7 @@ def test_every_option_is_passed_on_as_it_was_given() -> None:
 def test_options_that_were_not_given_are_not_passed_on() -> None:
     read = understood(arguments(Options(), max_wait=None))
     assert (read["once"], read["max_wait"], read["heartbeat"], read["handlers"]) == (False, None, None, None)
+    assert not read["no_sampler"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,19 @@ def command(name: str) -> BaseCommand:
 
 
 def test_they_are_all_made_of_one_class() -> None:
-    named = {"benchmark", "demo", "embeddedpg", "flyway", "loadtest", "operate", "pgmq", "prune", "runworker", "setup"}
+    named = {
+        "benchmark",
+        "demo",
+        "embeddedpg",
+        "flyway",
+        "loadtest",
+        "operate",
+        "pgmq",
+        "prune",
+        "runworker",
+        "sampler",
+        "setup",
+    }
     assert {*named, "seed_history"} <= set(OURS)
     assert {name for name in OURS if not isinstance(command(name), SiteCommand)} == OTHERS
 

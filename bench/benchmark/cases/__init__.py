@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.benchmark.case import Case
-from bench.benchmark.cases import api, console, costs, drain, growth, latency, rate, send, shapes, snapshot
+from bench.benchmark.cases import api, console, costs, drain, growth, latency, observer, rate, send, shapes, snapshot
 from bench.errors import WrongCallError
 
 CASES = {
@@ -25,6 +25,7 @@ CASES = {
         costs.costs,
         console.console,
         api.api,
+        observer.observer,
     )
 }
 

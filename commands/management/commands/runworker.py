@@ -63,6 +63,9 @@ class Command(SiteCommand):
             metavar="SECONDS",
             help="time for running attempts after a stop (30)",
         )
+        parser.add_argument(
+            "--no-sampler", action="store_true", help="never count what happens for charts; another process has to"
+        )
         _add_overrides(parser)
         # How a process of --processes is started.
         parser.add_argument("--one-of-many", action="store_true", help=SUPPRESS)
@@ -76,6 +79,7 @@ class Command(SiteCommand):
             once=options["once"],
             max_wait=options["max_wait"],
             grace=options["grace"],
+            samples=not options["no_sampler"],
             overrides={name: options[name] for name in (*NUMBERS, *SWITCHES) if options[name] is not None},
         )
         if options["one_of_many"]:
