@@ -12,18 +12,14 @@ import psycopg
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004 — Django's name for it
 
+from commands.rules.readiness import PGMQ, QUEUE, SCHEMA, UNREACHABLE
 from e2e_site.database import connection_params
-from e2e_site.limits import LimitedConnection
+from e2e_site.limits import LimitedConnection, connect_timeout
 from e2e_site.options import Exit, SiteError
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError
 from e2e_site.schema.setup import missing_in_django
 from e2e_site.texts import one_line
-
-UNREACHABLE = "commands.W001"
-SCHEMA = "commands.W002"
-PGMQ = "commands.W003"
-QUEUE = "commands.W004"
 
 _SETUP = 'Run "manage.py setup".'
 
@@ -31,7 +27,7 @@ _SETUP = 'Run "manage.py setup".'
 def problems() -> list[CheckMessage]:
     """What is missing, each with a stable id, a sentence (``msg``) and what to run (``hint``). Changes nothing."""
     try:
-        with LimitedConnection.connect(**connection_params(), autocommit=True) as conn:
+        with LimitedConnection.connect(**connect_timeout(connection_params()), autocommit=True) as conn:
             return [*_schema_problems(conn), *_pgmq_problems(conn)]
     except psycopg.Error as exc:
         return [

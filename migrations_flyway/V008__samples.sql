@@ -83,3 +83,32 @@ COMMENT ON COLUMN public.e2e_sampler.horizon IS 'Events up to this audit_id are 
 COMMENT ON COLUMN public.e2e_sampler.horizon_xid IS '… once every transaction before this one has ended';
 COMMENT ON COLUMN public.e2e_sampler.sampled_at IS 'When it sampled last (server clock); empty before its first';
 COMMENT ON COLUMN public.e2e_sampler.sampler IS 'Who samples: host:pid';
+
+CREATE TABLE public.e2e_sample_total (
+    domain      TEXT PRIMARY KEY,
+    since       TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    sent        BIGINT NOT NULL DEFAULT 0,
+    received    BIGINT NOT NULL DEFAULT 0,
+    completed   BIGINT NOT NULL DEFAULT 0,
+    retried     BIGINT NOT NULL DEFAULT 0,
+    parked      BIGINT NOT NULL DEFAULT 0,
+    failed      BIGINT NOT NULL DEFAULT 0,
+    canceled    BIGINT NOT NULL DEFAULT 0,
+    late        BIGINT NOT NULL DEFAULT 0,
+    waiting     BIGINT[] NOT NULL DEFAULT '{}',
+    running     BIGINT[] NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE public.e2e_sample_total IS
+    'All that was ever counted in the seconds of e2e_sample, added in the same transactions: it never goes back, as metrics need it';
+COMMENT ON COLUMN public.e2e_sample_total.domain IS 'The domain that it is about';
+COMMENT ON COLUMN public.e2e_sample_total.since IS 'When the counting began (server clock)';
+COMMENT ON COLUMN public.e2e_sample_total.sent IS 'Commands sent since then';
+COMMENT ON COLUMN public.e2e_sample_total.received IS 'Attempts begun since then';
+COMMENT ON COLUMN public.e2e_sample_total.completed IS 'Commands completed since then';
+COMMENT ON COLUMN public.e2e_sample_total.retried IS 'Attempts that failed for a moment since then';
+COMMENT ON COLUMN public.e2e_sample_total.parked IS 'Commands parked since then';
+COMMENT ON COLUMN public.e2e_sample_total.failed IS 'Commands failed by a business rule since then';
+COMMENT ON COLUMN public.e2e_sample_total.canceled IS 'Commands canceled since then';
+COMMENT ON COLUMN public.e2e_sample_total.late IS 'Ends that came too late to count since then';
+COMMENT ON COLUMN public.e2e_sample_total.waiting IS 'The sum of e2e_sample.waiting since then, bucket by bucket';
+COMMENT ON COLUMN public.e2e_sample_total.running IS 'The sum of e2e_sample.running since then, bucket by bucket';
