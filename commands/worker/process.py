@@ -11,7 +11,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ from commands.worker.engine_library import LibraryEngine
 from commands.worker.engine_native import NativeEngine
 from commands.worker.listener import Listener, StartError
 from commands.worker.operating import operate
+from commands.worker.probes import Probes
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
 from e2e_site.options import Exit
@@ -69,7 +70,12 @@ async def check_start(
 
 
 async def work(
-    options: Options, registry: HandlerRegistry, params: Mapping[str, Any], direct: Mapping[str, Any] | None = None
+    options: Options,
+    registry: HandlerRegistry,
+    params: Mapping[str, Any],
+    direct: Mapping[str, Any] | None = None,
+    *,
+    probes: Probes | None = None,
 ) -> int:
     """Run one worker until it is told to stop; returns the process's exit code. Raises ``StartError``.
 
@@ -88,7 +94,9 @@ async def work(
             engine = NativeEngine(registry, state, *links[:2])
         else:
             engine = LibraryEngine(registry, state, params, use_notify=not await links[0].is_pooled())
-        return await _run(engine, state, listener, links[-1], options)
+        answering = (probes or Probes()).run(lambda: state.readiness(connected=not outage.lasts))
+        beside = {"listen": listener.run(state), "operate": operate(state, links[-1]), "probes": answering}
+        return await _run(engine, state, beside, options)
     finally:
         await listener.close()
         for link in links:
@@ -127,13 +135,11 @@ async def _state(options: Options, link: Link, *, polling: bool) -> WorkerState:
 
 
 async def _run(
-    engine: RunningEngine, state: WorkerState, listener: Listener, operations: Link, options: Options
+    engine: RunningEngine, state: WorkerState, beside: Mapping[str, Coroutine[Any, Any, None]], options: Options
 ) -> int:
-    side_tasks = [
-        asyncio.create_task(listener.run(state), name="listen"),
-        asyncio.create_task(state.keep_beating(), name="beat"),
-        asyncio.create_task(operate(state, operations), name="operate"),
-    ]
+    """Run the engine, and ``beside`` it what it needs, by name."""
+    side_tasks = [asyncio.create_task(task, name=name) for name, task in beside.items()]
+    side_tasks.append(asyncio.create_task(state.keep_beating(), name="beat"))
     over = False
 
     def max_wait_is_over() -> None:
