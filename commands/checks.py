@@ -68,13 +68,13 @@ def _schema_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:
         return
     for problem in found.problems:
         yield Warning(problem, hint='Run "manage.py flyway validate".', id=SCHEMA)
-    if found.pending:
+    if found.lacking:
         what = "older than the code" if found.applied else "missing"
-        scripts = [migration.script for migration in found.pending]
+        scripts = [migration.script for migration in found.lacking]
         yield Warning(f"The schema is {what}: it lacks {_first_of(scripts)}.", hint=_SETUP, id=SCHEMA)
     if missing := missing_in_django(conn):
         yield Warning(f"Django's own tables lack {_first_of(missing)}.", hint=_SETUP, id=SCHEMA)
-    if not found.pending and not found.problems:
+    if not found.lacking and not found.problems:
         yield from _queue_problems(conn)
 
 

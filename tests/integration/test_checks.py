@@ -88,6 +88,23 @@ def test_a_schema_older_than_the_code(ready_database: str) -> None:
     assert "older than the code: it lacks V0" in problem.msg
 
 
+def test_functions_that_a_newer_release_has_replaced_since_are_no_problem(ready_database: str) -> None:
+    execute(
+        ready_database,
+        "INSERT INTO flyway_schema_history (installed_rank, description, type, script, checksum, installed_by,"
+        " execution_time, success) SELECT 1000, description, type, script, 1, installed_by, 1, TRUE"
+        " FROM flyway_schema_history WHERE script = 'R__02_engine.sql'",
+    )
+    assert checks.problems() == []
+
+
+def test_functions_that_were_never_applied_as_they_are(ready_database: str) -> None:
+    execute(ready_database, "UPDATE flyway_schema_history SET checksum = 1 WHERE script = 'R__02_engine.sql'")
+
+    (problem,) = checks.problems()
+    assert "older than the code: it lacks R__02_engine.sql" in problem.msg
+
+
 def test_a_migration_changed_after_it_was_applied(ready_database: str) -> None:
     execute(ready_database, "UPDATE flyway_schema_history SET checksum = 1 WHERE version = '002'")
 
