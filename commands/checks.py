@@ -12,18 +12,14 @@ import psycopg
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning  # noqa: A004 — Django's name for it
 
+from commands.rules.readiness import PGMQ, QUEUE, SCHEMA, UNREACHABLE
 from e2e_site.database import connection_params
-from e2e_site.limits import LimitedConnection
+from e2e_site.limits import LimitedConnection, connect_timeout
 from e2e_site.options import Exit, SiteError
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.migration_files import FlywayError
 from e2e_site.schema.setup import missing_in_django
 from e2e_site.texts import one_line
-
-UNREACHABLE = "commands.W001"
-SCHEMA = "commands.W002"
-PGMQ = "commands.W003"
-QUEUE = "commands.W004"
 
 _SETUP = 'Run "manage.py setup".'
 
@@ -31,7 +27,7 @@ _SETUP = 'Run "manage.py setup".'
 def problems() -> list[CheckMessage]:
     """What is missing, each with a stable id, a sentence (``msg``) and what to run (``hint``). Changes nothing."""
     try:
-        with LimitedConnection.connect(**connection_params(), autocommit=True) as conn:
+        with LimitedConnection.connect(**connect_timeout(connection_params()), autocommit=True) as conn:
             return [*_schema_problems(conn), *_pgmq_problems(conn)]
     except psycopg.Error as exc:
         return [
@@ -72,13 +68,13 @@ def _schema_problems(conn: psycopg.Connection) -> Iterator[CheckMessage]:
         return
     for problem in found.problems:
         yield Warning(problem, hint='Run "manage.py flyway validate".', id=SCHEMA)
-    if found.pending:
+    if found.lacking:
         what = "older than the code" if found.applied else "missing"
-        scripts = [migration.script for migration in found.pending]
+        scripts = [migration.script for migration in found.lacking]
         yield Warning(f"The schema is {what}: it lacks {_first_of(scripts)}.", hint=_SETUP, id=SCHEMA)
     if missing := missing_in_django(conn):
         yield Warning(f"Django's own tables lack {_first_of(missing)}.", hint=_SETUP, id=SCHEMA)
-    if not found.pending and not found.problems:
+    if not found.lacking and not found.problems:
         yield from _queue_problems(conn)
 
 

@@ -9,7 +9,9 @@ from commands.pages import (
     dashboard,
     detail,
     export,
+    health,
     mend,
+    metrics,
     operations,
     queue,
     rejected,
@@ -61,4 +63,7 @@ urlpatterns = [
     path("commands/<command_id:command_id>/", detail.page, name="detail"),
     path("commands/<command_id:command_id>/live/", detail.live, name="detail_live"),
     path("commands/<command_id:command_id>/raw/<raw_part:part>/", detail.raw, name="raw"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.page, name="metrics"),
 ]

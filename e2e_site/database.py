@@ -110,6 +110,10 @@ class Outage:
         self._away = False
         self._began = -math.inf
 
+    @property
+    def lasts(self) -> bool:
+        return self._away
+
     def begins(self, error: BaseException, opened: float = math.inf) -> None:
         """A connection broke that was ``opened`` then (``time.monotonic``), or none could be made.
 

@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 env = environ.Env()
+
+T = TypeVar("T")
 
 
 def text(name: str, default: str = "") -> str:
@@ -39,7 +41,7 @@ def whole(name: str, *, default: int, most: int) -> int:
     raise ImproperlyConfigured(f"{name} is {value!r}; allowed: a whole number from 0 to {most:,}.")
 
 
-def items(name: str, default: list[str], item: Callable[[str], str]) -> list[str]:
+def items(name: str, default: list[T], item: Callable[[str], T]) -> list[T]:
     """Items between commas, each as ``item`` takes it; the default where there is nothing at all."""
     value = text(name)
     try:

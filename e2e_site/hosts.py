@@ -1,12 +1,15 @@
-"""Names in ``ALLOWED_HOSTS`` and origins in ``CSRF_TRUSTED_ORIGINS``: what Django would compare and never find. Pure.
+"""Host names, origins and networks in variables: what would be compared and never found is refused. Pure.
 
 Each function answers the value as Django needs it, or raises ValueError with what is wrong with it.
 """
 
 import re
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import AddressValueError, IPv4Network, IPv6Address, IPv6Network, ip_network
 from urllib.parse import urlsplit
 
+Network = IPv4Network | IPv6Network
+
+LOOPBACK: list[Network] = [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")]
 _NAME = re.compile(r"\.?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
 
 
@@ -48,6 +51,14 @@ def origin(value: str) -> str:
     if name.startswith("."):
         raise ValueError(f"{given!r}: for all hosts below it write {scheme}://*{name}")
     return f"{scheme}://{rest}"
+
+
+def network(text: str) -> Network:
+    """A network as ``10.0.0.0/8``, or one address. Raises ValueError that says what is allowed."""
+    try:
+        return ip_network(text.strip())
+    except ValueError as exc:
+        raise ValueError(f"{exc}; allowed: networks such as 10.0.0.0/8 or fd00::/8, addresses, or none") from None
 
 
 def _is_ipv6(name: str) -> bool:

@@ -92,6 +92,12 @@ def seconds_left() -> float | None:
     return None if request is None else request.deadline - time.monotonic()
 
 
+def connect_timeout(params: dict[str, Any]) -> dict[str, Any]:
+    """psycopg's ``params`` with no more time to connect than the present request has left; two seconds at least."""
+    left = seconds_left()
+    return params if left is None else {**params, "connect_timeout": min(CONNECT_S, max(2, int(left)))}
+
+
 def take_place() -> None:
     """Before a request uses the database: raises OperationalError where it has no time left, or no place is free."""
     request = _request.get()

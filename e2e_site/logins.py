@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Iterable
 from datetime import datetime
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Any
 
 from axes.attempts import get_cool_off_threshold
@@ -21,6 +21,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+
+from e2e_site.visitors import visitor_address
 
 logger = logging.getLogger(__name__)
 
@@ -72,23 +74,11 @@ def _end(failures: Iterable[tuple[datetime, int]], limit: int) -> datetime | Non
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Whose failures these are: the visitor's address, or of IPv6 the network of a household; None where nobody tells.
-
-    Each of the proxies before the site appends to X-Forwarded-For whom it serves. So of the list only that many entries
-    at its end are true; whatever stands before them is what the visitor claims.
-    """
-    if settings.PROXIES:
-        told = request.headers.get("X-Forwarded-For", "").split(",")[-settings.PROXIES :]
-        said = told[0].strip() if len(told) == settings.PROXIES else ""
-    else:
-        said = request.META.get("REMOTE_ADDR", "")
-    try:
-        address = ip_address(said)
-    except ValueError:
-        return None
+    """Whose failures these are: the address, or of IPv6 the network of a household; None where nobody tells."""
+    address = visitor_address(request)
     if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or ip_network((address.packed, 64), strict=False).network_address)
-    return str(address)
+        return str(ip_network((address.packed, 64), strict=False).network_address)
+    return None if address is None else str(address)
 
 
 def refusal(request: HttpRequest, answer: HttpResponse, credentials: Credentials) -> HttpResponse:

@@ -115,6 +115,14 @@ SECURE_HSTS_SECONDS = environment.whole("HSTS_SECONDS", default=31_536_000, most
 # How many proxies stand before the site: that many entries at the end of X-Forwarded-For are theirs.
 PROXIES: int = environment.whole("PROXIES", default=1 if HTTPS else 0, most=9)
 
+# Who watches the site, by address: they read /metrics without a token, and why /readyz says no. "none" is nobody.
+METRICS_NETWORKS: list[hosts.Network] = (
+    []
+    if environment.text("METRICS_NETWORKS").strip() == "none"
+    else environment.items("METRICS_NETWORKS", hosts.LOOPBACK if EMBEDDED else [], hosts.network)
+)
+SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz|metrics)$"]  # asked by an address, from beside the site
+
 # Failed logins (e2e_site/logins.py). From one address: so many for one user name, so many for all.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_HANDLER = "e2e_site.logins.LoginThrottle"
@@ -171,7 +179,7 @@ MIDDLEWARE = [
     "e2e_site.answers.PrivateAnswerMiddleware",
     "e2e_site.storable.StorableRequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "e2e_site.probes.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -23,6 +23,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION commandbus.add_counts(INTEGER[], INTEGER[]) IS 'The sum of two histograms, bucket by bucket';
 
+CREATE OR REPLACE FUNCTION commandbus.add_counts(p_one BIGINT[], p_other BIGINT[]) RETURNS BIGINT[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(coalesce(a, 0) + coalesce(b, 0) ORDER BY place), '{}')
+    FROM unnest(p_one, p_other) WITH ORDINALITY AS u (a, b, place)
+$$;
+COMMENT ON FUNCTION commandbus.add_counts(BIGINT[], BIGINT[]) IS 'The same for sums that never go back';
+
 CREATE OR REPLACE FUNCTION commandbus.count_events(p_after BIGINT, p_upto BIGINT, OUT counts JSONB, OUT picked BIGINT[])
 LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET max_parallel_workers_per_gather = 0
@@ -218,29 +225,43 @@ BEGIN
     END IF;
     v_new.workers := (SELECT count(*) FROM public.e2e_worker
                       WHERE queue_name = p_domain.command_queue AND stopped_at IS NULL AND beat_at >= p_now - p_silence);
-    INSERT INTO public.e2e_sample AS s (
-        domain, width_s, at, seconds, visible, in_flight, delayed, oldest_s, tsq, workers, sent, received, completed, retried, parked,
-        failed, canceled, late, waiting, running, first_audit, last_audit)
-    SELECT p_domain.name, 1, date_trunc('second', p_now), p_seconds, v_new.visible, v_new.in_flight, v_new.delayed, v_new.oldest_s,
-        v_new.tsq, v_new.workers, coalesce(c."SENT", 0), coalesce(c."RECEIVED", 0),
-        coalesce(c."COMPLETED", 0) + coalesce(c."OPERATOR_COMPLETE", 0), coalesce(c."FAILED", 0), coalesce(c."MOVED_TO_TSQ", 0),
-        coalesce(c."BUSINESS_RULE_FAILED", 0), coalesce(c."OPERATOR_CANCEL", 0),
-        coalesce(c."LATE_COMPLETED", 0) + coalesce(c."LATE_FAILED", 0),
-        coalesce(t.waiting, '{}'), coalesce(t.running, '{}'), p_after, p_upto
-    FROM jsonb_to_record(p_counts) AS c (
-             "SENT" INTEGER, "RECEIVED" INTEGER, "COMPLETED" INTEGER, "OPERATOR_COMPLETE" INTEGER, "FAILED" INTEGER,
-             "MOVED_TO_TSQ" INTEGER, "BUSINESS_RULE_FAILED" INTEGER, "OPERATOR_CANCEL" INTEGER, "LATE_COMPLETED" INTEGER,
-             "LATE_FAILED" INTEGER),
-         jsonb_to_record(p_times) AS t (waiting INTEGER[], running INTEGER[])
-    -- The second sample of a second, as after a takeover.
-    ON CONFLICT (domain, width_s, at) DO UPDATE SET
-        seconds = s.seconds + excluded.seconds, visible = excluded.visible, in_flight = excluded.in_flight,
-        delayed = excluded.delayed, oldest_s = excluded.oldest_s, tsq = excluded.tsq, workers = excluded.workers,
+    WITH new AS MATERIALIZED (
+        SELECT p_domain.name AS domain, 1 AS width_s, date_trunc('second', p_now) AS at, p_seconds AS seconds,
+            v_new.visible, v_new.in_flight, v_new.delayed, v_new.oldest_s, v_new.tsq, v_new.workers,
+            coalesce(c."SENT", 0) AS sent, coalesce(c."RECEIVED", 0) AS received,
+            coalesce(c."COMPLETED", 0) + coalesce(c."OPERATOR_COMPLETE", 0) AS completed, coalesce(c."FAILED", 0) AS retried,
+            coalesce(c."MOVED_TO_TSQ", 0) AS parked,
+            coalesce(c."BUSINESS_RULE_FAILED", 0) AS failed, coalesce(c."OPERATOR_CANCEL", 0) AS canceled,
+            coalesce(c."LATE_COMPLETED", 0) + coalesce(c."LATE_FAILED", 0) AS late,
+            coalesce(t.waiting, '{}') AS waiting, coalesce(t.running, '{}') AS running, p_after AS first_audit, p_upto AS last_audit
+        FROM jsonb_to_record(p_counts) AS c (
+                 "SENT" INTEGER, "RECEIVED" INTEGER, "COMPLETED" INTEGER, "OPERATOR_COMPLETE" INTEGER, "FAILED" INTEGER,
+                 "MOVED_TO_TSQ" INTEGER, "BUSINESS_RULE_FAILED" INTEGER, "OPERATOR_CANCEL" INTEGER, "LATE_COMPLETED" INTEGER,
+                 "LATE_FAILED" INTEGER),
+             jsonb_to_record(p_times) AS t (waiting INTEGER[], running INTEGER[])
+    ), sampled AS (
+        INSERT INTO public.e2e_sample AS s (
+            domain, width_s, at, seconds, visible, in_flight, delayed, oldest_s, tsq, workers, sent, received, completed, retried, parked,
+            failed, canceled, late, waiting, running, first_audit, last_audit)
+        SELECT * FROM new
+        -- The second sample of a second, as after a takeover.
+        ON CONFLICT (domain, width_s, at) DO UPDATE SET
+            seconds = s.seconds + excluded.seconds, visible = excluded.visible, in_flight = excluded.in_flight,
+            delayed = excluded.delayed, oldest_s = excluded.oldest_s, tsq = excluded.tsq, workers = excluded.workers,
+            sent = s.sent + excluded.sent, received = s.received + excluded.received, completed = s.completed + excluded.completed,
+            retried = s.retried + excluded.retried, parked = s.parked + excluded.parked, failed = s.failed + excluded.failed,
+            canceled = s.canceled + excluded.canceled, late = s.late + excluded.late,
+            waiting = commandbus.add_counts(s.waiting, excluded.waiting), running = commandbus.add_counts(s.running, excluded.running),
+            last_audit = excluded.last_audit
+    )
+    INSERT INTO public.e2e_sample_total AS s (
+        domain, sent, received, completed, retried, parked, failed, canceled, late, waiting, running)
+    SELECT domain, sent, received, completed, retried, parked, failed, canceled, late, waiting, running FROM new
+    ON CONFLICT (domain) DO UPDATE SET
         sent = s.sent + excluded.sent, received = s.received + excluded.received, completed = s.completed + excluded.completed,
         retried = s.retried + excluded.retried, parked = s.parked + excluded.parked, failed = s.failed + excluded.failed,
         canceled = s.canceled + excluded.canceled, late = s.late + excluded.late,
-        waiting = commandbus.add_counts(s.waiting, excluded.waiting), running = commandbus.add_counts(s.running, excluded.running),
-        last_audit = excluded.last_audit;
+        waiting = commandbus.add_counts(s.waiting, excluded.waiting), running = commandbus.add_counts(s.running, excluded.running);
 END
 $$;
 COMMENT ON FUNCTION commandbus.sample_domain(commandbus.domain, TIMESTAMPTZ, REAL, BIGINT, BIGINT, JSONB, JSONB, INTERVAL) IS

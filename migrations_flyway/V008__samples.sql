@@ -102,3 +102,32 @@ COMMENT ON TABLE public.e2e_sampler_look IS 'When the sampler looks at the queue
 COMMENT ON COLUMN public.e2e_sampler_look.domain IS 'The domain';
 COMMENT ON COLUMN public.e2e_sampler_look.next_at IS 'When it looks next (server clock); until then it carries forward what it knows by what it counts';
 COMMENT ON COLUMN public.e2e_sampler_look.every_nth IS 'Of how many hidden messages it then looks at one, to tell which run and which wait';
+
+CREATE TABLE public.e2e_sample_total (
+    domain      TEXT PRIMARY KEY,
+    since       TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    sent        BIGINT NOT NULL DEFAULT 0,
+    received    BIGINT NOT NULL DEFAULT 0,
+    completed   BIGINT NOT NULL DEFAULT 0,
+    retried     BIGINT NOT NULL DEFAULT 0,
+    parked      BIGINT NOT NULL DEFAULT 0,
+    failed      BIGINT NOT NULL DEFAULT 0,
+    canceled    BIGINT NOT NULL DEFAULT 0,
+    late        BIGINT NOT NULL DEFAULT 0,
+    waiting     BIGINT[] NOT NULL DEFAULT '{}',
+    running     BIGINT[] NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE public.e2e_sample_total IS
+    'All that was ever counted in the seconds of e2e_sample, added in the same transactions: it never goes back, as metrics need it';
+COMMENT ON COLUMN public.e2e_sample_total.domain IS 'The domain that it is about';
+COMMENT ON COLUMN public.e2e_sample_total.since IS 'When the counting began (server clock)';
+COMMENT ON COLUMN public.e2e_sample_total.sent IS 'Commands sent since then';
+COMMENT ON COLUMN public.e2e_sample_total.received IS 'Attempts begun since then';
+COMMENT ON COLUMN public.e2e_sample_total.completed IS 'Commands completed since then';
+COMMENT ON COLUMN public.e2e_sample_total.retried IS 'Attempts that failed for a moment since then';
+COMMENT ON COLUMN public.e2e_sample_total.parked IS 'Commands parked since then';
+COMMENT ON COLUMN public.e2e_sample_total.failed IS 'Commands failed by a business rule since then';
+COMMENT ON COLUMN public.e2e_sample_total.canceled IS 'Commands canceled since then';
+COMMENT ON COLUMN public.e2e_sample_total.late IS 'Ends that came too late to count since then';
+COMMENT ON COLUMN public.e2e_sample_total.waiting IS 'The sum of e2e_sample.waiting since then, bucket by bucket';
+COMMENT ON COLUMN public.e2e_sample_total.running IS 'The sum of e2e_sample.running since then, bucket by bucket';

@@ -1,13 +1,17 @@
-"""Programs that only tests need: a browser, Maven for the real Flyway, a pooler."""
+"""Programs that only tests need: a browser, Maven for the real Flyway, a pooler, Prometheus's check of its rules."""
 
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from programs import LOG, die, output, run, say
 from python_packages import PYTHON
 from stamps import is_fresh, stamp
+
+PROMTOOL = Path(".data/tools/promtool")
 
 
 def get_browser() -> None:
@@ -36,6 +40,15 @@ def get_pgbouncer() -> None:
         output("systemctl", "disable", "--now", "pgbouncer")
 
 
+def get_promtool() -> None:
+    # The tests look in the same places (tests/support/promtool.py). Prometheus itself, a service, is not installed.
+    if shutil.which("promtool") or PROMTOOL.is_file():
+        return
+    say("getting promtool")
+    if not apt_extract("prometheus", "./usr/bin/promtool", PROMTOOL):
+        skip_or_die("promtool", "tests of the alert rules")
+
+
 def get_package(package: str, *, program: str, called: str, tests: str) -> bool:
     """Install a package of the machine unless its program is there; whether it was installed now."""
 
@@ -47,11 +60,15 @@ def get_package(package: str, *, program: str, called: str, tests: str) -> bool:
     say(f"installing {called}")
     if apt_install(package) and is_there():
         return True
+    skip_or_die(called, tests)
+    return False
+
+
+def skip_or_die(called: str, tests: str) -> None:
     if os.environ.get("CI"):
         why = f"{called} is missing and could not be installed (see {LOG})"
         die(f"{why}; where CI is set, the {tests} are never skipped.")
     print(f"WARNING: no {called}: the {tests} will be skipped.", file=sys.stderr, flush=True)
-    return False
 
 
 def apt_install(package: str) -> bool:
@@ -63,4 +80,24 @@ def apt_install(package: str) -> bool:
             done = subprocess.run(["apt-get", *words], stdout=log, stderr=log, env=environment, check=False)
             if done.returncode:
                 return False
+    return True
+
+
+def apt_extract(package: str, file: str, target: Path) -> bool:
+    """Put one file of a package of the machine at ``target``, without the package; whether that went well."""
+    if shutil.which("apt-get") is None:
+        return False
+    with LOG.open("w") as log, TemporaryDirectory(dir=".data") as directory:
+
+        def done(*command: str) -> bool:
+            return not subprocess.run(command, cwd=directory, stdout=log, stderr=log, check=False).returncode
+
+        download = ("apt-get", "download", "-q", package)
+        if not done(*download) and not (done("apt-get", "update", "-q") and done(*download)):
+            return False
+        (archive,) = Path(directory).glob("*.deb")
+        if not done("sh", "-ec", f"dpkg-deb --fsys-tarfile {archive.name} | tar -x {file}"):
+            return False
+        target.parent.mkdir(exist_ok=True)
+        shutil.move(Path(directory) / file, target)
     return True

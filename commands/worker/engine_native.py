@@ -20,7 +20,6 @@ from commands.worker.attempts import Attempt, perform
 from commands.worker.finisher import BUSY_PAUSE_S, Finisher
 from commands.worker.heartbeat import keep_leases
 from commands.worker.receiver import Received, Receiver
-from commands.worker.trouble import Trouble
 from e2e_site.database import Backoff, ConnectionLostError, Link, end_all
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class NativeEngine:
         self._lone: set[int] = set()  # messages whose last attempt has to run alone in a process
         self._lone_at = 0.0  # others have their turn until then
         self._backoff = Backoff()
-        self._trouble = Trouble("receive")
+        self._trouble = state.receive_trouble
         self._room = asyncio.Event()  # a slot became free, or outcomes were written
         self._finisher = Finisher(state, finish, self._room)
 

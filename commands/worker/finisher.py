@@ -19,7 +19,6 @@ import psycopg
 from commands.rules.words import EventType, OutcomeKind, Status
 from commands.worker.attempts import Outcome
 from commands.worker.blame import is_of_the_moment, others_succeed
-from commands.worker.trouble import Trouble
 from e2e_site.database import Backoff, ConnectionLostError, Link
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Finisher:
         self._busy: set[Outcome] = set()  # on their way back into unwritten
         self._added = asyncio.Event()
         self._backoff = Backoff()
-        self._trouble = Trouble("finish")
+        self._trouble = state.finish_trouble
         self._lost = 0  # answers that did not come, since one did
 
     def add(self, outcome: Outcome) -> None:

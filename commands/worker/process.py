@@ -11,7 +11,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ from commands.worker.engine_library import LibraryEngine
 from commands.worker.engine_native import NativeEngine
 from commands.worker.listener import Listener, StartError
 from commands.worker.operating import operate
+from commands.worker.probes import Probes
 from commands.worker.sampling import Sampling
 from commands.worker.state import LOAD, WorkerState, effective
 from e2e_site.database import ConnectionLostError, Link, Outage, end_all, within
@@ -74,7 +75,12 @@ async def check_start(
 
 
 async def work(
-    options: Options, registry: HandlerRegistry, params: Mapping[str, Any], direct: Mapping[str, Any] | None = None
+    options: Options,
+    registry: HandlerRegistry,
+    params: Mapping[str, Any],
+    direct: Mapping[str, Any] | None = None,
+    *,
+    probes: Probes | None = None,
 ) -> int:
     """Run one worker until it is told to stop; returns the process's exit code. Raises ``StartError``.
 
@@ -93,7 +99,12 @@ async def work(
             engine = NativeEngine(registry, state, *links[:2])
         else:
             engine = LibraryEngine(registry, state, params, use_notify=not await links[0].is_pooled())
-        return await _run(engine, state, listener, links, options)
+        sampling = Sampling(links[0], links[3])
+        answering = (probes or Probes()).run(lambda: state.readiness(connected=not outage.lasts))
+        beside = {"listen": listener.run(state), "operate": operate(state, links[2]), "probes": answering}
+        if options.samples:
+            beside["sample"] = sampling.run()
+        return await _run(engine, state, sampling, beside, options)
     finally:
         await listener.close()
         for link in links:
@@ -132,17 +143,15 @@ async def _state(options: Options, link: Link, *, polling: bool) -> WorkerState:
 
 
 async def _run(
-    engine: RunningEngine, state: WorkerState, listener: Listener, links: Sequence[Link], options: Options
+    engine: RunningEngine,
+    state: WorkerState,
+    sampling: Sampling,
+    beside: Mapping[str, Coroutine[Any, Any, None]],
+    options: Options,
 ) -> int:
-    receive, _, operations, samples = links
-    sampling = Sampling(receive, samples)
-    side_tasks = [
-        asyncio.create_task(listener.run(state), name="listen"),
-        asyncio.create_task(state.keep_beating(), name="beat"),
-        asyncio.create_task(operate(state, operations), name="operate"),
-    ]
-    if options.samples:
-        side_tasks.append(asyncio.create_task(sampling.run(), name="sample"))
+    """Run the engine, and ``beside`` it what it needs, by name."""
+    side_tasks = [asyncio.create_task(task, name=name) for name, task in beside.items()]
+    side_tasks.append(asyncio.create_task(state.keep_beating(), name="beat"))
     over = False
 
     def max_wait_is_over() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import socket
 import time
@@ -15,6 +16,7 @@ from uuid import UUID, uuid4
 from psycopg import sql
 
 from commands.rules.words import DOMAIN, command_queue, queue_table
+from commands.worker.trouble import Trouble
 from e2e_site.database import ConnectionLostError, Link
 from settings_app.models import Worker
 from settings_app.values import WorkerSettings
@@ -94,6 +96,9 @@ class WorkerState:
     operating: bool = False  # an operation is being worked off
     operations_due: asyncio.Event = field(default_factory=asyncio.Event)  # there may be operations to work off
     settings_changed: asyncio.Event = field(default_factory=asyncio.Event)  # for an engine that must restart for it
+    beaten: float = -math.inf  # when its row was written last (time.monotonic)
+    receive_trouble: Trouble = field(default_factory=lambda: Trouble("receive"))
+    finish_trouble: Trouble = field(default_factory=lambda: Trouble("finish"))
 
     @property
     def queue_name(self) -> str:
@@ -136,6 +141,7 @@ class WorkerState:
     async def beat(self) -> None:
         """Write the row; take newer settings, and then say so in the row at once."""
         ((newest, silent, operations),) = await self.link.rows(BEAT, self._row())
+        self.beaten = time.monotonic()
         if operations:
             self.operations_due.set()
         if silent:
@@ -153,6 +159,17 @@ class WorkerState:
         logger.info("settings applied", extra={"action": "settings_applied", "version": self.settings.version})
         if self.settings.paused != was_paused:
             self.heed_pause()
+
+    def readiness(self, *, connected: bool) -> dict[str, str]:
+        """What ``/readyz`` tells: why each of these is not well, or ""."""
+        silent_s = time.monotonic() - self.beaten
+        receiving = "it drains" if self.stop.is_set() else "the server refuses" if self.receive_trouble.lasts else ""
+        return {
+            "database": "" if connected else "the connection to the database is lost",
+            "settings": "" if silent_s < Worker.SILENCE.total_seconds() else f"not read for {silent_s:.0f} s",
+            "receiving": receiving,
+            "finishing": "the server refuses" if self.finish_trouble.lasts else "",
+        }
 
     async def take_back(self) -> None:
         """Remove the row of a worker that does not start."""

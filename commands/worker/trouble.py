@@ -16,6 +16,10 @@ class Trouble:
         self._what = what
         self._lasts = False
 
+    @property
+    def lasts(self) -> bool:
+        return self._lasts
+
     def met(self, error: Exception) -> None:
         """The server refused it."""
         if not self._lasts:

@@ -37,10 +37,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.execute_wrappers.append(self._with_settings)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> limits.LimitedConnection:
-        left = limits.seconds_left()
-        if left is not None:
-            conn_params = {**conn_params, "connect_timeout": min(limits.CONNECT_S, max(2, int(left)))}
-        connection: limits.LimitedConnection = super().get_new_connection(conn_params)
+        connection: limits.LimitedConnection = super().get_new_connection(limits.connect_timeout(conn_params))
         connection.__class__ = limits.LimitedConnection  # Django calls psycopg.connect, and lets nobody name another
         return connection
 

@@ -68,6 +68,16 @@ class State:
     pending: tuple[Migration, ...]
     problems: tuple[str, ...]
 
+    @property
+    def lacking(self) -> tuple[Migration, ...]:
+        """Of what is pending, what was never applied as it is.
+
+        The rest are repeatable files that a newer release has replaced since. Its functions serve this code too, so
+        that programs of both releases work, and start, side by side.
+        """
+        known = {(row.description, row.checksum) for row in self.applied if row.version is None and row.success}
+        return tuple(each for each in self.pending if each.version or (each.description, each.checksum) not in known)
+
 
 def compare(migrations: Sequence[Migration], applied: Sequence[Applied]) -> State:
     """Judge every row of the history, oldest first, and every file of ``migrations`` that is not applied as it is."""

@@ -22,6 +22,7 @@ from tests.support.load_runs import add_run
 pytestmark = pytest.mark.django_db
 
 READ = {"anonymous": 200, "user": 200, "admin": 200}
+PROBE = dict(READ)  # whether or not reading is open
 # Every URL pattern that is not the admin's, and what a GET of it answers where reading is open.
 PAGES: dict[str, dict[str, int]] = {
     "": READ,
@@ -61,6 +62,9 @@ PAGES: dict[str, dict[str, int]] = {
     "loadtests/<int:run_id>/": READ,
     "loadtests/<int:run_id>/live/": READ,
     "settings/": {"anonymous": 302, "user": 302, "admin": 302},
+    "healthz": PROBE,
+    "readyz": PROBE,
+    "metrics": {"anonymous": 403, "user": 403, "admin": 403},  # by token or network, whoever is logged in
     "login/": {"anonymous": 200, "user": 302, "admin": 302},
     "logout/": {"anonymous": 405, "user": 405, "admin": 405},
 }
@@ -139,7 +143,10 @@ def test_where_reading_is_open_each_visitor_gets_what_is_theirs(
     assert response.status_code == PAGES[page][who]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("login/", "logout/")])
+PROBES = ["healthz", "readyz", "metrics"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("login/", "logout/", *PROBES)])
 def test_where_reading_is_closed_an_anonymous_visitor_is_sent_to_the_login_page_and_back(
     page: str, command_id: UUID, settings: Settings
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.core.checks import Tags, run_checks
 
 from commands import checks
+from commands.rules import readiness
 from e2e_site.schema import flyway
 from tests.integration.conftest import Manage
 from tests.support.migration_folder import MigrationFolder
@@ -40,7 +41,7 @@ def test_a_server_that_does_not_answer(django_uses: UseDatabase) -> None:
     django_uses("postgres://somebody:secret@127.0.0.1:1/nowhere")
 
     (problem,) = checks.problems()
-    assert problem.id == checks.UNREACHABLE == "commands.W001"
+    assert problem.id == readiness.UNREACHABLE == "commands.W001"
     assert "secret" not in str(problem)
     assert "DATABASE_URL" in str(problem.hint)
 
@@ -49,7 +50,7 @@ def test_a_database_that_does_not_exist(missing_database: MakeDatabase, django_u
     django_uses(missing_database())
 
     (problem,) = checks.problems()
-    assert problem.id == checks.UNREACHABLE
+    assert problem.id == readiness.UNREACHABLE
     assert "manage.py setup" in str(problem.hint)
 
 
@@ -62,7 +63,7 @@ def test_a_migration_that_is_no_text_is_named(
     django_uses(database_url)
 
     (problem,) = checks.problems()
-    assert problem.id == checks.SCHEMA == "commands.W002"
+    assert problem.id == readiness.SCHEMA == "commands.W002"
     assert problem.msg.startswith("V1__x.sql, line 1: the byte 0xe9 is not UTF-8")
 
 
@@ -83,15 +84,32 @@ def test_a_schema_older_than_the_code(ready_database: str) -> None:
     )
 
     (problem,) = checks.problems()
-    assert problem.id == checks.SCHEMA
+    assert problem.id == readiness.SCHEMA
     assert "older than the code: it lacks V0" in problem.msg
+
+
+def test_functions_that_a_newer_release_has_replaced_since_are_no_problem(ready_database: str) -> None:
+    execute(
+        ready_database,
+        "INSERT INTO flyway_schema_history (installed_rank, description, type, script, checksum, installed_by,"
+        " execution_time, success) SELECT 1000, description, type, script, 1, installed_by, 1, TRUE"
+        " FROM flyway_schema_history WHERE script = 'R__02_engine.sql'",
+    )
+    assert checks.problems() == []
+
+
+def test_functions_that_were_never_applied_as_they_are(ready_database: str) -> None:
+    execute(ready_database, "UPDATE flyway_schema_history SET checksum = 1 WHERE script = 'R__02_engine.sql'")
+
+    (problem,) = checks.problems()
+    assert "older than the code: it lacks R__02_engine.sql" in problem.msg
 
 
 def test_a_migration_changed_after_it_was_applied(ready_database: str) -> None:
     execute(ready_database, "UPDATE flyway_schema_history SET checksum = 1 WHERE version = '002'")
 
     (problem,) = checks.problems()
-    assert problem.id == checks.SCHEMA
+    assert problem.id == readiness.SCHEMA
     assert "V002__pgmq_queues.sql was changed" in problem.msg
     assert "manage.py flyway validate" in str(problem.hint)
 
@@ -100,7 +118,7 @@ def test_a_pgmq_that_is_too_old(ready_database: str) -> None:
     execute(ready_database, "ALTER TYPE pgmq.message_record DROP ATTRIBUTE headers CASCADE")
 
     (problem,) = checks.problems()
-    assert problem.id == checks.PGMQ
+    assert problem.id == readiness.PGMQ
     assert "is older than 1.5: it lacks pgmq.message_record.headers" in problem.msg
 
 
@@ -108,7 +126,7 @@ def test_a_queue_that_is_missing(ready_database: str) -> None:
     execute(ready_database, "SELECT pgmq.drop_queue('test__replies')")
 
     (problem,) = checks.problems()
-    assert problem.id == checks.QUEUE == "commands.W004"
+    assert problem.id == readiness.QUEUE == "commands.W004"
     assert "test__replies" in problem.msg
 
     execute(ready_database, str(problem.hint).removeprefix("Run in SQL: "))

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -14,6 +15,7 @@ from commands.rules.words import DOMAIN, Engine
 from commands.worker.fleet import MOST_PROCESSES, WorkerProcesses, name_lines
 from commands.worker.handlers import registry_of
 from commands.worker.listener import StartError, needs
+from commands.worker.probes import BEAT_S, Probes
 from commands.worker.process import Options, check_start, connections_needed, work
 from e2e_site.command import SiteCommand
 from e2e_site.database import connection_params, direct_params
@@ -66,6 +68,7 @@ class Command(SiteCommand):
         parser.add_argument(
             "--no-sampler", action="store_true", help="never count what happens for charts; another process has to"
         )
+        _add_probes(parser)
         _add_overrides(parser)
         # How a process of --processes is started.
         parser.add_argument("--one-of-many", action="store_true", help=SUPPRESS)
@@ -82,6 +85,7 @@ class Command(SiteCommand):
             samples=not options["no_sampler"],
             overrides={name: options[name] for name in (*NUMBERS, *SWITCHES) if options[name] is not None},
         )
+        probes = Probes(address=options["health_address"], port=options["health_port"], file=options["heartbeat_file"])
         if options["one_of_many"]:
             name_lines()
         registry = registry_of(parsed.domain, parsed.handlers)
@@ -91,13 +95,25 @@ class Command(SiteCommand):
         connections.close_all()
         try:
             if processes is None:
-                code = asyncio.run(work(parsed, registry, params, direct))
+                code = asyncio.run(work(parsed, registry, params, direct, probes=probes))
             else:
                 asyncio.run(check_start(parsed, params, direct, workers=processes))
-                code = WorkerProcesses(parsed, processes).run()
+                code = WorkerProcesses(parsed, processes, probes).run()
         except StartError as exc:
             raise CommandError(f"runworker cannot start: {exc}", returncode=exc.exit_code) from exc
         sys.exit(code)
+
+
+def _add_probes(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--health-port", type=Number(1, 65_535), metavar="PORT", help="answer GET /healthz and GET /readyz there"
+    )
+    parser.add_argument(
+        "--health-address", default="127.0.0.1", metavar="ADDRESS", help="the address for them (127.0.0.1)"
+    )
+    parser.add_argument(
+        "--heartbeat-file", type=Path, metavar="FILE", help=f"touch this file every {BEAT_S:.0f} s while it lives"
+    )
 
 
 def _add_overrides(parser: ArgumentParser) -> None:
