@@ -24,6 +24,14 @@ from e2e_site.problem import CODES, CONTENT_TYPE, problem
 # Each noun is a module. The load tests' is in a package that this one does not know: Django is told by name.
 ROUTERS = {
     "/commands": "commands.api.commands.router",
+    "/tsq": "commands.api.tsq.router",
+    "/operations": "commands.api.operations.router",
+    "/queue": "commands.api.queue.router",
+    "/replies": "commands.api.replies.router",
+    "/rejected": "commands.api.rejected.router",
+    "/config": "commands.api.config.router",
+    "/workers": "commands.api.workers.router",
+    "/load-tests": "bench.loadtest.api.router",
 }
 _PROBLEMS_OF_ALL = (401, 403, 503)
 _PROBLEMS_OF_A_BODY = (400, 413, 415, 422)
