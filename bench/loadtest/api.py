@@ -81,7 +81,8 @@ def listed(request: HttpRequest, query: Query[Paging]) -> dict[str, Any]:
     rows = list(runs[: query.limit + 1])
     found = rows[: query.limit]
     more = len(rows) > query.limit
-    return {"items": found, "next": cursor_of(found[-1].run_id) if more else None, "looked": None, "reach": None}
+    items = [vars(run) for run in found]
+    return {"items": items, "next": cursor_of(found[-1].run_id) if more else None, "looked": None, "reach": None}
 
 
 @router.get(

@@ -39,7 +39,9 @@ Number = Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]  # of a row
 
 
 class InDomain(Schema):
-    domain: str = Field("", max_length=DOMAIN_LENGTH, description=f"{DOMAIN} if left out.", examples=[DOMAIN])
+    domain: str = Field(
+        "", max_length=DOMAIN_LENGTH, description=f"{DOMAIN} if left out.", json_schema_extra={"example": DOMAIN}
+    )
 
 
 class Paging(Schema):

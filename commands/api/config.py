@@ -7,7 +7,8 @@ from typing import Annotated, Any, cast
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from ninja import Header, Router
+from ninja import Router
+from ninja.params.functions import Header
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from commands.api.asked import a_number
@@ -99,7 +100,7 @@ def change(
     request: HttpRequest,
     response: HttpResponse,
     body: ConfigIn,
-    if_match: Header[Annotated[str | None, Field(alias="If-Match", examples=['"7"'])]] = None,
+    if_match: str | None = Header(None, alias="If-Match", description='Such as "7".'),
 ) -> dict[str, Any]:
     """Needs the version that was read: its ETag in `If-Match`, or `version`. Workers take the settings within 2 s."""
     if if_match is None and body.version is None:

@@ -66,17 +66,18 @@ class MendedOut(BaseModel):
     msg_id: int | None = Field(description="The number of the message of a command that had lost its own.")
 
 
-@router.get("", auth=READING, operation_id="list_rejected", summary="Messages that were no command")
-def listed(request: HttpRequest, query: Query[RejectedQuery]) -> RejectedPage:
+@router.get(
+    "",
+    auth=READING,
+    operation_id="list_rejected",
+    summary="Messages that were no command, newest first",
+    response=RejectedPage,
+)
+def listed(request: HttpRequest, query: Query[RejectedQuery]) -> dict[str, Any]:
     rows = reads.rejected(domain_of(query.domain), before=number_at(query.cursor), limit=query.limit + 1)
     found = rows[: query.limit]
     more = len(rows) > query.limit
-    return RejectedPage(
-        items=[RejectedOut(**row) for row in found],
-        next=cursor_of(found[-1]["audit_id"]) if more else None,
-        looked=None,
-        reach=None,
-    )
+    return {"items": found, "next": cursor_of(found[-1]["audit_id"]) if more else None, "looked": None, "reach": None}
 
 
 @router.get(

@@ -25,7 +25,7 @@ from commands.rules.words import OperationKind, Status
 
 _DAY = "2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-9]|3[01])"
 _MOMENT = rf"{_DAY}T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{{1,6}})?)?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])?"
-_TIME: dict[str, Any] = {"examples": ["2026-05-01T14:30:00Z"], "maxLength": 40, "pattern": f"^({_MOMENT})?$"}
+_TIME: dict[str, Any] = {"example": "2026-05-01T14:30:00Z", "maxLength": 40, "pattern": f"^({_MOMENT})?$"}
 
 
 def _between(low: int, high: int) -> Any:
@@ -84,8 +84,8 @@ class GroupsOut(BaseModel):
 
 class _Filter(Schema):
     code: Text = Field("", json_schema_extra=_most(MAX_ERROR_CODE_LENGTH), description=f"The whole code, or {WITHOUT}.")
-    error_type: Text = Field("", json_schema_extra=_most(MAX_ERROR_CODE_LENGTH), examples=["PERMANENT"])
-    behavior: Text = Field("", json_schema_extra=_most(MAX_ERROR_CODE_LENGTH), examples=[BehaviorType.FAIL_PERMANENT])
+    error_type: Text = Field("", json_schema_extra=_most(MAX_ERROR_CODE_LENGTH, example="PERMANENT"))
+    behavior: Text = Field("", json_schema_extra=_most(MAX_ERROR_CODE_LENGTH, example="fail_permanent"))
     text: Text = Field("", json_schema_extra=_most(MOST_TEXT), description="Part of the error message.")
     from_: Text = Field("", alias="from", description="Parked then or later, UTC.", json_schema_extra=_TIME)
     to: Text = Field("", description="Parked then or earlier, UTC.", json_schema_extra=_TIME)
