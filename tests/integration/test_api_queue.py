@@ -160,7 +160,7 @@ def test_rejected_messages_are_listed_and_read_whole() -> None:
     assert second["next"] is None
     body = Api().get(f"/rejected/{numbers[0]}").json()
     assert (json.loads(body["text"]), body["kept"], body["domain"]) == ({"no": 0}, True, "test")
-    refusal(Api().get("/rejected/1"), 404)
+    refusal(Api().get(f"/rejected/{numbers[2] + 1}"), 404)
 
 
 def test_one_is_sent_as_a_new_command(api: Api) -> None:
@@ -174,7 +174,7 @@ def test_one_is_sent_as_a_new_command(api: Api) -> None:
     assert LogEntry.objects.get().change_message.startswith("Sent rejected message ")
     again = {**asked, "message": {"command_id": body["command_id"]}}
     assert refusal(api.post(f"/rejected/{number}/send", again), 409)["errors"][0]["field"] == "message"
-    refusal(api.post("/rejected/1/send", asked), 404)
+    refusal(api.post(f"/rejected/{number + 1}/send", asked), 404)
 
 
 def test_one_is_sent_for_the_command_that_lost_it(api: Api) -> None:
