@@ -118,12 +118,12 @@ def _changed(request: HttpRequest, body: ConfigIn, if_match: str | None) -> Conf
         # Held until the end: the version that is compared is the version that is overwritten.
         config = Configuration.objects.select_for_update().get(pk=1)
         version = config.version
-        tags = {tag.strip().removeprefix("W/").strip('"') for tag in (if_match or "*").split(",")}
-        if not tags & {"*", str(version)} or body.version not in (None, version):
-            raise _not_newest(config)
         form = ConfigurationForm(_data(body, config), instance=config)
         if not form.is_valid():
             raise invalid_form(form)
+        tags = {tag.strip().removeprefix("W/").strip('"') for tag in (if_match or "*").split(",")}
+        if not tags & {"*", str(version)} or body.version not in (None, version):
+            raise _not_newest(config)
         if changes := form.changes():
             write(changes, version=version, user=cast("User", request.user))  # only users have permissions
     return Configuration.load()

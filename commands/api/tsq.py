@@ -23,7 +23,6 @@ from e2e_site.named_sql import Row
 ENDS = {OperationKind.RETRY: Status.PENDING, OperationKind.CANCEL: Status.CANCELED}
 _OPERATING = changing("commands.operate_command", "retry, cancel or complete commands")
 _RESPONSES: dict[int, Any] = {200: DoneOut, 404: ProblemDetails, 409: ProblemDetails}
-_AS_IT_IS, _BY_HAND = RetryIn.model_validate({}), CompleteIn.model_validate({})  # where there is no body
 
 router = Router()
 router.add_router("", tsq_bulk.router)
@@ -67,9 +66,9 @@ def groups(request: HttpRequest, query: Query[InDomain]) -> dict[str, Any]:
 @router.post(
     "/{command_id}/retry", auth=_OPERATING, operation_id="retry_parked", summary="Send it again", response=_RESPONSES
 )
-def retry(request: HttpRequest, command_id: UUID, body: RetryIn = _AS_IT_IS) -> dict[str, Any]:
+def retry(request: HttpRequest, command_id: UUID, body: RetryIn | None = None) -> dict[str, Any]:
     """Sends it again, its attempts counted from 0, with another behavior or payload where one is given."""
-    return _acted(request, command_id, body)
+    return _acted(request, command_id, body or RetryIn.model_validate({}))
 
 
 @router.post(
@@ -91,9 +90,9 @@ def cancel(request: HttpRequest, command_id: UUID, body: CancelIn) -> dict[str, 
     summary="Complete it by hand",
     response=_RESPONSES,
 )
-def complete(request: HttpRequest, command_id: UUID, body: CompleteIn = _BY_HAND) -> dict[str, Any]:
+def complete(request: HttpRequest, command_id: UUID, body: CompleteIn | None = None) -> dict[str, Any]:
     """Ends it as COMPLETED, without running it. Who waits for a reply gets the result."""
-    return _acted(request, command_id, body)
+    return _acted(request, command_id, body or CompleteIn.model_validate({}))
 
 
 def _acted(request: HttpRequest, command_id: UUID, body: ActionIn) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def test_a_change_needs_the_newest_version(api: Api) -> None:
         assert "bob changed them at" in refusal(response, 412)["detail"]
         assert response["ETag"] == f'"{version + 1}"'
     assert Configuration.load().concurrency == 5
+    refusal(api.put("/config", {"concurrency": 0, "version": version}), 422)  # what is wrong with it comes first
     assert api.put("/config", {"concurrency": 8}, If_Match=f'"{version}", W/"{version + 1}"').status_code == 200
 
 
