@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.db import transaction
-
 from e2e_site.shared import Shared
 from settings_app.forms import Change
 from settings_app.models import Configuration
+from settings_app.writing import write
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -34,9 +32,7 @@ def set_paused(paused: bool, *, user: User) -> Configuration:
     config = Configuration.load()
     if config.paused != paused:
         change = Change(name="paused", old=config.paused, new=paused)
-        with transaction.atomic():
-            config = Configuration.change({"paused": paused}, version=config.version, by=user.get_username())
-            LogEntry.objects.log_actions(user.pk, [config], CHANGE, f"{change}.", single_object=True)
+        config = write([change], version=config.version, user=user)
     forget()
     return config
 

@@ -27,6 +27,14 @@ ROUTERS = {
     "/audit": "commands.api.audit.router",
     "/domains": "commands.api.domains.router",
     "/health": "commands.api.health.router",
+    "/tsq": "commands.api.tsq.router",
+    "/operations": "commands.api.operations.router",
+    "/queue": "commands.api.queue.router",
+    "/replies": "commands.api.replies.router",
+    "/rejected": "commands.api.rejected.router",
+    "/config": "commands.api.config.router",
+    "/workers": "commands.api.workers.router",
+    "/load-tests": "bench.loadtest.api.router",
 }
 _PROBLEMS_OF_ALL = (401, 403, 503)
 _PROBLEMS_OF_A_BODY = (400, 413, 415, 422)

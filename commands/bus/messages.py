@@ -15,6 +15,8 @@ from e2e_site.named_sql import NamedSql
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NUMBERS_SAID = 20
+
 _SQL = NamedSql(Path(__file__).with_suffix(".sql"))
 
 
@@ -47,3 +49,16 @@ def send_lost_message(message: str, *, operator: str, reason: str, domain: str =
     found = _SQL.rows("send_lost", domain=domain, message=message, operator=operator, reason=reason)
     answer = found[0]["answer"]
     return Sent(msg_id=answer.get("msg_id"), status=None if answer["status"] is None else Status(answer["status"]))
+
+
+def replies_text(numbers: Sequence[int]) -> str:
+    """ "1 reply", "3 replies"."""
+    return "1 reply" if len(numbers) == 1 else f"{len(numbers)} replies"
+
+
+def moved_text(numbers: Sequence[int], domain: str, *, take: bool) -> str:
+    """What was done to which replies, for the log: of what was put back the new numbers."""
+    queue = reply_queue(domain)
+    said = ", ".join(map(str, numbers[:NUMBERS_SAID])) + (", …" if len(numbers) > NUMBERS_SAID else "")
+    done = replies_text(numbers)
+    return f"Took {done} out of {queue}: {said}." if take else f"Put {done} back into {queue}: now {said}."

@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from commands.bus.operators import MAX_REASON_LENGTH, Action, Left, act
+from commands.bus.operators import Action, Left, act
+from commands.forms.operating import CancelWaitingForm
 from commands.pages.domains import query_of_domain
 from commands.reads import queries
 from commands.rules.formatting import since
@@ -22,23 +22,11 @@ from e2e_site.named_sql import Row
 CONFLICT = 409
 
 
-class CancelForm(forms.Form):
-    reason = forms.CharField(
-        max_length=MAX_REASON_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 2}),
-        help_text=f"Kept with the command, at most {MAX_REASON_LENGTH:,} characters.",
-        error_messages={
-            "required": "Say why: the reason is kept with the command.",
-            "max_length": f"The reason has more than {MAX_REASON_LENGTH:,} characters.",
-        },
-    )
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_needed("commands.operate_command", "cancel commands")
 def page(request: HttpRequest, command_id: UUID) -> HttpResponse:
     command = _command(command_id)
-    form = CancelForm(request.POST if request.method == "POST" else None)
+    form = CancelWaitingForm(request.POST if request.method == "POST" else None)
     if not form.is_bound:
         return _shown(request, command, form, too_late=_too_late(command))
     if not form.is_valid():
@@ -59,7 +47,9 @@ def _command(command_id: UUID) -> Row:
     return command
 
 
-def _shown(request: HttpRequest, command: Row, form: CancelForm, *, too_late: str, status: int = 200) -> HttpResponse:
+def _shown(
+    request: HttpRequest, command: Row, form: CancelWaitingForm, *, too_late: str, status: int = 200
+) -> HttpResponse:
     shown = {"command": command, "now": command["now"], "form": form, "too_late": too_late, "queue": _queue(command)}
     return render(request, "commands/cancel.html", shown, status=status)
 

@@ -1,6 +1,5 @@
 """The pages of operations: all of them, newest first, and one, live from its first chunk to its end."""
 
-from pathlib import Path
 from typing import Any
 
 from django.contrib import messages
@@ -12,19 +11,18 @@ from commands.bus import operations
 from commands.forms.mix_outlook import End, ends, percent, shares_of
 from commands.forms.outlooks import statuses_of
 from commands.forms.parked import WITHOUT
+from commands.reads import operations as reads
 from commands.reads import queries
-from commands.reads.listing import LARGEST_NUMBER, Look, number_of, page_size, query_of
+from commands.reads.listing import Look, number_of, page_size, query_of
 from commands.rules import operation_text
 from commands.rules.behaviors import Behavior
 from commands.rules.formatting import Count
-from commands.rules.words import DOMAIN, OperationKind, OperationState, Status
+from commands.rules.words import DOMAIN, OperationKind, OperationState, Status, operation_permission
 from e2e_site.access import permission_needed
-from e2e_site.named_sql import NamedSql, Row
-from settings_app.models import Configuration, Worker
+from e2e_site.named_sql import Row
+from settings_app.models import Configuration
 
-ENDS_COUNTED = 10_000
-
-_SQL = NamedSql(Path(__file__).with_suffix(".sql"))
+REASON_SHOWN = 200  # characters of a reason in the list
 
 
 @require_safe
@@ -44,8 +42,8 @@ def list_context(request: HttpRequest) -> dict[str, Any]:
     them is not over.
     """
     before, size = number_of(request.GET.get("before", "")), page_size(request.GET)
-    rows = _SQL.rows("operations", before=before, limit=size + 1)
-    found = [_shown(row) for row in rows[:size]]
+    rows = reads.newest(before, size + 1)
+    found = [_shown({**row, "reason": row["reason"][:REASON_SHOWN]}) for row in rows[:size]]
     asked_size = request.GET.get("size")
     more = query_of({"before": found[-1]["operation_id"], "size": asked_size}) if len(rows) > size else ""
     return {
@@ -90,12 +88,12 @@ def context(request: HttpRequest, operation_id: int) -> dict[str, Any]:
         "asked": operation_text.asked(row),
         **(_mix(row) if is_send else {"filter": _filter_query(row)}),
         "stand": stand,
-        "most_counted": ENDS_COUNTED,
+        "most_counted": reads.ENDS_COUNTED,
         "moving": moving,
         "followed": not row["over"] or bool(moving),
         "stalled": stalled,
         "unserved": not alive,
-        "may_cancel": not row["over"] and request.user.has_perm(_permission(row["kind"])),
+        "may_cancel": not row["over"] and request.user.has_perm(operation_permission(row["kind"])),
         "canary": operation_text.canary_text(row["progress"], row["canary"], row["done"])
         if row["canary"] is not None and not row["over"]
         else "",
@@ -108,7 +106,7 @@ def cancel(request: HttpRequest, operation_id: int) -> HttpResponse:
     row = operation_of(operation_id)
     if row is None:
         raise Http404(f"No operation has the number {operation_id}.")
-    guarded = permission_needed(_permission(row["kind"]), f"cancel operation {operation_id}")(_cancel)
+    guarded = permission_needed(operation_permission(row["kind"]), f"cancel operation {operation_id}")(_cancel)
     return guarded(request, operation_id)
 
 
@@ -121,36 +119,27 @@ def _cancel(request: HttpRequest, operation_id: int) -> HttpResponse:
 
 
 def operation_of(operation_id: int) -> Row | None:
-    """One operation as pages show it, or None where there is none. Its ``payload`` is a text with every digit."""
-    if operation_id > LARGEST_NUMBER:
-        return None
-    found = _SQL.rows("operation", operation_id=operation_id, silence=Worker.SILENCE)
-    return _shown(found[0]) if found else None
-
-
-def _permission(kind: str) -> str:
-    return "commands.add_testcommand" if kind == OperationKind.SEND else "commands.operate_command"
+    """One operation as pages show it, or None where there is none."""
+    row = reads.operation(operation_id)
+    return _shown(row) if row else None
 
 
 def _shown(row: Row) -> Row:
     """With its ``title``, ``over``, ``percent`` done, ``per_s``, and ``left_ms``: how long it takes from now."""
-    met = row["done"] + row["skipped"]
-    most = max(row["wanted"], met)
-    over = OperationState(row["state"]).is_over
-    per_s = met / row["worked_s"] if row["worked_s"] else None
+    pace = operation_text.pace(row)
     return {
         **row,
         "kind_label": OperationKind.label_of(row["kind"]),
         "done_word": operation_text.DONE_WORDS[row["kind"]],
         "title": operation_text.title(row["kind"], row["wanted"]),
         "told": operation_text.progress_text(row),
-        "over": over,
-        "met": met,
-        "most": most,
-        "percent": 100 * met // most if most else 100 * over,
-        "per_s": None if per_s is None else operation_text.rate_text(per_s),
+        "over": pace.over,
+        "met": pace.met,
+        "most": pace.most,
+        "percent": pace.percent,
+        "per_s": None if pace.per_s is None else operation_text.rate_text(pace.per_s),
         "worked_ms": None if row["worked_s"] is None else 1000 * row["worked_s"],
-        "left_ms": 1000 * (most - met) / per_s if per_s and not over else None,
+        "left_ms": None if pace.left_s is None else 1000 * pace.left_s,
     }
 
 
@@ -177,6 +166,5 @@ def _mix(row: Row) -> dict[str, Any]:
 
 
 def _stand(row: Row) -> list[End]:
-    rows = _SQL.rows("ends", correlation_id=row["correlation_id"], limit=ENDS_COUNTED)
-    counted = {row["status"]: row["count"] for row in rows}
+    counted = reads.ends(row["correlation_id"])
     return [End(statuses=[status], count=Count(counted[status])) for status in Status if status in counted]

@@ -1,8 +1,5 @@
 """The queue: what waits, runs and is delayed, in the order in which workers take it; pausing, resuming, canceling."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
@@ -13,12 +10,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from commands.pages.domains import UnknownDomainError, chosen_domain, unknown_domain
 from commands.reads import queries
+from commands.reads import queue as reads
 from commands.reads.listing import Look, number_of, page_size, query_of
-from commands.rules.formatting import Count
-from commands.rules.words import DOMAIN, MessageState, command_queue, queue_table
+from commands.rules.words import DOMAIN, MessageState
 from e2e_site.access import permission_needed
-from e2e_site.named_sql import NamedSql, Row
-from e2e_site.shared import Shared
 from e2e_site.texts import cut
 from e2e_site.unchanged import not_again
 from settings_app.models import Configuration, SettingsConflictError
@@ -27,27 +22,11 @@ from settings_app.pause import set_paused
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-MOST = 10_000  # messages that one page looks at, and that the counts count
-MOST_FOR_RUNNING = 5_000  # the same where an event of each has to be looked up
 SWITCH = {"on": True, "off": False}
-
-_SQL = NamedSql(Path(__file__).with_suffix(".sql"))
 
 
 class WrongStateError(Exception):
     """``?state=`` is none of those that there are."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Messages:
-    """Messages of a queue from one place on, at most a page of them: ``rows`` with ``late`` where a lease ran out."""
-
-    rows: list[Row]
-    looked: int
-    most: int
-    reach: int | None
-    now: datetime
-    full: bool
 
 
 @require_safe
@@ -104,7 +83,7 @@ def context(query: QueryDict) -> dict[str, Any]:
     state = _state(query.get("state", ""))
     after = number_of(query.get("after", "")) or 0
     size = page_size(query)
-    found = _messages(chosen.domain, state=state, after=after, size=size)
+    found = reads.messages(chosen.domain, state=state, after=after, size=size)
     config = Configuration.load()
     workers = [worker for worker in queries.workers(chosen.domain) if worker["alive"]]
     kept = {"domain": None if chosen.domain == DOMAIN else chosen.domain, "size": query.get("size")}
@@ -134,43 +113,19 @@ def _state(asked: str) -> MessageState | None:
     return MessageState(asked)
 
 
-def _messages(domain: str, *, state: MessageState | None, after: int, size: int) -> Messages:
-    tables = {"commands": queue_table(command_queue(domain))}
-    most = MOST_FOR_RUNNING if state == MessageState.RUNNING else MOST
-    wanted = {"domain": domain, "state": state, "after": after, "most": most, "limit": size + 1}
-    found = _SQL.rows("messages", tables, **wanted)
-    looked, reach, now = (found[0][name] for name in ("looked", "reach", "now"))
-    rows = [row for row in found if row["msg_id"] is not None]
-    seen = queries.workers_seen({row["worker"] for row in rows if row["worker"]}) if rows else {}
-    for row in rows:
-        row["late"] = row["state"] == MessageState.RUNNING and row["vt"] <= now
-        row["seen"] = seen.get(row["worker"])
-    return Messages(rows=rows[:size], looked=looked, most=most, reach=reach, now=now, full=len(rows) > size)
-
-
-def _look(found: Messages, kept: dict[str, Any]) -> Look:
+def _look(found: reads.Messages, kept: dict[str, Any]) -> Look:
     """What was looked at; the next page begins behind the last row shown, or where the look ended."""
-    goes_on = found.rows[-1]["msg_id"] if found.full else found.reach if found.looked >= found.most else None
     return Look(
         looked=0 if found.full else found.looked,  # a full page stopped early, it is not known where
         most=found.most,
         found=len(found.rows),
-        more=query_of({**kept, "after": goes_on}) if goes_on else "",
+        more=query_of({**kept, "after": found.goes_on}) if found.goes_on else "",
         filtered=bool(kept["state"]),
     )
 
 
-def _counted(domain: str) -> dict[str, Count]:
-    tables = {"commands": queue_table(command_queue(domain))}
-    (row,) = _SQL.rows("counts", tables, domain=domain, most=MOST + 1)
-    more = row["looked"] > MOST
-    numbers = {state.value: row[state] for state in MessageState}
-    numbers[""] = sum(numbers.values())
-    return {name: Count(min(number, MOST), "+" if more else "") for name, number in numbers.items()}
-
-
 def _tabs(domain: str, state: MessageState | None, kept: dict[str, Any]) -> list[dict[str, Any]]:
-    counted = _counts.get(domain)
+    counted = reads.counts(domain)
     labels = {"": "All", **{each.value: each.label for each in MessageState}}
     return [
         {
@@ -181,6 +136,3 @@ def _tabs(domain: str, state: MessageState | None, kept: dict[str, Any]) -> list
         }
         for name, label in labels.items()
     ]
-
-
-_counts: Shared[str, dict[str, Count]] = Shared(_counted)

@@ -53,6 +53,34 @@ def progress_text(row: Mapping[str, Any]) -> str:
     return f"{row['done']:,}{of} {DONE_WORDS[row['kind']]}{skipped}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How far an operation is: it ``met`` so many commands of ``most``. ``left_s``: how long it takes from now."""
+
+    over: bool
+    met: int
+    most: int
+    percent: int
+    per_s: float | None
+    left_s: float | None
+
+
+def pace(row: Mapping[str, Any]) -> Pace:
+    """Of a row with the seconds ``worked_s``, which are None before it began."""
+    met = row["done"] + row["skipped"]
+    most = max(row["wanted"], met)
+    over = OperationState(row["state"]).is_over
+    per_s = met / row["worked_s"] if row["worked_s"] else None
+    return Pace(
+        over=over,
+        met=met,
+        most=most,
+        percent=100 * met // most if most else 100 * over,
+        per_s=per_s,
+        left_s=(most - met) / per_s if per_s and not over else None,
+    )
+
+
 def rate_text(per_s: float) -> str:
     """ "12,480", "3.5"."""
     return f"{per_s:,.0f}" if per_s >= 10 else f"{per_s:.1f}"

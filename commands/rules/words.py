@@ -130,6 +130,11 @@ class OperationKind(Word):
     COMPLETE = "complete", "Complete"  # parked ones, by hand
 
 
+def operation_permission(kind: str) -> str:
+    """The permission of those who may ask for operations of a kind, and cancel them."""
+    return "commands.add_testcommand" if kind == OperationKind.SEND else "commands.operate_command"
+
+
 class OperationState(Word):
     """Where an operation stands (``public.e2e_operation.state``)."""
 

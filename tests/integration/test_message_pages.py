@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 
 from commands.bus.send import send_test_command
 from commands.models import AuditEvent, Command, TestCommand
-from commands.pages import replies
+from commands.reads import messages
 from commands.rules.behaviors import Behavior
 from tests.support.bus import HandBus
 from tests.support.waiting import wait_until
@@ -131,7 +131,7 @@ def test_pages_of_replies_follow_each_other_by_number() -> None:
 
 
 def test_replies_of_one_command_are_found_within_a_bounded_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replies, "MOST", 3)
+    monkeypatch.setattr(messages, "MOST", 3)
     mine = reply(command_id=ID)
     for _ in range(3):
         reply(command_id=uuid4())

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from commands.bus.operators import MAX_REASON_LENGTH
-from commands.pages import queue
+from commands.reads import queue
 from tests.integration.test_pages import ask, begin, finish, send, text, worker
 from tests.support.bus import HandBus
 

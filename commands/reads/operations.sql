@@ -1,9 +1,9 @@
--- Reads of the pages of operations, by name (operations.py runs them).
+-- Reads of operations, by name (operations.py runs them).
 
 -- name: operations
 -- A page, newest first. What is sent or stored may be long and is left out.
-SELECT operation_id, kind, state, operator, left(reason, 200) AS reason, wanted, done, skipped, rate, canary, said,
-    created_at, clock_timestamp() AS now,
+SELECT operation_id, kind, domain, state, operator, left(reason, 1000) AS reason, correlation_id, wanted, done, skipped,
+    rate, canary, said, created_at, started_at, ended_at, clock_timestamp() AS now,
     extract(epoch FROM coalesce(ended_at, beat_at) - started_at)::DOUBLE PRECISION AS worked_s
 FROM public.e2e_operation
 WHERE %(before)s::BIGINT IS NULL OR operation_id < %(before)s

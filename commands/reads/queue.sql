@@ -1,4 +1,4 @@
--- Reads of the queue page, by name (queue.py runs them). Each reads the messages from one place of the queue on, and no
+-- Reads of a queue, by name (queue.py runs them). Each reads the messages from one place of the queue on, and no
 -- more of them than it is told; a command is looked up by LATERAL … LIMIT 1, since the planner would hash the whole table.
 -- A message whose command it no longer is (sent again since, or ended) is none that waits. Whether an attempt runs or has
 -- failed and waits for the next one, the command does not tell, but its newest event of the two does.
