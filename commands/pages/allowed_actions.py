@@ -6,10 +6,12 @@ from typing import Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 
 from commands.rules.words import OperationKind, Status
+from e2e_site.roles import READ_ONLY, is_allowed
 
 PERMISSION = "commands.operate_command"
 
@@ -80,8 +82,10 @@ def actions(command_id: UUID, status: Status, user: User | AnonymousUser) -> Act
             return Actions(why="Nothing while a worker has it: a running attempt is never disturbed.")
         case _:
             return Actions(why="Nothing: it is at its end. Another one like it can be sent.")
-    if user.has_perm(PERMISSION):
+    if is_allowed(user, PERMISSION):
         return allowed
+    if settings.READ_ONLY:
+        return replace(allowed, enabled=False, why=READ_ONLY)
     if user.is_authenticated:
         return replace(allowed, enabled=False, why=f"You need the permission {PERMISSION} to act on commands.")
     login = f"{reverse('login')}?{urlencode({'next': reverse('commands:detail', args=[command_id])})}"
