@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth.decorators import login_required
@@ -17,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from e2e_site.access import permission_needed
 from e2e_site.models import ApiToken
-from e2e_site.roles import TOKEN_RIGHTS, is_allowed, rights_of
+from e2e_site.roles import READ_ONLY, TOKEN_RIGHTS, rights_of
 from e2e_site.tokens import MAX_NAME_LENGTH, MOST_OF_A_USER, NameTakenError, TooManyTokensError, make, revoke
 
 if TYPE_CHECKING:
@@ -137,10 +138,12 @@ def end(request: HttpRequest, token_id: int) -> HttpResponse:
     """GET asks, POST revokes it. One's own, or with the permission anybody's."""
     token = ApiToken.objects.select_related("user").filter(pk=token_id).first() if token_id <= LARGEST_NUMBER else None
     own = token is not None and token.user_id == request.user.pk
-    if token is None or not (own or request.user.has_perm(SEE_OTHERS) or request.user.has_perm(END_OTHERS)):
+    may_end = own or request.user.has_perm(END_OTHERS)
+    if token is None or not (may_end or request.user.has_perm(SEE_OTHERS)):
         raise Http404(f"You have no token with the number {token_id}.")
-    if not is_allowed(request.user, END_OTHERS) and not own:
-        raise PermissionDenied(f"You need the permission {END_OTHERS} to revoke the tokens of others.")
+    if not may_end:
+        needed = f"You need the permission {END_OTHERS} to revoke the tokens of others."
+        raise PermissionDenied(READ_ONLY if settings.READ_ONLY else needed)
     back = "tokens" if own else "all_tokens"
     if request.method != "POST":
         return render(request, "tokens/revoke.html", {"token": token, "own": own, "back": back, "now": _now()})
