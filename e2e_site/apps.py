@@ -4,6 +4,7 @@ from django.db.models.signals import pre_migrate
 
 from e2e_site.endless_times import bear_them
 from e2e_site.libpq import settle_sessions
+from e2e_site.roles import keep_after_migrate
 from e2e_site.schema.django_tables import land_in_public
 
 
@@ -14,3 +15,4 @@ class SiteConfig(AppConfig):
         settle_sessions()
         connection_created.connect(bear_them)
         pre_migrate.connect(land_in_public)  # called for every app that has models
+        keep_after_migrate()

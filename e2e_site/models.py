@@ -9,7 +9,7 @@ class ApiToken(models.Model):
     """A row of ``e2e_api_token``: never the token itself."""
 
     token_id = models.BigAutoField(primary_key=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_constraint=False)
     name = models.TextField()
     prefix = models.TextField()
     digest = models.BinaryField()
@@ -22,6 +22,9 @@ class ApiToken(models.Model):
     class Meta:
         managed = False
         db_table = "e2e_api_token"
+        verbose_name = "API token"
+        # Of others: who has "view" sees them, who has "change" revokes them. One's own need no permission.
+        default_permissions = ("view", "change")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

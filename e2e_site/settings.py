@@ -81,6 +81,12 @@ CSRF_TRUSTED_ORIGINS = environment.items("CSRF_TRUSTED_ORIGINS", [], hosts.origi
 # Anonymous visitors may read (never change) the pages.
 PUBLIC_READ: bool = environment.flag("PUBLIC_READ", default=EMBEDDED)
 
+# Nobody may change anything, by page or API; workers go on (e2e_site/roles.py, e2e_site/access.py).
+READ_ONLY: bool = environment.flag("READ_ONLY", default=False)
+
+# How many commands one token of the API may send a minute; 0 for any number (e2e_site/tokens.py).
+SEND_PER_MINUTE: int = environment.whole("SEND_PER_MINUTE", default=60_000, most=10_000_000)
+
 # For so many seconds the viewers of a page share what one of them had counted (e2e_site/shared.py).
 SHARED_FOR_S = 1.0
 
@@ -185,6 +191,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "e2e_site.access.ReadOnlySiteMiddleware",
     "e2e_site.access.RefusedFragmentMiddleware",
     "e2e_site.access.ReadAccessMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -201,6 +208,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "settings_app.pause.shown",
+                "e2e_site.access.shown",
             ],
         },
     },

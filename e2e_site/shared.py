@@ -1,4 +1,7 @@
-"""Answers that all viewers of a process share for a moment: one asks the database, the others take what it got."""
+"""Answers that all viewers of a process share for a moment: one asks the database, the others take what it got.
+
+`Shared` is for few keys that the site itself has, `Recent` for keys that come from outside.
+"""
 
 from __future__ import annotations
 
@@ -54,3 +57,38 @@ class Shared(Generic[K, V]):
         value = self._compute(key)
         self._kept[key] = (asked, value)
         return value
+
+
+class Recent(Generic[K, V]):
+    """The same for keys that come from outside: at most ``most`` are kept, and none for which there is no answer.
+
+    Nobody waits for another: a key that is asked for by many at once is computed by each, once a moment.
+    """
+
+    def __init__(self, compute: Callable[[K], V | None], *, most: int) -> None:
+        self._compute = compute
+        self._most = most
+        self._lock = threading.Lock()
+        self._kept: dict[K, tuple[float, V]] = {}  # the one asked for longest ago first
+
+    def get(self, key: K) -> V | None:
+        kept = self._kept.get(key)
+        if kept and time.monotonic() - kept[0] < settings.SHARED_FOR_S:
+            return kept[1]
+        asked = time.monotonic()
+        value = self._compute(key)
+        with self._lock:
+            self._kept.pop(key, None)
+            if value is not None:
+                self._kept[key] = (asked, value)
+            while len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]
+        return value
+
+    def forget(self) -> None:
+        """For what was changed a moment ago by this process; others see it when their moment is over."""
+        with self._lock:
+            self._kept = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)

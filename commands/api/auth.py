@@ -13,7 +13,7 @@ from ninja.security import HttpBearer
 from ninja.security.apikey import APIKeyCookie
 
 from commands.api.problems import ProblemError
-from e2e_site.tokens import Caller, caller_of
+from e2e_site.tokens import Caller, caller_of, spend
 
 
 class Token(HttpBearer):
@@ -68,3 +68,12 @@ READING: list[Any] = [Token(), Session(), _anyone]
 def changing(permission: str, purpose: str) -> list[Any]:
     """For callers with ``permission`` ("app.codename"); ``purpose`` ends the refusal's "You need … to"."""
     return [Token(permission, purpose), Session(permission, purpose)]
+
+
+def sending_budget(request: HttpRequest, count: int) -> None:
+    """Before an operation sends ``count`` commands: its token's budget pays for them.
+
+    Raises SpentError, which becomes 429 with Retry-After; an operation that asks for it documents 429. To be called
+    outside of a transaction, which would hold up the token's other calls until it ends.
+    """
+    spend(request.auth, count)  # type: ignore[attr-defined]  # ninja puts it there

@@ -14,6 +14,7 @@ from ninja.errors import ValidationError as NinjaValidationError
 
 from e2e_site.problem import FieldError, problem
 from e2e_site.texts import cut, storable
+from e2e_site.tokens import SpentError
 from e2e_site.unavailable import unavailable
 
 _LONGEST_FIELD = 200  # characters: a key that is too much is a field, and may be of any length
@@ -78,6 +79,10 @@ def _unknown_caller(request: HttpRequest, exc: Exception) -> HttpResponse:
     return problem(401, LOGIN_NEEDED, headers={"WWW-Authenticate": "Bearer"})
 
 
+def _spent(request: HttpRequest, exc: SpentError) -> HttpResponse:
+    return problem(429, str(exc), headers={"Retry-After": str(exc.retry_after)})
+
+
 def _http_error(request: HttpRequest, exc: HttpError) -> HttpResponse:
     if isinstance(exc.__cause__, ProblemError):  # Ninja calls whatever a parser raises a body that it cannot parse
         return exc.__cause__.answer()
@@ -129,6 +134,7 @@ def _shape_error(error: Mapping[str, object]) -> FieldError:
 _ANSWERS: Mapping[type[Exception], Callable[..., HttpResponse]] = {
     ProblemError: _raised,
     AuthenticationError: _unknown_caller,
+    SpentError: _spent,
     HttpError: _http_error,
     Http404: _said(404, "There is no such thing."),
     PermissionDenied: _said(403, "You may not do this."),

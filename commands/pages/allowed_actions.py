@@ -6,11 +6,13 @@ from typing import Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 
 from commands.rules.operating import nothing_allowed
 from commands.rules.words import OperationKind, Status
+from e2e_site.roles import READ_ONLY, is_allowed
 
 PERMISSION = "commands.operate_command"
 
@@ -79,8 +81,10 @@ def actions(command_id: UUID, status: Status, user: User | AnonymousUser) -> Act
             allowed = Actions(buttons=_WAITING, address=reverse("commands:queue_cancel", args=[command_id]), asks=True)
         case _:
             return Actions(why=nothing_allowed(status))
-    if user.has_perm(PERMISSION):
+    if is_allowed(user, PERMISSION):
         return allowed
+    if settings.READ_ONLY:
+        return replace(allowed, enabled=False, why=READ_ONLY)
     if user.is_authenticated:
         return replace(allowed, enabled=False, why=f"You need the permission {PERMISSION} to act on commands.")
     login = f"{reverse('login')}?{urlencode({'next': reverse('commands:detail', args=[command_id])})}"

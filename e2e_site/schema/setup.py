@@ -16,6 +16,7 @@ from psycopg import sql
 
 from e2e_site.database import session_params
 from e2e_site.locks import one_at_a_time
+from e2e_site.roles import members
 from e2e_site.schema import flyway, pgmq
 from e2e_site.schema.django_tables import SetupError, schema_of_django
 from e2e_site.schema.migration_files import FlywayError
@@ -34,11 +35,12 @@ def set_up(say: Callable[[str], object]) -> None:
         _ensure_schema(conn, params, say)
         if missing := missing_in_django(conn):
             call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
-            say(f"Django's tables and permissions brought up to date ({len(missing)} missing, first {missing[0]}).")
+            first = f"({len(missing)} missing, first {missing[0]})"
+            say(f"Django's tables, permissions and roles brought up to date {first}.")
 
 
 def missing_in_django(conn: psycopg.Connection) -> list[str]:
-    """Migrations and permissions that Django's ``migrate`` would add, by name; compared without loading migrations."""
+    """Migrations, permissions and roles that ``migrate`` would bring, by name; compared without loading migrations."""
     schema = schema_of_django(conn)
     if schema is None:
         return sorted(_migrations_on_disk())
@@ -53,7 +55,18 @@ def missing_in_django(conn: psycopg.Connection) -> list[str]:
         "SELECT app_label, codename FROM {schema}.auth_permission"
         " JOIN {schema}.django_content_type t ON t.id = content_type_id"
     )
-    return sorted(_permissions_of_models() - {f"{app}.{codename}" for app, codename in granted})
+    known = {f"{app}.{codename}" for app, codename in granted}
+    if missing := sorted(_permissions_of_models() - known):
+        return missing
+    has: dict[str, set[str]] = {}
+    for role, right in rows(
+        "SELECT g.name, t.app_label || '.' || p.codename FROM {schema}.auth_group g"
+        " LEFT JOIN {schema}.auth_group_permissions m ON m.group_id = g.id"
+        " LEFT JOIN {schema}.auth_permission p ON p.id = m.permission_id"
+        " LEFT JOIN {schema}.django_content_type t ON t.id = p.content_type_id"
+    ):
+        has.setdefault(role, set()).update({right} - {None})
+    return [f"the role {role}" for role, rights in members(known).items() if has.get(role) != rights]
 
 
 def _ensure_database(params: Mapping[str, Any], say: Callable[[str], object]) -> None:

@@ -1,4 +1,4 @@
-"""Tags of the base layout. They need no request and no database: error pages use them too."""
+"""Tags of the base layout. They need no request, and no database where no user is logged in: error pages use them."""
 
 from django import template
 from django.conf import settings
@@ -6,6 +6,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from e2e_site import texts
+from e2e_site.roles import is_for_reading
 
 register = template.Library()
 
@@ -20,6 +21,19 @@ def icon(name: str, css_class: str = "") -> SafeString:
 def environment() -> str:
     """What this installation is called, shown as a badge; empty for none."""
     return settings.ENVIRONMENT
+
+
+@register.simple_tag(takes_context=True)
+def may(context: template.Context, *permissions: str) -> bool:
+    """Whether to offer what one of these permissions is needed for: to who has it, and to who might after a login.
+
+    A page that knows no user, an error page, offers all.
+    """
+    wanted = [right for right in permissions if is_for_reading(right) or not settings.READ_ONLY]
+    user = context.get("user")
+    if user is None or not user.is_authenticated:
+        return bool(wanted)
+    return any(user.has_perm(right) for right in wanted)
 
 
 @register.filter

@@ -9,19 +9,27 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import UUID
 
 import environ
 import psycopg
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django.test import Client
 from psycopg import sql
 from pytest_django.fixtures import Settings
 
 from bench.testbed import Testbed
+from commands.bus.operations import Mix, send_many
+from commands.bus.send import send_test_command
+from commands.models import AuditEvent, TestCommand
+from commands.rules.behaviors import Behavior, BehaviorType
+from e2e_site.models import ApiToken
 from e2e_site.programs import manage_command
+from tests.support.api import token_of
 from tests.support.clusters import CHECKOUT, server_url
+from tests.support.load_runs import add_run
 from tests.support.migration_folder import MigrationFolder
 from tests.support.programs import inherited_environment
 from tests.support.testbeds import opened_testbed
@@ -143,6 +151,39 @@ def client_of() -> Callable[..., Client]:
         return client
 
     return log_in
+
+
+@pytest.fixture
+def known() -> dict[str, str]:
+    """What there is: values for the variable parts of addresses."""
+    behavior = Behavior(type=BehaviorType.SUCCESS)
+    command_id = str(send_test_command(behavior).command_id)
+    other = User.objects.create_user("other")
+    token_of(other)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)"
+            " VALUES ('test', %s, 'MESSAGE_REJECTED', '{\"msg_id\": 1}') RETURNING audit_id",
+            [UUID(int=0)],
+        )
+        (audit_id,) = cursor.fetchone()
+    run_id = str(add_run(connection.connection, samples=3))
+    return {
+        "command_id": command_id,
+        "operation_id": str(send_many(Mix(parts=[(behavior, 1)], count=1), operator="ada")),
+        "audit_id": str(audit_id),
+        "run_id": run_id,
+        "token_id": str(ApiToken.objects.get().pk),
+        "part": "payload",
+        "id": str(other.pk),
+        "commands/testcommand": str(TestCommand.objects.get().pk),
+        "commands/command": command_id,
+        "commands/auditevent": str(AuditEvent.objects.newest_first()[0].pk),
+        "settings_app/configuration": "1",
+        "bench/loadrun": run_id,
+        "auth/user": str(other.pk),
+        "auth/group": str(Group.objects.create(name="other").pk),
+    }
 
 
 @pytest.fixture(scope="session")

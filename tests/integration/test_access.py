@@ -1,73 +1,27 @@
-"""Who may open what: every URL of the site by anonymous, user, admin, with reading open and closed."""
+"""What each page answers to whom: logins and the ways back, what is missing, caches and policies.
+
+Who is let in where is in test_access_matrix.py.
+"""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django.fixtures import Settings
 
-from commands.bus.operations import Mix, send_many
 from commands.bus.send import send_test_command
 from commands.models import TestCommand
 from commands.rules.behaviors import Behavior, BehaviorType
-from tests.support.load_runs import add_run
+from tests.integration import test_access_matrix as matrix
 
 pytestmark = pytest.mark.django_db
 
-READ = {"anonymous": 200, "user": 200, "admin": 200}
-PROBE = dict(READ)  # whether or not reading is open
-# Every URL pattern that is not the admin's, and what a GET of it answers where reading is open.
-PAGES: dict[str, dict[str, int]] = {
-    "": READ,
-    "live/": READ,
-    "send/": {"anonymous": 302, "user": 403, "admin": 200},
-    "send/outlooks/": {"anonymous": 302, "user": 403, "admin": 200},
-    "commands/": READ,
-    "commands/live/": {"anonymous": 404, "user": 404, "admin": 404},  # of a list that begins nowhere
-    "commands/find/": {"anonymous": 302, "user": 302, "admin": 302},
-    "commands/export/": {"anonymous": 400, "user": 400, "admin": 400},  # in no format
-    "tsq/": READ,
-    "tsq/groups/": READ,
-    "tsq/act/": {"anonymous": 302, "user": 403, "admin": 302},
-    "send/many/": {"anonymous": 302, "user": 403, "admin": 200},
-    "send/many/outlook/": {"anonymous": 302, "user": 403, "admin": 200},
-    "operations/": READ,
-    "operations/live/": READ,
-    "operations/<int:operation_id>/": READ,
-    "operations/<int:operation_id>/live/": READ,
-    "operations/<int:operation_id>/cancel/": {"anonymous": 405, "user": 405, "admin": 405},
-    "queue/": READ,
-    "queue/live/": READ,
-    "queue/paused/": {"anonymous": 405, "user": 405, "admin": 405},
-    "queue/<command_id:command_id>/cancel/": {"anonymous": 302, "user": 403, "admin": 200},
-    "commands/<command_id:command_id>/": READ,
-    "commands/<command_id:command_id>/live/": READ,
-    "commands/<command_id:command_id>/raw/<raw_part:part>/": READ,
-    "audit/": READ,
-    "audit/export/": READ,
-    "audit/actions/": READ,
-    "audit/<int:audit_id>/": READ,
-    "replies/": READ,
-    "replies/act/": {"anonymous": 405, "user": 405, "admin": 405},
-    "rejected/": READ,
-    "rejected/<int:audit_id>/": {"anonymous": 302, "user": 403, "admin": 200},
-    "loadtests/": READ,
-    "loadtests/<int:run_id>/": READ,
-    "loadtests/<int:run_id>/live/": READ,
-    "settings/": {"anonymous": 302, "user": 302, "admin": 302},
-    "healthz": PROBE,
-    "readyz": PROBE,
-    "metrics": {"anonymous": 403, "user": 403, "admin": 403},  # by token or network, whoever is logged in
-    "login/": {"anonymous": 200, "user": 302, "admin": 302},
-    "logout/": {"anonymous": 405, "user": 405, "admin": 405},
-}
+PAGES = [page for page in matrix.PAGES if not page.startswith("api/")]
 ADMIN_PAGES = (
     "/admin/",
     "/admin/settings_app/configuration/1/change/",
@@ -75,7 +29,6 @@ ADMIN_PAGES = (
     "/admin/commands/command/",
     "/admin/bench/loadrun/",
 )
-READ_PAGES = [page for page, answers in PAGES.items() if answers is READ]
 
 
 @pytest.fixture
@@ -96,91 +49,12 @@ def visitor() -> Callable[[str], Client]:
     return client
 
 
-def _address(page: str, command_id: UUID) -> str:
-    if "<int:run_id>" in page:
-        connection.ensure_connection()
-        page = page.replace("<int:run_id>", str(add_run(connection.connection, samples=3)))
-    page = page.replace("<raw_part:part>", "payload")
-    if "<int:operation_id>" in page:
-        mix = Mix(parts=[(Behavior(type=BehaviorType.SUCCESS), 1)], count=1)
-        page = page.replace("<int:operation_id>", str(send_many(mix, operator="ada")))
-    if "<int:audit_id>" in page:
-        page = page.replace("<int:audit_id>", str(_rejected()))
-    return "/" + page.replace("<command_id:command_id>", str(command_id))
-
-
-def _rejected() -> int:
-    """The number of an event that tells of a rejected message."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO commandbus.audit (domain, command_id, event_type, details_json)"
-            " VALUES ('test', %s, 'MESSAGE_REJECTED', '{\"msg_id\": 1}') RETURNING audit_id",
-            [UUID(int=0)],
-        )
-        return int(cursor.fetchone()[0])
-
-
-def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
-    for entry in resolver.url_patterns:
-        path = prefix + str(entry.pattern)
-        if isinstance(entry, URLPattern):
-            yield path
-        elif entry.app_name != "admin":
-            yield from _patterns(entry, path)
-
-
-def test_the_table_of_this_test_names_every_url() -> None:
-    assert set(PAGES) == set(_patterns(get_resolver()))
-
-
-@pytest.mark.parametrize("who", ["anonymous", "user", "admin"])
-@pytest.mark.parametrize("page", PAGES)
-def test_where_reading_is_open_each_visitor_gets_what_is_theirs(
-    page: str, who: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
-) -> None:
-    settings.PUBLIC_READ = True
-    response = visitor(who).get(_address(page, command_id))
-    assert response.status_code == PAGES[page][who]
-
-
-PROBES = ["healthz", "readyz", "metrics"]
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("login/", "logout/", *PROBES)])
-def test_where_reading_is_closed_an_anonymous_visitor_is_sent_to_the_login_page_and_back(
-    page: str, command_id: UUID, settings: Settings
-) -> None:
+def test_where_reading_is_closed_an_anonymous_visitor_is_sent_to_the_login_page_and_back(settings: Settings) -> None:
     settings.PUBLIC_READ = False
-    address = _address(page, command_id)
-    response = Client().get(address)
-    assert (response.status_code, response["Location"]) == (302, f"/login/?next={address}")
-
-
-@pytest.mark.parametrize("page", READ_PAGES)
-def test_where_reading_is_closed_whoever_is_logged_in_reads(
-    page: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
-) -> None:
-    settings.PUBLIC_READ = False
-    assert visitor("user").get(_address(page, command_id)).status_code == 200
-
-
-@pytest.mark.parametrize("page", ADMIN_PAGES)
-def test_the_admin_is_for_staff_only(page: str, visitor: Callable[[str], Client], settings: Settings) -> None:
-    settings.PUBLIC_READ = True
-    for who in ("anonymous", "user"):
-        response = visitor(who).get(page)
-        assert (response.status_code, urlsplit(response["Location"]).path) == (302, "/admin/login/")
-    assert visitor("admin").get(page).status_code == 200
-
-
-@pytest.mark.parametrize("page", READ_PAGES)
-def test_a_page_for_reading_takes_no_post(
-    page: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
-) -> None:
-    settings.PUBLIC_READ = True
-    address = _address(page, command_id)
-    assert Client().post(address)["Location"] == f"/login/?next={address}"
-    assert visitor("admin").post(address).status_code == 405
+    for address in ("/", "/commands/?status=PENDING", "/send/"):
+        response = Client().get(address)
+        assert (response.status_code, urlsplit(response["Location"]).path) == (302, "/login/")
+        assert parse_qs(urlsplit(response["Location"]).query) == {"next": [address]}
 
 
 def test_an_anonymous_post_sends_nothing(settings: Settings) -> None:
@@ -227,10 +101,10 @@ def test_a_form_that_is_out_of_date_leads_back_to_itself_and_nowhere_else() -> N
 
 @pytest.mark.parametrize("page", [*PAGES, *ADMIN_PAGES, "nowhere/"])
 def test_head_answers_as_get_does(
-    page: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
+    page: str, known: dict[str, str], visitor: Callable[[str], Client], settings: Settings
 ) -> None:
     settings.PUBLIC_READ = True
-    address = page if page.startswith("/") else _address(page, command_id)
+    address = page if page.startswith("/") else matrix.address_of(page, known)
     for who in ("anonymous", "user", "admin"):
         client = visitor(who)
         head, get = client.head(address), client.get(address)
@@ -240,10 +114,10 @@ def test_head_answers_as_get_does(
 
 @pytest.mark.parametrize("page", [*PAGES, *ADMIN_PAGES, "nowhere/"])
 def test_what_is_made_for_a_session_is_stored_nowhere_and_what_all_may_see_in_no_shared_cache(
-    page: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
+    page: str, known: dict[str, str], visitor: Callable[[str], Client], settings: Settings
 ) -> None:
     settings.PUBLIC_READ = True
-    address = page if page.startswith("/") else _address(page, command_id)
+    address = page if page.startswith("/") else matrix.address_of(page, known)
     assert "private" in Client().get(address)["Cache-Control"]
     for who in ("user", "admin"):
         policy = visitor(who).get(address)["Cache-Control"]
@@ -333,11 +207,11 @@ def test_a_wrong_password_is_said_and_the_name_is_kept() -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, *ADMIN_PAGES, "nowhere/"])
 def test_no_page_needs_more_than_its_strict_policy_allows(
-    page: str, command_id: UUID, visitor: Callable[[str], Client], settings: Settings
+    page: str, known: dict[str, str], visitor: Callable[[str], Client], settings: Settings
 ) -> None:
     settings.PUBLIC_READ = True
     for who in ("anonymous", "admin"):
-        response = visitor(who).get(page if page.startswith("/") else _address(page, command_id))
+        response = visitor(who).get(page if page.startswith("/") else matrix.address_of(page, known))
         policy = response["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "script-src 'self'" in policy

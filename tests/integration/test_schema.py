@@ -18,7 +18,8 @@ UNMANAGED = [model for model in apps.get_models() if not model._meta.managed]
 def columns_in_the_database(conn: psycopg.Connection, table: str) -> dict[str, Column]:
     rows = conn.execute(
         """
-        SELECT column_name, CASE data_type WHEN 'character varying' THEN 'varchar' ELSE data_type END,
+        SELECT column_name, CASE data_type WHEN 'character varying' THEN 'varchar'
+                                           WHEN 'ARRAY' THEN substr(udt_name, 2) || '[]' ELSE data_type END,
                is_nullable = 'YES', character_maximum_length::int,
                CASE data_type WHEN 'numeric' THEN numeric_precision::int END,
                CASE data_type WHEN 'numeric' THEN numeric_scale::int END

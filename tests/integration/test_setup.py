@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
+from e2e_site.roles import ROLES
 from e2e_site.schema.setup import missing_in_django, set_up
 from tests.integration.conftest import Manage
 from tests.support.clusters import CHECKOUT
@@ -18,13 +19,14 @@ MakeDatabase = Callable[[], str]
 
 EVERYTHING = """
 SELECT to_regclass('public.test_command') IS NOT NULL, to_regclass('public.auth_user') IS NOT NULL,
-       to_regclass('pgmq.q_test__commands') IS NOT NULL, (SELECT count(*) FROM e2e_config) = 1
+       to_regclass('pgmq.q_test__commands') IS NOT NULL, (SELECT count(*) FROM e2e_config) = 1,
+       (SELECT array_agg(name::TEXT ORDER BY id) FROM auth_group)
 """
 
 
 def everything_is_there(url: str) -> bool:
     with psycopg.connect(url) as conn:
-        return conn.execute(EVERYTHING).fetchone() == (True, True, True, True)
+        return conn.execute(EVERYTHING).fetchone() == (True, True, True, True, list(ROLES))
 
 
 def succeeded(done: "subprocess.CompletedProcess[str]") -> str:
@@ -117,15 +119,22 @@ def test_migrate_on_an_empty_database_says_what_is_missing_and_works(
     assert "Applying auth.0001_initial... OK" in said
 
 
-def test_permissions_of_a_new_model_are_missing_until_setup_ran(manage: Manage, empty_database: MakeDatabase) -> None:
+def test_permissions_and_roles_are_missing_until_setup_ran(manage: Manage, empty_database: MakeDatabase) -> None:
     url = empty_database()
     succeeded(manage(url, "setup"))
     with psycopg.connect(url, autocommit=True) as conn:
         assert missing_in_django(conn) == []
+        conn.execute("TRUNCATE auth_group_permissions")
         conn.execute("DELETE FROM auth_permission WHERE codename = 'add_testcommand'")
 
         assert missing_in_django(conn) == ["commands.add_testcommand"]
         succeeded(manage(url, "setup"))
+        assert missing_in_django(conn) == []
+        conn.execute("DELETE FROM auth_group_permissions USING auth_group g WHERE g.id = group_id AND name = 'admin'")
+        conn.execute("INSERT INTO auth_group (name) VALUES ('auditors')")
+        assert missing_in_django(conn) == ["the role admin"]
+        said = succeeded(manage(url, "setup"))
+        assert "permissions and roles brought up to date (1 missing, first the role admin)" in said
         assert missing_in_django(conn) == []
 
 

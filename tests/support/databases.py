@@ -17,6 +17,7 @@ from e2e_site.schema.own_database import own_database
 from tests.support.clusters import CHECKOUT, server_url
 
 _TEMPLATE_PREFIX = "e2e_template_"
+ROLES = CHECKOUT / "e2e_site" / "roles.py"  # whose groups are in the template
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def _template(server: psycopg.Connection) -> str:
 
 def _schema_hash() -> str:
     digest = hashlib.sha256()
-    for path in [*sorted((CHECKOUT / "migrations_flyway").glob("*.sql")), CHECKOUT / "requirements.txt"]:
+    for path in [*sorted((CHECKOUT / "migrations_flyway").glob("*.sql")), CHECKOUT / "requirements.txt", ROLES]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
