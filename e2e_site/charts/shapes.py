@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Tone = Literal["blue", "emerald", "cyan", "amber", "orange", "slate", "rose"]  # classes tone-* of status.css
+Tone = Literal["blue", "emerald", "cyan", "amber", "orange", "slate", "rose", "violet"]  # classes tone-* of status.css
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 26.0, 30.0  # margins round the plot, for labels
 LEGEND_ROW = 18.0  # height of a row
 
@@ -67,11 +67,44 @@ class Key:
     dash: str
     x: float
     y: float
+    block: bool = False  # a filled shape, not a line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocks:
+    """Filled shapes of one series, as SVG path data; ``open_path`` those of columns that have not ended."""
+
+    tone: Tone
+    path: str
+    open_path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A column of the plot: what it is told with, and the address of what is behind it."""
+
+    x: float
+    width: float
+    title: str
+    href: str
+    open: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """A moment that is marked: ``symbol`` is one of the shapes of ``_plot.html``."""
+
+    x: float
+    symbol: str
+    title: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """What a template draws. ``height`` is that without the legend, ``full_height`` with it."""
+    """What a template draws. ``height`` is that without the legend, ``full_height`` with it.
+
+    ``slots`` are links, so such a chart is for pages alone.
+    """
 
     title: str
     description: str
@@ -86,6 +119,9 @@ class Chart:
     lines: Sequence[Line] = ()
     bars: Sequence[Bar] = ()
     hovers: Sequence[Hover] = ()
+    blocks: Sequence[Blocks] = ()
+    slots: Sequence[Slot] = ()
+    flags: Sequence[Flag] = ()
 
     left = LEFT
     top = TOP
