@@ -5,6 +5,7 @@ from commands.pages import (
     actions,
     audit,
     cancel,
+    charts,
     command_list,
     dashboard,
     detail,
@@ -29,6 +30,7 @@ app_name = "commands"
 urlpatterns = [
     path("", dashboard.page, name="dashboard"),
     path("live/", dashboard.live, name="dashboard_live"),
+    path("charts/live/", charts.live, name="charts_live"),
     path("send/", send.page, name="send"),
     path("send/outlooks/", send.live_outlooks, name="send_outlooks"),
     path("send/many/", send_many.page, name="send_many"),

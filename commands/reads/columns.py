@@ -11,6 +11,7 @@ from commands.rules.words import DOMAIN
 from commands.stats.samples import Sample, series
 
 COUNTS = ("sent", "received", "completed", "retried", "parked", "failed", "canceled", "late")
+GAP = 1.5  # a column whose counts stand for so many times its width follows a gap
 LEVELS = ("visible", "in_flight", "delayed", "tsq")  # of these a column has the most that was seen in it
 
 
@@ -27,7 +28,8 @@ class Column:
     def share(self) -> float:
         """What part of its counts falls into its own width: less than 1 where no one sampled for a while before it."""
         width_s = (self.end - self.at).total_seconds()
-        return min(1.0, width_s / self.sum.seconds) if self.sum else 1.0
+        follows_gap = self.sum is not None and self.sum.seconds > GAP * width_s
+        return width_s / self.sum.seconds if self.sum and follows_gap else 1.0
 
 
 def read(asked: Grid, domain: str = DOMAIN) -> list[Column]:

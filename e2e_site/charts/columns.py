@@ -29,7 +29,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """Something that is marked over the chart. ``symbol``: a shape of ``_plot.html``."""
+    """Something that is marked over the chart; ``symbol``: one of the small shapes of `shapes`."""
 
     at: datetime
     symbol: str
@@ -49,7 +49,7 @@ def column_chart(
     log_y: bool = False,
     y_format: Format = short,
     width: float = 560,
-    height: float = 220,
+    height: float = 200,
 ) -> Chart:
     """``places`` are columns of one width over ``span``; each series has a value for each of them.
 
@@ -77,7 +77,7 @@ def column_chart(
         ],
         blocks=_blocks(stacks, places, edges, step, up),
         slots=[
-            Slot(x=round(x, 1), width=round(step, 2), title=place.title, href=place.href, open=place.open)
+            Slot(path=_slot(x, step, height), title=place.title, href=place.href, open=place.open)
             for x, place in zip(edges, places, strict=True)
         ],
         flags=[
@@ -123,6 +123,11 @@ def _blocks(
                 paths[place.open] += f"M{round(x + margin, 1):g} {bottom:g}h{width:g}v{-tall:g}h{-width:g}z"
         found.append(Blocks(tone=tone_of(number, series), path=paths[False], open_path=paths[True]))
     return found
+
+
+def _slot(x: float, width: float, height: float) -> str:
+    """The whole column, from top to bottom."""
+    return f"M{round(x, 1):g} {TOP:g}h{round(width, 1):g}v{height - BOTTOM - TOP:g}h-{round(width, 1):g}z"
 
 
 def _columns_of(series: Sequence[Series]) -> list[tuple[Value, ...]]:

@@ -14,6 +14,11 @@ def short(value: float) -> str:
     return f"{value:.4g}"
 
 
+def short_time(milliseconds: float) -> str:
+    """ "20 ms", "1.5 s", "100 s": one unit, as short as an axis needs it."""
+    return f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.4g} s"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     """Values from ``low`` to ``high``, laid out from ``start`` to ``end``, evenly or by their logarithm."""

@@ -6,6 +6,8 @@ from typing import Literal
 
 Tone = Literal["blue", "emerald", "cyan", "amber", "orange", "slate", "rose", "violet"]  # classes tone-* of status.css
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 26.0, 30.0  # margins round the plot, for labels
+# Small shapes round 0 0, as SVG path data.
+DIAMOND, UP, DOWN, SQUARE = "M0-5l5 5-5 5-5-5z", "M0-4.5l5 8.5h-10z", "M0 4.5l-5-8.5h10z", "M-4-4h8v8h-8z"
 LEGEND_ROW = 18.0  # height of a row
 
 
@@ -81,10 +83,9 @@ class Blocks:
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """A column of the plot: what it is told with, and the address of what is behind it."""
+    """A column of the plot, ``path``: what it is told with, and the address of what is behind it."""
 
-    x: float
-    width: float
+    path: str
     title: str
     href: str
     open: bool
@@ -92,7 +93,7 @@ class Slot:
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """A moment that is marked: ``symbol`` is one of the shapes of ``_plot.html``."""
+    """A moment that is marked; ``symbol``: one of the small shapes."""
 
     x: float
     symbol: str
