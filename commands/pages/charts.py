@@ -36,7 +36,7 @@ from e2e_site.unchanged import not_again
 
 GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))")  # in Accept-Encoding, and not as what is refused
 GZIP_LEVEL = 6
-MARKS_SHOWN = 12
+MARKS_SHOWN = 8
 NO_NUMBER = "–"  # noqa: RUF001  # a dash
 
 
