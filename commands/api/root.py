@@ -24,6 +24,8 @@ from e2e_site.problem import CODES, CONTENT_TYPE, problem
 # Each noun is a module. The load tests' is in a package that this one does not know: Django is told by name.
 ROUTERS = {
     "/commands": "commands.api.commands.router",
+    "/stats": "commands.api.stats.router",
+    "/stats/load-test": "bench.loadtest.stats_api.router",
 }
 _PROBLEMS_OF_ALL = (401, 403, 503)
 _PROBLEMS_OF_A_BODY = (400, 413, 415, 422)
@@ -101,7 +103,7 @@ def make() -> BusAPI:
     )
     handle_errors(made)
     for prefix, router in ROUTERS.items():
-        made.add_router(prefix, router, tags=[prefix.strip("/") or "health"])
+        made.add_router(prefix, router, tags=[prefix.strip("/").partition("/")[0] or "health"])
     return made
 
 

@@ -26,6 +26,7 @@ READ = {"anonymous": 200, "user": 200, "admin": 200}
 PAGES: dict[str, dict[str, int]] = {
     "": READ,
     "live/": READ,
+    "charts/live/": READ,
     "send/": {"anonymous": 302, "user": 403, "admin": 200},
     "send/outlooks/": {"anonymous": 302, "user": 403, "admin": 200},
     "commands/": READ,
