@@ -5,6 +5,7 @@ from commands.pages import (
     actions,
     audit,
     cancel,
+    charts,
     command_list,
     dashboard,
     detail,
@@ -32,6 +33,7 @@ urlpatterns = [
     path("api/v1/", api.urls),  # first: programs ask most often, and each pattern before it is tried
     path("", dashboard.page, name="dashboard"),
     path("live/", dashboard.live, name="dashboard_live"),
+    path("charts/live/", charts.live, name="charts_live"),
     path("send/", send.page, name="send"),
     path("send/outlooks/", send.live_outlooks, name="send_outlooks"),
     path("send/many/", send_many.page, name="send_many"),

@@ -21,14 +21,17 @@ V = TypeVar("V")
 
 
 class Shared(Generic[K, V]):
-    """What ``compute`` answers for a key, kept for ``SHARED_FOR_S`` seconds. Keys are few, and values are not changed.
+    """What ``compute`` answers for a key, kept for ``times`` times ``SHARED_FOR_S`` seconds.
+
+    Keys are few, and values are not changed.
 
     While one viewer computes, the others wait for its answer; whoever waited a second asks for itself, so that one slow
     answer holds up nobody for longer.
     """
 
-    def __init__(self, compute: Callable[[K], V]) -> None:
+    def __init__(self, compute: Callable[[K], V], *, times: float = 1) -> None:
         self._compute = compute
+        self._times = times
         self._lock = threading.Lock()
         self._kept: dict[K, tuple[float, V]] = {}
 
@@ -50,7 +53,7 @@ class Shared(Generic[K, V]):
 
     def _fresh(self, key: K) -> tuple[float, V] | None:
         kept = self._kept.get(key)
-        return kept if kept and time.monotonic() - kept[0] < settings.SHARED_FOR_S else None
+        return kept if kept and time.monotonic() - kept[0] < self._times * settings.SHARED_FOR_S else None
 
     def _computed(self, key: K) -> V:
         asked = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from e2e_site.charts.geometry import Series, line_chart
+from e2e_site.charts.scales import short_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,15 +48,10 @@ def charts(points: Sequence[Point]) -> dict[str, Chart]:
             x_label="seconds",
             y_label="from sending to the end",
             log_y=True,
-            y_format=time_text,
+            y_format=short_time,
             series=series(p50_ms="p50", p95_ms="p95", p99_ms="p99"),
         ),
     }
-
-
-def time_text(milliseconds: float) -> str:
-    """ "20 ms", "1.5 s", "100 s": one unit, as short as an axis needs it."""
-    return f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.4g} s"
 
 
 def per_second(points: Sequence[Point]) -> list[Point]:

@@ -35,6 +35,8 @@ ROUTERS = {
     "/config": "commands.api.config.router",
     "/workers": "commands.api.workers.router",
     "/load-tests": "bench.loadtest.api.router",
+    "/stats": "commands.api.stats.router",
+    "/stats/load-test": "bench.loadtest.stats_api.router",
 }
 _PROBLEMS_OF_ALL = (401, 403, 503)
 _PROBLEMS_OF_A_BODY = (400, 413, 415, 422)
@@ -114,7 +116,7 @@ def make() -> BusAPI:
     )
     handle_errors(made)
     for prefix, router in ROUTERS.items():
-        made.add_router(prefix, router, tags=[prefix.strip("/") or "health"])
+        made.add_router(prefix, router, tags=[prefix.strip("/").partition("/")[0] or "health"])
     return made
 
 

@@ -11,10 +11,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from commands.pages import charts
 from commands.pages.domains import UnknownDomainError, chosen_domain, query_of_domain, unknown_domain
 from commands.pages.odd import odd
 from commands.reads import queries
 from commands.reads.listing import query_of
+from commands.rules import chart_ranges
 from commands.rules.formatting import Count
 from commands.rules.words import DOMAIN, Status
 from commands.stats.counts import StatusCounts, status_counts
@@ -33,7 +35,17 @@ def page(request: HttpRequest) -> HttpResponse:
         shown = context(request)
     except UnknownDomainError as exc:
         return unknown_domain(request, exc)
-    return render(request, "commands/dashboard.html", {**shown, "live": True})
+    problem = ""
+    try:
+        asked = charts.range_of(request.GET)
+    except charts.UnknownRangeError as exc:
+        asked, problem = chart_ranges.DEFAULT, str(exc)
+    domain = shown["chosen"].domain
+    drawn = {"charts": charts.fragment(domain, asked), "charts_query": charts.query(domain, asked)}
+    status = 400 if problem else 200
+    return render(
+        request, "commands/dashboard.html", {**shown, **drawn, "problem": problem, "live": True}, status=status
+    )
 
 
 @require_safe

@@ -48,8 +48,8 @@ EVENT_STYLES: Mapping[str, Style] = {
     EventType.OPERATOR_COMPLETE: Style("person-check", "cyan"),
     EventType.BATCH_STARTED: Style("layers", "slate"),
     EventType.BATCH_COMPLETED: Style("layers", "slate"),
-    EventType.LATE_COMPLETED: Style("late", "slate"),
-    EventType.LATE_FAILED: Style("late", "slate"),
+    EventType.LATE_COMPLETED: Style("late", "violet"),
+    EventType.LATE_FAILED: Style("late", "violet"),
     EventType.MESSAGE_REJECTED: Style("reject", "rose"),
 }
 

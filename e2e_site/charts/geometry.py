@@ -78,8 +78,10 @@ def line_chart(
         x_ticks=[Tick(at=across.place(tick), label=x_format(tick)) for tick in across.ticks],
         y_ticks=[Tick(at=up.place(tick), label=y_format(tick)) for tick in up.ticks],
         rules=[Tick(at=up.place(rule.value), label=rule.label) for rule in rules],
-        legend=_legend(series, width, height, lines=True),
-        lines=[_line(_tone(n, one), _dash(n), columns, list(map(up.at, one.values))) for n, one in enumerate(series)],
+        legend=legend_of(series, width, height, lines=True),
+        lines=[
+            line_of(tone_of(n, one), dash_of(n), columns, list(map(up.at, one.values))) for n, one in enumerate(series)
+        ],
         hovers=_hovers([x_format(value) for value in x], columns, series, y_format),
     )
 
@@ -117,7 +119,7 @@ def bar_chart(
         x_ticks=[Tick(at=round(LEFT + group_width * (n + 0.5), 1), label=group) for n, group in enumerate(groups)],
         y_ticks=[Tick(at=up.place(tick), label=y_format(tick)) for tick in up.ticks],
         rules=[Tick(at=up.place(rule.value), label=rule.label) for rule in rules],
-        legend=_legend(series, width, height, lines=False),
+        legend=legend_of(series, width, height, lines=False),
         bars=bars,
     )
 
@@ -130,15 +132,15 @@ def _up(series: Sequence[Series], rules: Sequence[Rule], *, log: bool, height: f
     return Scale.of_values(values, start=height - BOTTOM, end=TOP, log=log)
 
 
-def _tone(number: int, series: Series) -> Tone:
+def tone_of(number: int, series: Series) -> Tone:
     return series.tone or TONES[number % len(TONES)]
 
 
-def _dash(number: int) -> str:
+def dash_of(number: int) -> str:
     return DASHES[number % len(DASHES)]
 
 
-def _line(tone: Tone, dash: str, xs: Sequence[float], ys: Sequence[Value]) -> Line:
+def line_of(tone: Tone, dash: str, xs: Sequence[float], ys: Sequence[Value]) -> Line:
     path, dots, drawing = [], [], False
     for place, (x, y) in enumerate(zip(xs, ys, strict=True)):
         if y is None:
@@ -162,7 +164,7 @@ def _bar(
     pair = series.spread[place] if series.spread else None
     span = f" ({y_format(pair[0])} to {y_format(pair[1])})" if pair else ""
     return Bar(
-        tone=_tone(number, series),
+        tone=tone_of(number, series),
         x=round(x, 1),
         y=top,
         width=round(width * 0.94, 1),
@@ -189,13 +191,16 @@ def _said(value: Value, y_format: Format) -> str:
     return "none" if value is None else y_format(value)
 
 
-def _legend(series: Sequence[Series], width: float, height: float, *, lines: bool) -> list[Key]:
+def legend_of(series: Sequence[Series], width: float, height: float, *, lines: bool, blocks: int = 0) -> list[Key]:
+    """The first ``blocks`` are filled shapes; the patterns of lines are counted from there."""
     keys: list[Key] = []
     x, y = LEFT, height + LEGEND_ROW / 2
     for number, one in enumerate(series):
         size = KEY_MARK + len(one.name) * CHARACTER + 10
         if keys and x + size > width - RIGHT:
             x, y = LEFT, y + LEGEND_ROW
-        keys.append(Key(name=one.name, tone=_tone(number, one), dash=_dash(number) if lines else "", x=x, y=y))
+        block = number < blocks
+        dash = dash_of(number - blocks) if lines and not block else ""
+        keys.append(Key(name=one.name, tone=tone_of(number, one), dash=dash, x=x, y=y, block=block))
         x += round(size, 1)
     return keys

@@ -14,6 +14,11 @@ def short(value: float) -> str:
     return f"{value:.4g}"
 
 
+def short_time(milliseconds: float) -> str:
+    """ "20 ms", "1.5 s", "100 s": one unit, as short as an axis needs it."""
+    return f"{milliseconds:.3g} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.4g} s"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     """Values from ``low`` to ``high``, laid out from ``start`` to ``end``, evenly or by their logarithm."""
@@ -26,10 +31,15 @@ class Scale:
     ticks: Sequence[float]
 
     @classmethod
-    def of_values(cls, values: Sequence[float | None], *, start: float, end: float, log: bool) -> Self:
-        """From a tick to a tick, for an axis of values: all are shown, and 0 unless it is logarithmic."""
+    def of_values(
+        cls, values: Sequence[float | None], *, start: float, end: float, log: bool, whole: bool = False
+    ) -> Self:
+        """From a tick to a tick, for an axis of values: all are shown, and 0 unless it is logarithmic.
+
+        ``whole``: of things that are counted, which have no halves.
+        """
         low, high = _ends(values, log=log)
-        ticks = log_ticks(low, high) if log else even_ticks(min(low, 0), max(high, 0))
+        ticks = log_ticks(low, high) if log else even_ticks(min(low, 0), max(high, 0), whole=whole)
         return cls(low=ticks[0], high=ticks[-1], start=start, end=end, log=log, ticks=ticks)
 
     @classmethod
@@ -58,13 +68,14 @@ def _ends(values: Sequence[float | None], *, log: bool) -> tuple[float, float]:
     return (min(known), max(known)) if known else (1.0, 10.0)
 
 
-def even_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers at equal distances, from at most ``low`` to at least ``high``."""
+def even_ticks(low: float, high: float, wanted: int = 5, *, whole: bool = False) -> list[float]:
+    """Round numbers at equal distances, from at most ``low`` to at least ``high``; ``whole``: no halves."""
     if high <= low:
         high = low + (abs(low) or 1)
-    rough = (high - low) / wanted
+    rough = max(1.0, (high - low) / wanted) if whole else (high - low) / wanted
     size = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough * 0.999)
+    factors = (factor for factor in (1, 2, 2.5, 5, 10) if not whole or (size * factor).is_integer())
+    step = next(size * factor for factor in factors if size * factor >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Tone = Literal["blue", "emerald", "cyan", "amber", "orange", "slate", "rose"]  # classes tone-* of status.css
+Tone = Literal["blue", "emerald", "cyan", "amber", "orange", "slate", "rose", "violet"]  # classes tone-* of status.css
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 26.0, 30.0  # margins round the plot, for labels
+# Small shapes round 0 0, as SVG path data.
+DIAMOND, UP, DOWN, SQUARE = "M0-5l5 5-5 5-5-5z", "M0-4.5l5 8.5h-10z", "M0 4.5l-5-8.5h10z", "M-4-4h8v8h-8z"
 LEGEND_ROW = 18.0  # height of a row
 
 
@@ -67,11 +69,43 @@ class Key:
     dash: str
     x: float
     y: float
+    block: bool = False  # a filled shape, not a line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocks:
+    """Filled shapes of one series, as SVG path data; ``open_path`` those of columns that have not ended."""
+
+    tone: Tone
+    path: str
+    open_path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A column of the plot, ``path``: what it is told with, and the address of what is behind it."""
+
+    path: str
+    title: str
+    href: str
+    open: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """A moment that is marked; ``symbol``: one of the small shapes."""
+
+    x: float
+    symbol: str
+    title: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """What a template draws. ``height`` is that without the legend, ``full_height`` with it."""
+    """What a template draws. ``height`` is that without the legend, ``full_height`` with it.
+
+    ``slots`` are links, so such a chart is for pages alone.
+    """
 
     title: str
     description: str
@@ -86,6 +120,9 @@ class Chart:
     lines: Sequence[Line] = ()
     bars: Sequence[Bar] = ()
     hovers: Sequence[Hover] = ()
+    blocks: Sequence[Blocks] = ()
+    slots: Sequence[Slot] = ()
+    flags: Sequence[Flag] = ()
 
     left = LEFT
     top = TOP

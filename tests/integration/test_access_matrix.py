@@ -56,6 +56,7 @@ def button(permission: str) -> Access:
 PAGES: Mapping[str, Access] = {
     "": READ,
     "live/": READ,
+    "charts/live/": READ,
     "send/": form(SEND),
     "send/outlooks/": Access(SEND),
     "send/many/": form(SEND),
@@ -94,6 +95,9 @@ PAGES: Mapping[str, Access] = {
     "tokens/": form(USERS),
     "tokens/all/": Access("e2e_site.view_apitoken"),
     "tokens/<int:token_id>/revoke/": Access("e2e_site.change_apitoken", "e2e_site.change_apitoken", hides=True),
+    "healthz": Access(ALL),
+    "readyz": Access(ALL),
+    "metrics": Access(NONE),  # by token or from a network, whoever is logged in
     "login/": Access(ALL, ALL),
     "logout/": Access(NOBODY, ALL),
     "api/v1/docs": Access(ALL, ALL),

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from bench.loadtest import report, summary
-from bench.loadtest.pictures import per_second, time_text
+from bench.loadtest.pictures import per_second
 from bench.loadtest.progress import Progress, line
 from bench.loadtest.sampler import Counts, Percentiles
 from bench.loadtest.watch import sample_interval
+from e2e_site.charts.scales import short_time
 from tests.support.load_runs import LATENCY, document, plan
 
 DONE = ["success", "COMPLETED", False, 1, 900]
@@ -154,4 +155,4 @@ def test_speeds_lie_between_two_points() -> None:
 
 @pytest.mark.parametrize(("milliseconds", "text"), [(0.5, "0.5 ms"), (20, "20 ms"), (1500, "1.5 s"), (1e6, "1000 s")])
 def test_times_on_an_axis_are_short(milliseconds: float, text: str) -> None:
-    assert time_text(milliseconds) == text
+    assert short_time(milliseconds) == text

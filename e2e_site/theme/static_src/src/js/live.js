@@ -1,18 +1,18 @@
-// Keeps the [data-live] region of a page fresh. htmx fetches and morphs; this file says when: at the chosen interval,
-// counted from the end of the previous answer, and not while the tab is hidden or text in the region is selected.
-(() => {
-  const region = document.querySelector("[data-live]");
-  if (!region) return;
+// Keeps the [data-live] regions of a page fresh. htmx fetches and morphs; this file says when: at the chosen interval,
+// counted from the end of the previous answer, and not while the tab is hidden or text in the region is selected. A region
+// may lie in another, which leaves it alone; data-live names the event by which it is asked for anew.
+const keepFresh = (region, first) => {
   const KEY = "refresh";
+  const TICK = region.dataset.live || "live:tick";
   const select = document.querySelector("[data-refresh]");
-  const pill = document.querySelector("[data-live-state]");
+  const pill = first ? document.querySelector("[data-live-state]") : null; // it tells of the page's first region
   let timer = 0;
   let failures = 0;
   let fresh = new Date();
   let seen = ""; // the ETag of what the region shows
 
-  // What a reader has unfolded stays so.
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => name !== "open" || node.localName !== "details";
+  // What is said in this region, and not in one that lies in it.
+  const own = (selector) => [...region.querySelectorAll(selector)].find((each) => each.closest("[data-live]") === region);
 
   const stored = () => {
     try {
@@ -22,13 +22,13 @@
     }
   };
   // The page may say that a slower pace is enough ([data-live-pace], seconds).
-  const pace = () => Number(region.querySelector("[data-live-pace]")?.dataset.livePace ?? 0);
+  const pace = () => Number(own("[data-live-pace]")?.dataset.livePace ?? 0);
   const seconds = () => {
     const chosen = Number(select?.value ?? 2);
     return chosen && Math.max(chosen, failures ? 0 : pace());
   };
-  const refused = () => region.querySelector("[data-live-refused]") !== null;
-  const ended = () => refused() || region.querySelector("[data-live-final]") !== null;
+  const refused = () => own("[data-live-refused]") !== undefined;
+  const ended = () => refused() || own("[data-live-final]") !== undefined;
   const selecting = () => {
     const selection = document.getSelection();
     return selection && !selection.isCollapsed && selection.rangeCount > 0 && region.contains(selection.anchorNode);
@@ -52,6 +52,7 @@
   const schedule = () => {
     clearTimeout(timer);
     describe();
+    if (!region.isConnected) return; // the region around it was replaced by the server's word
     if (ended() && !failures) return;
     if (!seconds() || document.hidden) return;
     const backoff = Math.min(2 ** failures, 5);
@@ -60,7 +61,7 @@
   const tick = () => {
     if (document.hidden) return;
     if (selecting()) return schedule();
-    htmx.trigger(region, "live:tick");
+    htmx.trigger(region, TICK);
   };
 
   // Asked by name and not by the browser's cache, which keeps no page of a session.
@@ -86,7 +87,7 @@
   });
   // The clock of the database, for times.js.
   const tell = (now) => {
-    const clock = region.querySelector("[data-now]");
+    const clock = own("[data-now]");
     if (!clock || !now) return;
     clock.dataset.now = now;
     document.dispatchEvent(new Event("live:now"));
@@ -99,7 +100,7 @@
   };
   document.addEventListener("selectionchange", describe);
   // Back shows the page as it was left, from the browser's memory or its cache: what it says may be long past.
-  const refresh = () => htmx.trigger(region, "live:tick");
+  const refresh = () => htmx.trigger(region, TICK);
   if (performance.getEntriesByType("navigation")[0]?.type === "back_forward") window.addEventListener("load", refresh);
   window.addEventListener("pageshow", (event) => event.persisted && refresh());
 
@@ -117,4 +118,12 @@
     for (const hidden of document.querySelectorAll("[data-needs-script]")) hidden.hidden = false;
   }
   schedule();
+};
+(() => {
+  const regions = [...document.querySelectorAll("[data-live]")];
+  if (!regions.length) return;
+  // What a reader has unfolded stays so, and a region in another one is left as it is.
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => name !== "open" || node.localName !== "details";
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = (node) => node.dataset?.live === undefined;
+  regions.forEach((region, place) => keepFresh(region, place === 0));
 })();
