@@ -1,7 +1,6 @@
 """The page of one command: where it stands beside what had to happen, its story, what was asked and what came of it."""
 
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,15 +12,12 @@ from django.views.decorators.http import require_safe
 from commands.pages.allowed_actions import actions
 from commands.pages.copies import Asked, Copy, copies
 from commands.reads import queries
-from commands.reads.expected import expected, lease
-from commands.rules import timeline
-from commands.rules.agreement import Outcome
+from commands.reads.expected import lease
+from commands.reads.story import Story, story_of
 from commands.rules.bars import Bars, bars
 from commands.rules.ends import took
-from commands.rules.formatting import number
 from commands.rules.words import EventType, Status
 from e2e_site.named_sql import Row
-from settings_app.models import Configuration
 
 SLOW_PACE_S = 15  # how often a page asks that waits for an operator
 TOLD = 50  # lines of a story; the audit has all of them
@@ -55,7 +51,9 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
     operator, for which it is enough to ask every ``pace`` seconds. ``unserved``: it waits, and no worker is there.
     ``expected``: what had to happen. ``message``: where its message is. ``actions``: what ``user`` may do to it.
     """
-    found = _read(command_id)
+    found = story_of(command_id)
+    if found is None:
+        raise Http404(f"No command has the id {command_id}.")
     command, status, message, outcome = found.command, found.status, found.message, found.outcome
     parked = status == Status.IN_TROUBLESHOOTING_QUEUE
     return {
@@ -67,9 +65,9 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
         "pace": SLOW_PACE_S if parked and not outcome.awaited else None,
         "unserved": not status.is_final and not command["served"],
         "waiting": found.waiting,
-        "expected": expected(command, outcome, found.config),
-        "story": found.story[:TOLD],
-        "untold": len(found.story) - TOLD,
+        "expected": found.expected,
+        "story": found.entries[:TOLD],
+        "untold": len(found.entries) - TOLD,
         "bars": _bars(found),
         "took": took(outcome.events) if status.is_final else None,
         "message": message,
@@ -82,54 +80,7 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Read:
-    """What the database says of one command. ``story`` is newest first."""
-
-    command: Row
-    config: Configuration
-    message: Row | None
-    replies: list[Row]
-    story: list[timeline.Entry]
-    outcome: Outcome
-
-    @property
-    def status(self) -> Status:
-        return self.outcome.status
-
-    @property
-    def waiting(self) -> bool:
-        """It failed and waits for its next attempt."""
-        events = self.outcome.events
-        return not self.status.is_final and bool(events) and events[-1].event_type == EventType.FAILED
-
-
-def _read(command_id: UUID) -> _Read:
-    """Raises Http404."""
-    command = queries.command(command_id)
-    if command is None:
-        raise Http404(f"No command has the id {command_id}.")
-    domain, now, status = command["domain"], command["now"], Status(command["status"])
-    config = Configuration.load()
-    events = queries.events(command_id, domain)
-    work = _work(command["behavior"])
-    story = timeline.build(events, work=work)
-    attempts = timeline.attempts(story)[::-1]
-    _name_workers(attempts)
-    awaited = timeline.await_ends(story, now=now, changed=command["updated_at"], work=work)
-    replies = queries.replies(command_id, domain) if status.is_final and command["reply_queue"] else []
-    told = [reply["outcome"] or "" for reply in replies]
-    return _Read(
-        command=command,
-        config=config,
-        message=queries.message(domain, command["msg_id"]),
-        replies=replies,
-        story=story,
-        outcome=Outcome(status=status, events=events, attempts=attempts, now=now, replies=told, awaited=awaited),
-    )
-
-
-def _bars(found: _Read) -> Bars | None:
+def _bars(found: Story) -> Bars | None:
     """The attempts on its current message, or on the one that the newest attempt had."""
     outcome, message = found.outcome, found.message
     if not outcome.attempts:
@@ -167,17 +118,3 @@ def _no_result(status: Status) -> str:
     if status == Status.COMPLETED:
         return "None: the success came without one."
     return "None: only a success gives one."
-
-
-def _work(behavior: Any) -> timedelta | None:
-    """How long each attempt works, where its behavior says so."""
-    known = behavior if isinstance(behavior, dict) else {}
-    milliseconds = number(known.get("execution_time_ms", 0 if known else None))
-    return None if milliseconds is None else timedelta(milliseconds=milliseconds)
-
-
-def _name_workers(attempts: list[timeline.Attempt]) -> None:
-    named = {attempt.worker_id for attempt in attempts if attempt.worker_id}
-    workers = queries.workers_seen(named) if named else {}
-    for attempt in attempts:
-        attempt.worker = workers.get(attempt.worker_id)

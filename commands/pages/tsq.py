@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -16,34 +14,25 @@ from django.views.decorators.http import require_safe
 from commands.bus.operations import ParkedFilter
 from commands.forms.parked import FilterForm, in_words, spelled
 from commands.pages.domains import UnknownDomainError
-from commands.reads import queries
+from commands.reads import parked, queries
 from commands.reads.listing import PAGE_SIZES, Look, page_size, query_of
-from commands.rules.formatting import Count
 from commands.rules.operating import EFFECTS
 from commands.rules.words import DOMAIN
 from e2e_site.charts.sparkline import Sparkline, sparkline
-from e2e_site.named_sql import NamedSql, Row
+from e2e_site.named_sql import Row
 
-COUNT_LIMIT = 10_000  # counted exactly up to here
-MOST_TEXTS = 4000  # commands whose messages are looked into for one page
-MOST_GROUPS = 100
 PERMISSION = "commands.operate_command"
 
-# Ages, the oldest first: each bar of a sparkline begins with one of them and ends where the next one begins.
-AGES: Mapping[str, timedelta | None] = {
-    "older than 7 days": None,
-    "1 to 7 days": timedelta(days=7),
-    "6 hours to 1 day": timedelta(days=1),
-    "1 to 6 hours": timedelta(hours=6),
-    "10 minutes to 1 hour": timedelta(hours=1),
-    "1 to 10 minutes": timedelta(minutes=10),
-    "within 1 minute": timedelta(minutes=1),
-}
-
-_NEWEST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
-_SQL = NamedSql(Path(__file__).with_suffix(".sql"))
-
-Place = tuple[datetime, UUID]  # of a row in the list: when it was parked, its command
+# The bars of a sparkline, the oldest first: each begins with one of `parked.SPANS` and ends where the next one begins.
+AGES = (
+    "older than 7 days",
+    "1 to 7 days",
+    "6 hours to 1 day",
+    "1 to 6 hours",
+    "10 minutes to 1 hour",
+    "1 to 10 minutes",
+    "within 1 minute",
+)
 
 
 @require_safe
@@ -65,11 +54,6 @@ def groups_page(request: HttpRequest) -> HttpResponse:
 
 def _rights(request: HttpRequest) -> dict[str, Any]:
     return {"may_operate": request.user.has_perm(PERMISSION), "effects": EFFECTS}
-
-
-def moment(domain: str) -> Row:
-    """``now``, the database's clock; ``any_sent``: there is a command."""
-    return _SQL.rows("moment", domain=domain)[0]
 
 
 def domain_of(query: QueryDict) -> str:
@@ -95,9 +79,9 @@ def context(query: QueryDict) -> dict[str, Any]:
     """
     form = FilterForm(query)
     before, size = query.get("before", ""), page_size(query)
-    place = place_of(before)
+    place = parked.place_of(before)
     domain = domain_of(query)
-    clock, named = moment(domain), domain_named(domain)
+    clock, named = parked.moment(domain), domain_named(domain)
     common = {
         "now": clock["now"], "any_sent": clock["any_sent"], "form": form, "filtered": form.is_filtered,
         "size": size, "sizes": PAGE_SIZES, "first": not before,
@@ -105,7 +89,7 @@ def context(query: QueryDict) -> dict[str, Any]:
     }  # fmt: skip
     if not form.is_valid():
         return {**common, "rows": [], "look": None, "matching": None}
-    chosen = form.chosen(_NEWEST[0])
+    chosen = form.chosen(parked.NEWEST[0])
     values = form.values()
     carried = {**named, **values, "size": size if size != PAGE_SIZES[0] else None}
     rows, look = _page(domain, chosen, place, size, carried)
@@ -114,7 +98,7 @@ def context(query: QueryDict) -> dict[str, Any]:
         **common,
         "rows": rows,
         "look": look,
-        "matching": None if chosen.text else _count(domain, chosen),
+        "matching": None if chosen.text else parked.count(domain, chosen),
         "words": in_words(values),
         "newest": address + query_of(carried),
         "hidden": {**named, **values, "until": clock["now"].isoformat(), "back": address + query_of(carried)}.items(),
@@ -122,45 +106,17 @@ def context(query: QueryDict) -> dict[str, Any]:
 
 
 def _page(
-    domain: str, chosen: ParkedFilter, place: Place, size: int, carried: Mapping[str, Any]
+    domain: str, chosen: ParkedFilter, place: parked.Place, size: int, carried: Mapping[str, Any]
 ) -> tuple[list[Row], Look]:
-    common = {"domain": domain, "at": place[0], "id": place[1], **chosen.parameters()}
-    # Without a search in messages every command that is looked at is one to be shown.
-    most = MOST_TEXTS if chosen.text else size + 1
-    rows = _SQL.rows("page", **common, most=most, limit=size + 1)
-    found, rest = rows[:size], rows[size:]
-    ended = _SQL.rows("reach", **common, most=MOST_TEXTS) if chosen.text and not rest else []
-    last = found[-1] if rest else (ended[0] if ended else None)
-    return found, Look(
-        looked=MOST_TEXTS if ended else 0,
-        most=MOST_TEXTS,
-        found=len(found),
-        reach=ended[0]["parked_at"] if ended else None,
-        more=query_of({**carried, "before": place_text(last["parked_at"], last["command_id"])}) if last else "",
+    found = parked.page(domain, chosen, size, place=place)
+    return found.rows, Look(
+        looked=found.looked,
+        most=parked.MOST_TEXTS,
+        found=len(found.rows),
+        reach=found.reach,
+        more=query_of({**carried, "before": found.more}) if found.more else "",
         filtered=bool(carried.keys() - {"domain", "size"}),
     )
-
-
-def _count(domain: str, chosen: ParkedFilter) -> Count:
-    counted = _SQL.rows("count", domain=domain, limit=COUNT_LIMIT + 1, **chosen.parameters())[0]["count"]
-    return Count(COUNT_LIMIT, "+") if counted > COUNT_LIMIT else Count(counted)
-
-
-def place_text(at: datetime, command_id: UUID) -> str:
-    """A row's place in the list, as an address carries it: "2026-05-01T14:30:00.123456+00:00~<id>"."""
-    return f"{at.isoformat()}~{command_id}"
-
-
-def place_of(text: str) -> Place:
-    """What `place_text` wrote; the place before all rows for an empty text. Raises Http404 for anything else."""
-    if not text:
-        return _NEWEST
-    at, _, command_id = text.partition("~")
-    try:
-        moment_of = datetime.fromisoformat(at)
-        return moment_of.astimezone(UTC), UUID(command_id)
-    except (ValueError, OverflowError) as exc:
-        raise Http404("This page begins nowhere.") from exc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,19 +134,18 @@ class Group:
 
 
 def groups_context(query: QueryDict) -> dict[str, Any]:
-    """The ``groups``, the largest first, no more than `MOST_GROUPS`; ``cut``: there are more."""
+    """The ``groups``, the largest first, no more than `parked.MOST_GROUPS`; ``cut``: there are more."""
     domain = domain_of(query)
-    clock, named = moment(domain), domain_named(domain)
+    clock, named = parked.moment(domain), domain_named(domain)
     now = clock["now"]
-    limits = [now - age for age in AGES.values() if age]
-    found = _SQL.rows("groups", domain=domain, until=now, limits=limits, limit=MOST_GROUPS + 1)
-    shown = [_group(row, now, named) for row in found[:MOST_GROUPS]]
+    found = parked.groups(domain, now)
+    shown = [_group(row, now, named) for row in found[: parked.MOST_GROUPS]]
     return {
         "now": now,
         "any_sent": clock["any_sent"],
         "groups": shown,
         "total": sum(group.count for group in shown),
-        "cut": len(found) > MOST_GROUPS,
+        "cut": len(found) > parked.MOST_GROUPS,
         "domain": named.get("domain"),
         "domain_query": query_of(named),
     }

@@ -23,6 +23,7 @@ from commands.bus.operators import Acted, act, why
 from commands.forms.operating import BEHAVIOR_FIELDS, FORMS, ConfirmForm
 from commands.forms.parked import FilterForm, in_words
 from commands.pages import tsq
+from commands.reads import parked
 from commands.reads.listing import query_of
 from commands.rules.formatting import Count
 from commands.rules.operating import DONE, EFFECTS, commands_text, left_text
@@ -70,7 +71,7 @@ def page(request: HttpRequest) -> HttpResponse:
         return redirect("commands:tsq")
     domain = tsq.domain_of(request.POST)
     try:
-        asked = asked_of(request.POST, domain=domain, now=tsq.moment(domain)["now"])
+        asked = asked_of(request.POST, domain=domain, now=parked.moment(domain)["now"])
     except AskError as exc:
         return tsq.listed(request, request.POST, problem=str(exc))
     count = asked.count()

@@ -18,7 +18,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries, Settings
 
 from commands.forms import operating
 from commands.models import Operation
-from commands.pages import tsq
+from commands.reads import parked
 from tests.integration.test_another_domain import pages_read
 from tests.support.bus import HandBus, outcome
 
@@ -167,7 +167,7 @@ def test_filters_alone_and_together(bus: HandBus, park: Park) -> None:
 def test_a_search_in_messages_says_how_far_it_looked_and_goes_on(park: Park, monkeypatch: pytest.MonkeyPatch) -> None:
     (old,) = park(message="needle")
     park(8)
-    monkeypatch.setattr(tsq, "MOST_TEXTS", 5)
+    monkeypatch.setattr(parked, "MOST_TEXTS", 5)
     first = Client().get("/tsq/?text=needle").text
     assert "None of these matches" in first
     assert "0 found among the newest 5, back to" in text(first)
@@ -241,7 +241,7 @@ def test_a_page_reads_little_however_many_are_parked(analysed: bool, bus: HandBu
     for address in ("/tsq/", deep, "/tsq/?code=none", "/tsq/?text=m", "/tsq/groups/"):
         assert (address, pages_read(bus, ada, address) < 1000) == (address, True)
     # Where messages are searched, each command that is looked at is looked up: 4 pages each.
-    assert pages_read(bus, ada, "/tsq/?text=nothing") < tsq.MOST_TEXTS * 4 + 1000
+    assert pages_read(bus, ada, "/tsq/?text=nothing") < parked.MOST_TEXTS * 4 + 1000
 
 
 # -- groups ----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from django.http import QueryDict
 
 from commands.forms.parked import FilterForm, in_words
-from commands.pages.tsq import place_of, place_text
+from commands.reads.parked import place_of, place_text
 from commands.rules.operating import commands_text, left_text
 from commands.rules.words import Status
 from e2e_site.charts.sparkline import HEIGHT, LEAST, sparkline

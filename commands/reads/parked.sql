@@ -1,4 +1,4 @@
--- Reads of the troubleshooting queue's pages, by name (tsq.py runs them). They walk ix_parked_newest backwards; what else a row
+-- Reads of the troubleshooting queue, by name (parked.py runs them). They walk ix_parked_newest backwards; what else a row
 -- shows is looked up for the rows of one page. LATERAL … LIMIT 1, because the planner would read whole tables instead.
 
 -- name: page

@@ -1,0 +1,82 @@
+"""What the database says of one command: where it stands, what happened to it, and what had to."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from commands.reads import queries
+from commands.reads.expected import Expected, expected
+from commands.rules import timeline
+from commands.rules.agreement import Outcome
+from commands.rules.formatting import number
+from commands.rules.words import EventType, Status
+from e2e_site.named_sql import Row
+from settings_app.models import Configuration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """One command: its row of `queries.command`, its ``message``, its ``replies``; ``entries`` are newest first."""
+
+    command: Row
+    config: Configuration
+    message: Row | None
+    replies: list[Row]
+    entries: list[timeline.Entry]
+    outcome: Outcome
+
+    @property
+    def status(self) -> Status:
+        return self.outcome.status
+
+    @property
+    def waiting(self) -> bool:
+        """It failed and waits for its next attempt."""
+        events = self.outcome.events
+        return not self.status.is_final and bool(events) and events[-1].event_type == EventType.FAILED
+
+    @cached_property
+    def expected(self) -> Expected:
+        """What had to become of it, and whether it did."""
+        return expected(self.command, self.outcome, self.config)
+
+
+def story_of(command_id: UUID) -> Story | None:
+    """That of a command of any domain; None where there is no such command."""
+    command = queries.command(command_id)
+    if command is None:
+        return None
+    domain, now, status = command["domain"], command["now"], Status(command["status"])
+    config = Configuration.load()
+    events = queries.events(command_id, domain)
+    work = _work(command["behavior"])
+    entries = timeline.build(events, work=work)
+    attempts = timeline.attempts(entries)[::-1]
+    _name_workers(attempts)
+    awaited = timeline.await_ends(entries, now=now, changed=command["updated_at"], work=work)
+    replies = queries.replies(command_id, domain) if status.is_final and command["reply_queue"] else []
+    told = [reply["outcome"] or "" for reply in replies]
+    return Story(
+        command=command,
+        config=config,
+        message=queries.message(domain, command["msg_id"]),
+        replies=replies,
+        entries=entries,
+        outcome=Outcome(status=status, events=events, attempts=attempts, now=now, replies=told, awaited=awaited),
+    )
+
+
+def _work(behavior: Any) -> timedelta | None:
+    """How long each attempt works, where its behavior says so."""
+    known = behavior if isinstance(behavior, dict) else {}
+    milliseconds = number(known.get("execution_time_ms", 0 if known else None))
+    return None if milliseconds is None else timedelta(milliseconds=milliseconds)
+
+
+def _name_workers(attempts: list[timeline.Attempt]) -> None:
+    named = {attempt.worker_id for attempt in attempts if attempt.worker_id}
+    workers = queries.workers_seen(named) if named else {}
+    for attempt in attempts:
+        attempt.worker = workers.get(attempt.worker_id)
