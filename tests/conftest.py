@@ -15,6 +15,7 @@ from e2e_site.embedded.cluster import Cluster
 from e2e_site.programs import manage_command
 from tests.support import clusters, databases
 from tests.support.bus import HandBus
+from tests.support.command_line import CommandLine
 from tests.support.programs import StartedProgram, inherited_environment
 
 
@@ -154,3 +155,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"needs a right to mount: {mount.stderr}")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture
+def manage_py(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """Runs a command of the console in this process."""
+    return CommandLine(monkeypatch, capsys)

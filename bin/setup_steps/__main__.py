@@ -13,9 +13,10 @@ from assets import build_styles, collect_static
 from programs import die, free_mb, say
 from python_packages import install_packages, make_venv
 from surroundings import check_place, forget_other_projects
-from test_tools import get_browser, get_flyway, get_pgbouncer
+from test_tools import get_browser, get_flyway, get_jq, get_pgbouncer
 
-OPTIONS = ("--dev", "--browser", "--flyway", "--pgbouncer")
+TOOLS = {"--browser": get_browser, "--flyway": get_flyway, "--pgbouncer": get_pgbouncer, "--jq": get_jq}
+OPTIONS = ("--dev", *TOOLS)
 STATE = Path(".data")
 
 
@@ -34,7 +35,7 @@ def main(options: list[str]) -> None:
                 install_packages("requirements-dev", beside="requirements")
             build_styles()
             collect_static()
-            for option, get in (("--browser", get_browser), ("--flyway", get_flyway), ("--pgbouncer", get_pgbouncer)):
+            for option, get in TOOLS.items():
                 if option in options:
                     get()
     except OSError as exc:

@@ -1,4 +1,4 @@
-"""Programs that only tests need: a browser, Maven for the real Flyway, a pooler."""
+"""Programs that only tests need: a browser, Maven for the real Flyway, a pooler, jq."""
 
 import os
 import shutil
@@ -34,6 +34,10 @@ def get_pgbouncer() -> None:
     # The tests look in the same places (tests/support/pooler.py). They start their own; Debian's runs as a service.
     if get_package("pgbouncer", program="pgbouncer", called="PgBouncer", tests="tests through a pooler"):
         output("systemctl", "disable", "--now", "pgbouncer")
+
+
+def get_jq() -> None:
+    get_package("jq", program="jq", called="jq", tests="tests of the pipelines in docs/command-line.md")
 
 
 def get_package(package: str, *, program: str, called: str, tests: str) -> bool:

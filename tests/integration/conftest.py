@@ -22,7 +22,6 @@ from pytest_django.fixtures import Settings
 from bench.testbed import Testbed
 from e2e_site.programs import manage_command
 from tests.support.clusters import CHECKOUT, server_url
-from tests.support.command_line import CommandLine
 from tests.support.migration_folder import MigrationFolder
 from tests.support.programs import inherited_environment
 from tests.support.testbeds import opened_testbed
@@ -187,9 +186,3 @@ def _run(command: list[str], environment: dict[str, str]) -> "subprocess.Complet
         timeout=90,
         check=False,
     )
-
-
-@pytest.fixture
-def manage_py(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    """Runs a command of the console in this process."""
-    return CommandLine(monkeypatch, capsys)

@@ -1,12 +1,18 @@
 """``manage.py send``: what a form takes is sent, and what it does not is refused by the name of its option."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 
 from commands.models import Command, Operation, TestCommand
+from commands.reads import sent
+from commands.rules.agreement import Verdict
+from settings_app.models import Configuration
+from tests.support.bus import HandBus, Json, outcome
 from tests.support.command_line import CommandLine
 
 pytestmark = pytest.mark.django_db
@@ -18,8 +24,8 @@ def test_one_command_is_sent_and_its_id_is_all_that_is_printed(manage_py: Comman
     answer = manage_py("send", "--behavior", "success")
     assert (answer.code, answer.err) == (0, "")
     command_id = UUID(answer.out.strip())
-    sent = Command.objects.get(command_id=command_id)
-    assert (sent.domain, sent.status, sent.reply_queue) == ("test", "PENDING", "test__replies")
+    found = Command.objects.get(command_id=command_id)
+    assert (found.domain, found.status, found.reply_queue) == ("test", "PENDING", "test__replies")
     assert TestCommand.objects.get(command_id=command_id).behavior == {"type": "success"}
 
 
@@ -31,12 +37,12 @@ def test_every_option_of_one_command_reaches_it(manage_py: CommandLine, tmp_path
         f"--payload=@{payload}", "--max-attempts=7", f"--correlation-id={ID}", f"--command-id={ID}", "--no-reply",
     )  # fmt: skip
     assert manage_py("send", *words).out == f"{ID}\n"
-    sent, asked = Command.objects.get(command_id=ID), TestCommand.objects.get(command_id=ID)
+    found, asked = Command.objects.get(command_id=ID), TestCommand.objects.get(command_id=ID)
     assert asked.behavior == {
         "type": "fail_permanent", "execution_time_ms": 5, "error_code": "NO_FUNDS", "error_message": "none left",
     }  # fmt: skip
     assert asked.payload == {"order": 7}
-    assert (sent.max_attempts, str(sent.correlation_id), sent.reply_queue) == (7, ID, "")
+    assert (found.max_attempts, str(found.correlation_id), found.reply_queue) == (7, ID, "")
 
 
 def test_a_payload_comes_from_stdin_with_every_digit(manage_py: CommandLine) -> None:
@@ -113,20 +119,20 @@ def test_many_are_sent_when_the_command_returns_by_an_operation_that_is_recorded
     of = f"correlation id {operation.correlation_id}"
     assert answer.out == f"Operation {operation.operation_id}: 20 commands sent, {of}.\n"
     assert (operation.state, operation.done, operation.operator, operation.reason) == ("done", 20, "ada", "a try")
-    sent = list(TestCommand.objects.order_by("id").values_list("behavior", flat=True))
+    asked = list(TestCommand.objects.order_by("id").values_list("behavior", flat=True))
     first = {"type": "success", "execution_time_ms": 1}
     second = {"type": "fail_transient_then_succeed", "execution_time_ms": 1, "transient_failures": 2}
-    assert sent == [first, second] * 10
+    assert asked == [first, second] * 10
     assert set(Command.objects.values_list("max_attempts", "correlation_id")) == {(4, operation.correlation_id)}
 
 
 def test_the_same_seed_sends_the_same_and_is_said(manage_py: CommandLine) -> None:
     words = ("--count=30", "--mix=success=1,fail_permanent=1", "--json", "--operator=ada")
     first = manage_py("send", *words, "--seed=7")
-    sent = list(TestCommand.objects.order_by("id").values_list("behavior__type", flat=True))
+    drawn = list(TestCommand.objects.order_by("id").values_list("behavior__type", flat=True))
     assert "The seed is 7: " in manage_py("send", *words[:2], "--seed=7").err
-    assert list(TestCommand.objects.order_by("id").values_list("behavior__type", flat=True)[30:]) == sent
-    assert set(sent) == {"success", "fail_permanent"}
+    assert list(TestCommand.objects.order_by("id").values_list("behavior__type", flat=True)[30:]) == drawn
+    assert set(drawn) == {"success", "fail_permanent"}
     told = first.json["operation"]
     assert (told["kind"], told["state"], told["wanted"], told["done"]) == ("send", "done", 30, 30)
     assert told["id"] == Operation.objects.order_by("operation_id").values_list("operation_id", flat=True)[0]
@@ -146,3 +152,44 @@ def test_a_rate_that_takes_longer_than_the_wait_leaves_the_rest_to_workers(manag
     assert answer.code == 3
     assert 0 < operation.done < 50
     assert f"The time is up: {operation.done} of 50 sent. Workers and manage.py operate go on with it" in answer.err
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_ended_otherwise_is_counted_with_the_ids_of_some(bus: HandBus, manage_py: CommandLine) -> None:
+    def end_all() -> set[UUID]:
+        """Every command succeeds but two, which are parked; their ids."""
+        begun: dict[UUID, Json] = {}
+        while len(begun) < 10:
+            begun |= bus.receive(100)["commands"]
+        kinds = ["permanent"] * 2 + ["success"] * 8
+        bus.finish(*[outcome(i, begun[i], kind) for i, kind in zip(begun, kinds, strict=True)])
+        return set(list(begun)[:2])
+
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(end_all)
+        answer = manage_py("send", "--count=10", "--behavior=success", "--wait=30", "--json")
+    told = answer.json
+    assert (answer.code, told["verdict"], told["disagreeing"]) == (1, "disagrees", 2)
+    assert told["reason"] == "2 of 10 ended otherwise than their behaviors say."
+    assert told["standing"] == {"COMPLETED": 8, "IN_TROUBLESHOOTING_QUEUE": 2}
+    wrong = told["ends"][1]
+    assert (wrong["status"], wrong["expected"], wrong["agrees"]) == ("IN_TROUBLESHOOTING_QUEUE", ["COMPLETED"], False)
+    assert {UUID(command_id) for command_id in wrong["samples"]} == ending.result()
+
+
+def test_settings_that_change_meanwhile_leave_nothing_to_be_judged(manage_py: CommandLine) -> None:
+    before = Configuration.load()
+    Configuration.change({"max_attempts": 5}, version=before.version, by="grace")
+    judged = sent.outcome(uuid4(), sent=0, before=before, standing={})
+    assert judged.verdict == Verdict.NOT_COVERED
+    assert judged.reason.startswith("The settings were changed by grace meanwhile: ")
+
+
+def test_a_database_that_is_away_is_one_line(
+    manage_py: CommandLine, django_uses: Callable[[str], None], missing_database: Callable[[], str]
+) -> None:
+    django_uses(missing_database())
+    answer = manage_py("send", "--behavior=success")
+    assert (answer.code, answer.out) == (2, "")
+    (line,) = answer.err.splitlines()
+    assert line.startswith("CommandError: The database cannot be used: ")
