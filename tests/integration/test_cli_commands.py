@@ -35,7 +35,7 @@ def test_a_list_is_what_the_filter_meets_for_people_and_for_programs(bus: HandBu
     assert datetime.fromisoformat(item["created_at"]).utcoffset() is not None
     assert (answer.json["next"], answer.json["looked"], answer.json["reach"]) == (None, None, None)
     lines = manage_py("commands", "list").out.splitlines()
-    assert lines[0].split() == ["ID", "STATUS", "ATTEMPTS", "BEHAVIOR", "SENT", "(UTC)", "ERROR"]
+    assert lines[0].split() == ["ID", "SENT", "(UTC)", "STATUS", "ATTEMPTS", "BEHAVIOR", "ERROR"]
     assert [line.split()[0] for line in lines[1:]] == [str(parked), str(done)]
     assert lines[1].endswith(r"NO_FUNDS: none\nleft \x1b[31m")
     assert len({line.index(word) for line, word in zip(lines, ("STATUS", "In TSQ", "Completed"), strict=True)}) == 1

@@ -65,7 +65,7 @@ class Command(FollowingCommand):
             self.say_json({"items": items, "next": found.more or None, "looked": looked, "reach": found.reach})
             return Exit.DONE
         if found.rows:
-            self.say_table(("ID", "STATUS", "ATTEMPTS", "BEHAVIOR", "SENT (UTC)", "ERROR"), map(_cells, found.rows))
+            self.say_table(("ID", "SENT (UTC)", "STATUS", "ATTEMPTS", "BEHAVIOR", "ERROR"), map(_cells, found.rows))
         self.note_end(len(found.rows), found.looked, found.reach, found.more)
         return Exit.DONE
 
@@ -73,10 +73,10 @@ class Command(FollowingCommand):
 def _cells(row: Row) -> tuple[str, ...]:
     return (
         str(row["command_id"]),
+        _seconds(row["created_at"]),
         Status.label_of(row["status"]),
         f"{row['attempts']}/{row['max_attempts']}",
         row["behavior"] or "",
-        _seconds(row["created_at"]),
         ": ".join(row[name] for name in ("error_code", "error_message") if row[name]),
     )
 
