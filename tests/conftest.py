@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -67,13 +68,16 @@ def database_url(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(database_url: str) -> None:
+def django_db_setup(database_url: str) -> Iterator[None]:
     """In place of pytest-django's: the database is a clone of a template that Flyway's files made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: databases.put_back_what_migrate_made())
+        yield
 
 
 @pytest.fixture(autouse=True)
 def _clean_after_commits(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a test that commits: Django empties the tables it manages, this empties the others.
+    """After a test that commits: empty all that tests fill.
 
     Such a test is marked ``django_db(transaction=True)``, or uses a live server or `committed`.
     """
