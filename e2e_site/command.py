@@ -1,5 +1,7 @@
 """What our management commands have in common: how they refuse, and how they end."""
 
+from argparse import ArgumentParser, _SubParsersAction
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import psycopg
@@ -16,7 +18,8 @@ class SiteCommand(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.__class__ = _Parser  # Django makes its own, and lets nobody name another
+        for each in parsers(parser):
+            each.__class__ = _Parser  # Django makes its own, and lets nobody name another
         return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
@@ -28,6 +31,14 @@ class SiteCommand(BaseCommand):
             raise CommandError(f"The database cannot be used: {one_line(exc)}", returncode=Exit.FAILED) from exc
         except psycopg.Error as exc:
             raise CommandError(one_line(exc), returncode=Exit.FAILED) from exc
+
+
+def parsers(parser: ArgumentParser) -> Iterator[ArgumentParser]:
+    """A parser and those of its actions."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, _SubParsersAction):
+            yield from action.choices.values()
 
 
 class _Parser(CommandParser):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pytest
 from django.apps import apps
+from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -16,6 +17,7 @@ from e2e_site.embedded.cluster import Cluster
 from e2e_site.programs import manage_command
 from tests.support import clusters, databases
 from tests.support.bus import HandBus
+from tests.support.command_line import CommandLine
 from tests.support.programs import StartedProgram, inherited_environment
 
 
@@ -67,13 +69,16 @@ def database_url(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(database_url: str) -> None:
+def django_db_setup(database_url: str) -> Iterator[None]:
     """In place of pytest-django's: the database is a clone of a template that Flyway's files made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: databases.put_back_what_migrate_made())
+        yield
 
 
 @pytest.fixture(autouse=True)
 def _clean_after_commits(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a test that commits: Django empties the tables it manages, this empties the others.
+    """After a test that commits: empty all that tests fill.
 
     Such a test is marked ``django_db(transaction=True)``, or uses a live server or `committed`.
     """
@@ -165,3 +170,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"needs a right to mount: {mount.stderr}")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture
+def manage_py(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """Runs a command of the console in this process."""
+    return CommandLine(monkeypatch, capsys)

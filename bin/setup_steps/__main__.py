@@ -13,13 +13,14 @@ from assets import build_styles, collect_static
 from programs import die, free_mb, say
 from python_packages import install_packages, make_venv
 from surroundings import check_place, forget_other_projects
-from test_tools import get_browser, get_flyway, get_pgbouncer, get_promtool
+from test_tools import get_browser, get_flyway, get_jq, get_pgbouncer, get_promtool
 
 TOOLS = {
     "--browser": get_browser,
     "--flyway": get_flyway,
     "--pgbouncer": get_pgbouncer,
     "--promtool": get_promtool,
+    "--jq": get_jq,
 }
 OPTIONS = ("--dev", *TOOLS)
 STATE = Path(".data")

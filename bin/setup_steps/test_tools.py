@@ -1,4 +1,4 @@
-"""Programs that only tests need: a browser, Maven for the real Flyway, a pooler, Prometheus's check of its rules."""
+"""Programs that only tests need: a browser, Maven for the real Flyway, a pooler, promtool, jq."""
 
 import os
 import shutil
@@ -47,6 +47,10 @@ def get_promtool() -> None:
     say("getting promtool")
     if not apt_extract("prometheus", "./usr/bin/promtool", PROMTOOL):
         skip_or_die("promtool", "tests of the alert rules")
+
+
+def get_jq() -> None:
+    get_package("jq", program="jq", called="jq", tests="tests of the pipelines in docs/command-line.md")
 
 
 def get_package(package: str, *, program: str, called: str, tests: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which behaviors a load test sends, and in which proportions. Pure.
+"""Which behaviors a load test or a bulk send has, and in which proportions. Pure.
 
 A mix is written ``success=70,fail_permanent=5``. Which command gets which behavior follows from the seed alone.
 """
@@ -33,6 +33,34 @@ def parse_mix(text: str) -> dict[BehaviorType, float]:
     if not any(weights.values()):
         raise MixError("at least one weight must be above 0.")
     return {kind: weights[kind] for kind in BehaviorType if weights.get(kind)}
+
+
+# The number that a part of a mix may name, "timeout:45000".
+NUMBER_OF: Mapping[BehaviorType, str] = dict.fromkeys(BehaviorType, "execution_time_ms") | {
+    BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED: "transient_failures"
+}
+
+
+def parse_parts(text: str) -> dict[BehaviorType, dict[str, str]]:
+    """The fields of each part of ``success=70,fail_transient_then_succeed:2=20``: its weight, and its number as typed.
+
+    Raises `MixError`.
+    """
+    numbers: dict[str, str] = {}
+    weights = []
+    for item in text.split(","):
+        typed, equals, weight = item.partition("=")
+        name, colon, number = (part.strip() for part in typed.partition(":"))
+        if colon:
+            if not (number.isascii() and number.isdecimal()):
+                raise MixError(f"{name} needs a whole number behind the colon, as in {name}:2=20, not {number!r}.")
+            numbers[name] = number
+        weights.append(f"{name}{equals}{weight}")
+    found = parse_mix(",".join(weights))
+    return {
+        kind: {"weight": f"{weight:g}", **({NUMBER_OF[kind]: numbers[kind]} if kind in numbers else {})}
+        for kind, weight in found.items()
+    }
 
 
 def _weight(name: str, text: str) -> float:

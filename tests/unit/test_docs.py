@@ -2,7 +2,7 @@
 
 import re
 import struct
-from argparse import SUPPRESS
+from argparse import SUPPRESS, Action
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
 from commands.api.root import api
-from e2e_site.command import SiteCommand
+from e2e_site.command import SiteCommand, parsers
 from settings_app.values import NAMES, SETTINGS
 from tests.support.clusters import CHECKOUT
 
@@ -27,13 +27,18 @@ def section(page: Path, name: str) -> str:
     return str(text)
 
 
+def actions_of(command: BaseCommand, name: str) -> list[Action]:
+    """Its options, and those of each of its actions."""
+    return [action for parser in parsers(command.create_parser("manage.py", name)) for action in parser._actions]
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_every_option_of_a_management_command_is_in_its_section(name: str) -> None:
     text = section(DOCS / "commands.md", name)
     command = load_command_class(get_commands()[name], name)
     if not isinstance(command, SiteCommand):
         return  # Django's, whose options are Django's
-    for action in command.create_parser("manage.py", name)._actions:
+    for action in actions_of(command, name):
         if action.help == SUPPRESS or DJANGOS & set(action.option_strings):
             continue
         for option in action.option_strings:
@@ -46,7 +51,7 @@ def test_every_option_of_a_management_command_is_in_its_section(name: str) -> No
 def test_a_section_names_no_option_that_there_is_not(name: str) -> None:
     named = set(re.findall(r"`(--[a-z-]+)", section(DOCS / "commands.md", name)))
     command = load_command_class(get_commands()[name], name)
-    there = {option for action in command.create_parser("manage.py", name)._actions for option in action.option_strings}
+    there = {option for action in actions_of(command, name) for option in action.option_strings}
     assert named <= there
 
 
