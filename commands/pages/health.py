@@ -26,7 +26,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
     found = prober.readiness()
     tells = settings.DEBUG or is_watcher(request)
     body = {"ready": found.is_ready, "checks": {check.name: _told(check, tells=tells) for check in found.checks}}
-    return JsonResponse(body, status=200 if found.is_ready else 503, headers=_UNCACHED)
+    response = JsonResponse(body, status=200 if found.is_ready else 503, headers=_UNCACHED)
+    # Django would log each 503; the prober says when it begins and when it is over.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def _told(check: Check, *, tells: bool) -> dict[str, object]:

@@ -4,6 +4,7 @@ The look is a thread's with a connection of its own, so it needs no place among 
 (`e2e_site/limits.py`). Whoever asks meanwhile waits for the same look, and no longer than its deadline.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from django.db import connections
 
 from commands.rules.readiness import UNREACHABLE, Readiness, readiness_of
 from e2e_site import limits
+
+logger = logging.getLogger(__name__)
 
 DEADLINE_S = float(limits.HEALTH_S)
 FRESH_S = 1.0
@@ -63,10 +66,20 @@ class Prober:
             answer.set_exception(exc)
         else:
             with self._lock:
-                self._running, self._known = None, found
+                self._running, before, self._known = None, self._known, found
+            if found.is_ready is not (before is None or before.is_ready):
+                _say(found)
             answer.set_result(found)
         finally:
             connections.close_all()  # of this thread, where a check used Django's
+
+
+def _say(found: Readiness) -> None:
+    if found.is_ready:
+        logger.info("ready again", extra={"action": "ready"})
+    else:
+        why = [reason for check in found.checks for reason in check.reasons]
+        logger.warning("not ready: %s", " ".join(why), extra={"action": "not_ready"})
 
 
 prober = Prober()

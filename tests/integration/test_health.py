@@ -1,5 +1,6 @@
 """``/healthz`` and ``/readyz``: what they say, to whom, and that nothing keeps them from an answer."""
 
+import logging
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ from pytest_django.fixtures import Settings
 from commands.pages import health
 from commands.reads import readiness
 from commands.reads.readiness import SILENT, Prober
-from commands.rules.readiness import Readiness, readiness_of
+from commands.rules.readiness import UNREACHABLE, Readiness, readiness_of
 from e2e_site import hosts, limits
 from tests.support.waiting import wait_until
 
@@ -172,3 +173,13 @@ def test_a_defect_in_a_look_is_no_silence_and_the_next_look_is_made() -> None:
     for defect in (ZeroDivisionError, KeyError):
         with pytest.raises(defect):
             prober.readiness()
+
+
+def test_the_log_says_once_that_it_is_not_ready_and_once_that_it_is_again(caplog: pytest.LogCaptureFixture) -> None:
+    away, well = readiness_of([(UNREACHABLE, "It is away.")]), readiness_of([])
+    answers = iter([well, away, away, well, well])
+    prober = Prober(lambda: next(answers))
+    with caplog.at_level(logging.INFO, "commands.reads.readiness"):
+        for _ in range(5):
+            prober.readiness(fresh_s=0)
+    assert [record.getMessage() for record in caplog.records] == ["not ready: It is away.", "ready again"]

@@ -46,6 +46,7 @@ for _name in (
     "LISTEN_DATABASE_URL",
     "LOG_FORMAT",
     "LOG_LEVEL",
+    "METRICS_NETWORKS",
     "PROXIES",
     "PUBLIC_READ",
 ):
