@@ -7,14 +7,14 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from commands.api.send_shapes import ExpectedOut, SentLinks, links_of
+from commands.api.timeline_shapes import EntryOut, entry_out
 from commands.api.values import Stored, stored
 from commands.reads import queries
 from commands.reads.expected import expected
 from commands.reads.one_command import OneCommand
 from commands.rules.agreement import Verdict
 from commands.rules.ends import took
-from commands.rules.timeline import Attempt, Entry, Event
-from commands.rules.words import LATE, OperationKind, Status
+from commands.rules.words import OperationKind, Status
 from e2e_site.named_sql import Row
 
 MOST_TOLD = 100  # lines of a timeline
@@ -41,52 +41,6 @@ class JudgedOut(ExpectedOut):
 
     verdict: Verdict
     reason: str
-
-
-class WorkerOut(BaseModel):
-    """The worker that had an attempt; ``alive`` is null where its row is gone."""
-
-    id: str
-    name: str
-    alive: bool | None
-
-
-class AttemptOut(BaseModel):
-    """One delivery. Without ``outcome`` it runs, or its worker never came back."""
-
-    number: int
-    max_attempts: int | None
-    message_id: int | None
-    started_at: datetime
-    ended_at: datetime | None
-    milliseconds: float | None = Field(description="How long it worked.")
-    outcome: str | None = Field(description="The event that ended it.")
-    error_code: str | None
-    error_message: str | None
-    next_attempt_at: datetime | None = Field(description="Before which the retry after it does not begin.")
-    worker: WorkerOut | None
-    late: bool = Field(description="It ended too late to count.")
-    lost: bool = Field(description="Its worker was gone before it ended.")
-    awaited: bool = Field(description="Its end may still come.")
-
-
-class EventOut(BaseModel):
-    """An event that is no part of an attempt; the audit has its details."""
-
-    audit_id: int | None
-    type: str
-    operator: str | None
-    reason: str | None
-    error_code: str | None
-    error_message: str | None
-
-
-class EntryOut(BaseModel):
-    """A line of the story: an attempt, or an event."""
-
-    at: datetime
-    attempt: AttemptOut | None
-    event: EventOut | None
 
 
 class MessageOut(BaseModel):
@@ -181,7 +135,7 @@ def command_out(found: OneCommand, actions: dict[str, Any]) -> dict[str, Any]:
         "took_ms": duration.milliseconds if duration else None,
         "error": _error(command),
         "expected": _judged(found),
-        "timeline": [_entry(entry) for entry in reversed(told)],
+        "timeline": [entry_out(entry) for entry in reversed(told)],
         "untold": len(found.story) - len(told),
         "message": _message(found),
         "replies": [_reply(row) for row in found.replies],
@@ -208,52 +162,6 @@ def _judged(found: OneCommand) -> dict[str, Any]:
         "verdict": judged.agreement.verdict,
         "reason": judged.agreement.reason,
     }
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    return {
-        "at": entry.ts,
-        "attempt": _attempt(entry.attempt) if entry.attempt else None,
-        "event": _event(entry.event) if entry.event else None,
-    }
-
-
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    end = attempt.end
-    worker = {"id": attempt.worker_id, "name": attempt.worker_name, "alive": getattr(attempt.worker, "alive", None)}
-    return {
-        "number": attempt.number,
-        "max_attempts": attempt.max_attempts,
-        "message_id": attempt.msg_id,
-        "started_at": attempt.started,
-        "ended_at": end.ts if end else None,
-        "milliseconds": attempt.milliseconds,
-        "outcome": end.event_type if end else None,
-        "error_code": _text(end, "error_code"),
-        "error_message": _text(end, "error_msg"),
-        "next_attempt_at": attempt.due,
-        "worker": worker if attempt.worker_id else None,
-        "late": end is not None and end.event_type in LATE,
-        "lost": attempt.lost,
-        "awaited": attempt.awaited,
-    }
-
-
-def _event(event: Event) -> dict[str, Any]:
-    return {
-        "audit_id": event.audit_id,
-        "type": event.event_type,
-        "operator": _text(event, "operator"),
-        "reason": _text(event, "reason"),
-        "error_code": _text(event, "error_code"),
-        "error_message": _text(event, "error_msg"),
-    }
-
-
-def _text(event: Event | None, name: str) -> str | None:
-    """A particular of an event; whoever writes SQL may have put anything there."""
-    value = event.details.get(name) if event else None
-    return None if value is None else str(value)
 
 
 def _message(found: OneCommand) -> dict[str, Any] | None:

@@ -135,7 +135,7 @@ def test_another_content_under_the_same_id_is_refused_with_what_differs(api: Api
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_equal_sends_at_once_one_sends_and_both_are_answered(api: Api) -> None:
-    for _ in range(5):
+    for _ in range(3):
         body = {"command_id": str(uuid4()), "behavior": {"type": "success"}}
         answers: list[int] = []
         together = threading.Barrier(2)
