@@ -57,7 +57,7 @@ def _result(body: CompleteIn) -> str | None:
 
 
 def refused(left: Left, *, needed: str) -> ProblemError:
-    """409: why a command was left as it is, and where it stands. ``needed``: what it is not, in one word."""
+    """409: why a command was left as it is, and where it stands; 404 where it is gone. ``needed``: the usual code."""
     if left.status is None:
         return ProblemError(404, "Nothing was done: the command is gone.")
     code = needed

@@ -16,6 +16,7 @@ from commands.forms.mending import LOST, NEW, MendError, MendForm, send_again
 from commands.reads import messages as reads
 from commands.rules.payload import PayloadError, json_text
 from e2e_site.named_sql import Row
+from e2e_site.problem import FieldError
 
 SENDING = "commands.add_testcommand"
 
@@ -111,8 +112,8 @@ def send(request: Any, audit_id: Path[Number], body: MendIn) -> dict[str, Any]:
     try:
         mended = send_again(event, form.cleaned_data, user=request.user)
     except MendError as exc:
-        errors = [{"field": exc.field or "", "message": str(exc)}]
-        raise ProblemError(409, str(exc), code="not_sent", errors=errors) from exc  # type: ignore[arg-type]
+        errors: list[FieldError] = [{"field": exc.field or "", "message": str(exc)}]
+        raise ProblemError(409, str(exc), code="not_sent", errors=errors) from exc
     return vars(mended)
 
 

@@ -19,6 +19,7 @@ from commands.forms.operating import MOST_AT_ONCE, ConfirmForm
 from commands.forms.parked import FilterForm, looked_until
 from commands.reads import operations, parked
 from commands.rules.operating import left_text
+from e2e_site.problem import FieldError
 
 LEFT_TOLD = 5
 _OPERATING = changing("commands.operate_command", "retry, cancel or complete commands")
@@ -58,7 +59,9 @@ def _asked(request: HttpRequest, response: HttpResponse, body: Bulk) -> Status[A
     count = parked.met(domain, chosen)
     if known is None and body.expected_count is not None and count.value > body.expected_count:
         raise ProblemError(
-            409, f"They are more by now: {count.value:,}, not {body.expected_count:,}. Nothing was done.", code="more"
+            409,
+            f"They are more by now: {count.value:,}, not {body.expected_count:,}. Nothing was done.",
+            code="more_by_now",
         )
     form = confirmed(body, count=count.value)
     operator = request.user.get_username()
@@ -103,8 +106,8 @@ def _told(response: HttpResponse, number: int, body: Bulk) -> Status[Any]:
 def _none_met(chosen: ParkedFilter, domain: str) -> ProblemError:
     gone: dict[Any, Left] = why(chosen.ids, domain=domain, until=chosen.until) if chosen.ids else {}
     told = [f"{command_id} {left_text(**vars(left))}" for command_id, left in list(gone.items())[:LEFT_TOLD]]
-    errors = [{"field": "ids", "message": said} for said in told]
-    return ProblemError(409, "No parked command is met: nothing was done.", code="none", errors=errors)  # type: ignore[arg-type]
+    errors: list[FieldError] = [{"field": "ids", "message": said} for said in told]
+    return ProblemError(409, "No parked command is met: nothing was done.", code="nothing_met", errors=errors)
 
 
 def _chosen(body: Bulk, domain: str) -> ParkedFilter:

@@ -1,6 +1,7 @@
 """One validation for page and API: what a form takes of what a person types, the API takes of the same in JSON."""
 
 import json
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -36,15 +37,22 @@ BEHAVIORS = st.none() | st.fixed_dictionaries(
 )
 
 
-def by_form(kind: OperationKind, typed: dict[str, Any]) -> Action | None:
+def told(action: Action) -> list[Any]:
+    """What an action does, its numbers by their values, however they are written."""
+    spec = action.spec().items()
+    read = {name: json.loads(text, parse_float=Decimal) if isinstance(text, str) else text for name, text in spec}
+    return [action.kind, action.reason, read]
+
+
+def by_form(kind: OperationKind, typed: dict[str, Any]) -> list[Any] | None:
     data = {name: str(value) for name, value in {**COMMON, **typed}.items() if value is not None}
     form = FORMS[kind](data, count=1)
-    return form.action("ada") if form.is_valid() else None
+    return told(form.action("ada")) if form.is_valid() else None
 
 
-def by_api(shape: type[Any], body: dict[str, Any]) -> Action | None:
+def by_api(shape: type[Any], body: dict[str, Any]) -> list[Any] | None:
     try:
-        return confirmed(shape.model_validate(body), count=1).action("ada")
+        return told(confirmed(shape.model_validate(body), count=1).action("ada"))
     except (ProblemError, ValidationError):
         return None
 
