@@ -45,7 +45,8 @@ def clean(url: str) -> None:
               AND ((schemaname = 'commandbus' AND tablename <> 'domain')
                    OR (schemaname = 'pgmq' AND tablename ~ '^[qa]_')
                    OR (schemaname = 'public' AND tablename IN (
-                       'test_command', 'e2e_config', 'e2e_worker', 'e2e_operation', 'load_run', 'load_sample')))
+                       'test_command', 'e2e_config', 'e2e_worker', 'e2e_operation', 'e2e_api_token',
+                       'e2e_api_token_budget', 'load_run', 'load_sample')))
             """
         ).fetchall()
         names = sql.SQL(", ").join(sql.Identifier(*table) for table in touched)
@@ -54,7 +55,7 @@ def clean(url: str) -> None:
             """
             SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) FROM pg_sequences
             WHERE last_value IS NOT NULL AND (schemaname IN ('commandbus', 'pgmq')
-                OR sequencename ~ '^(test_command|e2e_config|e2e_worker|e2e_operation|load_run|load_sample)_')
+                OR sequencename ~ '^(test_command|e2e_(config|worker|operation|api_token)|load_run|load_sample)_')
             """
         )
         conn.execute("INSERT INTO public.e2e_config DEFAULT VALUES")
