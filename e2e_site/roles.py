@@ -68,7 +68,7 @@ def keep_after_migrate() -> None:
     post_migrate.connect(reconcile, sender=last, dispatch_uid="e2e_site.roles")
 
 
-def reconcile(apps: Apps, using: str, **_: Any) -> None:
+def reconcile(apps: Apps = installed, using: str = "default", **_: Any) -> None:
     """Make the groups of `ROLES`, each with exactly its permissions, of those that there are."""
     try:
         groups, permissions = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")

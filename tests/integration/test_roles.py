@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.test import Client
@@ -37,7 +36,7 @@ def test_the_rights_of_the_roles_are_put_right_and_other_groups_left_alone() -> 
     Group.objects.get(name="viewer").permissions.add(send)
     Group.objects.get(name="operator").permissions.remove(send)
     Group.objects.get(name="admin").delete()
-    reconcile(apps, "default")
+    reconcile()
     assert {role: rights(role) for role in ROLES} == before
     assert rights("auditors") == {"commands.add_testcommand"}
     assert configure in Group.objects.get(name="admin").permissions.all()
