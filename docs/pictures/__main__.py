@@ -36,6 +36,7 @@ USER = "ann"
 WITHIN_S = 60
 HISTORY = ("--commands", "40000", "--days", "7", "--parked", "260", "--waiting", "0")
 WORKING, WORKING_S = 7, 900  # commands that the worker has while pictures are taken, and how long each works
+SAMPLES = Path(__file__).with_name("samples.sql")
 IMAGES = Path(__file__).parents[1] / "images"
 
 
@@ -59,9 +60,16 @@ def sending(page: Page) -> None:
     page.wait_for_timeout(1000 * SENDING_S)
 
 
+def charts(page: Page) -> None:
+    """Those of a week, below what else the dashboard shows."""
+    page.goto("/?range=7d")
+    page.evaluate("scrollTo(0, document.getElementById('charts').getBoundingClientRect().top + scrollY - 70)")
+
+
 # Each with how a person gets there.
 PICTURES: dict[str, Callable[[Page], None]] = {
     "dashboard": clicked("/"),
+    "charts": charts,
     "send": clicked("/send/"),
     "send-many": clicked("/send/many/"),
     "operations": clicked("/operations/"),
@@ -98,6 +106,7 @@ def fill(database: OwnDatabase, password: str) -> None:
     run(database, "createsuperuser", "--noinput", "--username", USER, "--email", "", DJANGO_SUPERUSER_PASSWORD=password)
     with psycopg.connect(**database.params) as conn:
         conn.execute("UPDATE public.e2e_config SET visibility_timeout = %s", [2 * WORKING_S])
+        conn.execute(SAMPLES.read_text())
     working = Behavior(type=BehaviorType.SUCCESS, execution_time_ms=1000 * WORKING_S)
     send_many(database.params, DOMAIN, [NewCommand(behavior=working) for _ in range(WORKING)], max_attempts=3)
 

@@ -12,11 +12,14 @@ from tests.support.bus import HandBus, outcome
 from tests.support.visitor import Visitor
 from tests.support.waiting import wait_until
 
-FRAGMENT = "**/live/"
+FRAGMENT = re.compile(r"^(?!.*/charts/).*/live/$")
 COUNT_REQUESTS = """
-    window.asked = window.answered = 0;
-    addEventListener('htmx:beforeRequest', () => { window.asked += 1; });
-    addEventListener('htmx:afterRequest', () => { window.answered += 1; });
+    window.asked = window.answered = window.charted = 0;
+    addEventListener('htmx:beforeRequest', (event) => { window.asked += event.target.id === 'live'; });
+    addEventListener('htmx:afterRequest', (event) => {
+        window.answered += event.target.id === 'live';
+        window.charted += event.target.id === 'charts';
+    });
 """
 
 
@@ -143,6 +146,24 @@ def test_selected_text_is_left_alone(live: Live) -> None:
     assert live.asked == before
     live.page.evaluate("document.getSelection().removeAllRanges()")
     live.tick_and_answer(2)
+
+
+def test_charts_are_asked_for_at_their_own_pace_and_left_alone_meanwhile(bus: HandBus, live: Live) -> None:
+    charts = live.page.locator("#charts")
+    expect(charts).to_contain_text("Nothing has been sampled yet.")
+    bus.conn.execute("UPDATE public.e2e_sampler SET sampled_at = clock_timestamp()")
+    live.tick_and_answer(2)
+    expect(charts).to_contain_text("Nothing has been sampled yet.")
+    wait_until(lambda: "chart-slots" in live.page.request.get("/charts/live/").text())  # viewers share it for a while
+    live.tick(10)
+    newest = charts.locator("[aria-labelledby^='chart-throughput-title'] .chart-slots > a").last
+    expect(newest).to_be_visible()
+    assert live.page.evaluate("window.charted") == 1
+    newest.focus()
+    live.page.keyboard.press("ArrowLeft")
+    expect(charts.locator("[data-readout]").first).to_contain_text(": no one sampled")
+    live.page.keyboard.press("End")
+    expect(newest).to_be_focused()
 
 
 def test_a_refresh_keeps_the_focus_and_the_place(bus: HandBus, visit: Callable[..., Visitor]) -> None:

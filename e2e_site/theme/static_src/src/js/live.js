@@ -1,11 +1,11 @@
 // Keeps the [data-live] regions of a page fresh. htmx fetches and morphs; this file says when: at the chosen interval,
 // counted from the end of the previous answer, and not while the tab is hidden or text in the region is selected. A region
 // may lie in another, which leaves it alone; data-live names the event by which it is asked for anew.
-const keepFresh = (region, first) => {
+const keepFresh = (region, regions) => {
   const KEY = "refresh";
   const TICK = region.dataset.live || "live:tick";
   const select = document.querySelector("[data-refresh]");
-  const pill = first ? document.querySelector("[data-live-state]") : null; // it tells of the page's first region
+  const pill = region === regions[0] ? document.querySelector("[data-live-state]") : null; // it tells of the page's first region
   let timer = 0;
   let failures = 0;
   let fresh = new Date();
@@ -31,7 +31,8 @@ const keepFresh = (region, first) => {
   const ended = () => refused() || own("[data-live-final]") !== undefined;
   const selecting = () => {
     const selection = document.getSelection();
-    return selection && !selection.isCollapsed && selection.rangeCount > 0 && region.contains(selection.anchorNode);
+    const within = (each) => each.contains(selection.anchorNode);
+    return selection && !selection.isCollapsed && selection.rangeCount > 0 && regions.some(within);
   };
 
   const say = (state, text) => {
@@ -125,5 +126,5 @@ const keepFresh = (region, first) => {
   // What a reader has unfolded stays so, and a region in another one is left as it is.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => name !== "open" || node.localName !== "details";
   Idiomorph.defaults.callbacks.beforeNodeMorphed = (node) => node.dataset?.live === undefined;
-  regions.forEach((region, place) => keepFresh(region, place === 0));
+  for (const region of regions) keepFresh(region, regions);
 })();
