@@ -95,9 +95,6 @@ PAGES: Mapping[str, Access] = {
     "tokens/": form(USERS),
     "tokens/all/": Access("e2e_site.view_apitoken"),
     "tokens/<int:token_id>/revoke/": Access("e2e_site.change_apitoken", "e2e_site.change_apitoken", hides=True),
-    "healthz": Access(ALL),
-    "readyz": Access(ALL),
-    "metrics": Access(NONE),  # by token or from a network, whoever is logged in
     "login/": Access(ALL, ALL),
     "logout/": Access(NOBODY, ALL),
     "api/v1/docs": Access(ALL, ALL),
@@ -106,9 +103,48 @@ PAGES: Mapping[str, Access] = {
     "api/v1/^.*$": Access(ALL, ALL),  # answers that there is nothing
 }
 
+# For machines, whoever is logged in: test_health.py and test_metrics.py tell who is let in.
+PROBES = {"healthz", "readyz", "metrics"}
+
 # Operations of the API, by operation_id: what each needs.
 OPERATIONS: Mapping[str, str] = {
-    "list_commands": READERS,
+    **dict.fromkeys(
+        (
+            "list_commands",
+            "get_command",
+            "get_command_raw",
+            "search_audit",
+            "get_audit",
+            "list_domains",
+            "get_health",
+            "list_parked",
+            "list_parked_groups",
+            "list_operations",
+            "get_operation",
+            "list_queue",
+            "list_replies",
+            "list_rejected",
+            "get_rejected",
+            "get_config",
+            "list_workers",
+            "list_load_tests",
+            "get_load_test",
+            "get_overview",
+            "get_recent_activity",
+            "get_throughput",
+            "get_latency",
+            "get_queue_depth",
+            "get_newest_load_test",
+        ),
+        READERS,
+    ),
+    "send_command": SEND,
+    "send_commands": SEND,
+    "cancel_operation": SEND,  # of a bulk send, as the one of this test
+    **dict.fromkeys(("retry_parked", "cancel_parked", "complete_parked"), OPERATE),
+    **dict.fromkeys(("retry_many_parked", "cancel_many_parked", "complete_many_parked"), OPERATE),
+    **dict.fromkeys(("cancel_waiting", "take_reply", "restore_reply", "send_rejected"), OPERATE),
+    "change_config": CONFIGURE,
 }
 
 # Models in the admin: what each role may do with rows. Who may nothing in the admin is asked to log in.
@@ -276,7 +312,7 @@ def test_the_tables_have_every_address_and_every_operation() -> None:
     in_admin = {f"admin/{model}/{page}" for model in ADMIN for page in ADMIN_PAGES} & found
     others = {f"admin/{page}" for page in ADMIN_OTHERS}
     of_operations = {path for path in found if path.startswith("api/v1/")} - PAGES.keys()
-    assert found - of_operations == {*PAGES, *in_admin, *others}
+    assert found - of_operations - PROBES == {*PAGES, *in_admin, *others}
     assert {name for name, _, _ in operations()} == OPERATIONS.keys()
     assert {need for need in OPERATIONS.values() if "." in need} <= TOKEN_RIGHTS.keys(), "what tokens can be good for"
 
