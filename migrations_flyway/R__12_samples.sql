@@ -23,12 +23,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION commandbus.add_counts(INTEGER[], INTEGER[]) IS 'The sum of two histograms, bucket by bucket';
 
-CREATE OR REPLACE FUNCTION commandbus.add_counts(p_one BIGINT[], p_other BIGINT[]) RETURNS BIGINT[]
+CREATE OR REPLACE FUNCTION commandbus.add_totals(p_one BIGINT[], p_other BIGINT[]) RETURNS BIGINT[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(array_agg(coalesce(a, 0) + coalesce(b, 0) ORDER BY place), '{}')
     FROM unnest(p_one, p_other) WITH ORDINALITY AS u (a, b, place)
 $$;
-COMMENT ON FUNCTION commandbus.add_counts(BIGINT[], BIGINT[]) IS 'The same for sums that never go back';
+COMMENT ON FUNCTION commandbus.add_totals(BIGINT[], BIGINT[]) IS 'The same for sums that never go back';
 
 CREATE OR REPLACE FUNCTION commandbus.count_events(p_after BIGINT, p_upto BIGINT, OUT counts JSONB, OUT picked BIGINT[])
 LANGUAGE plpgsql STABLE
@@ -261,7 +261,7 @@ BEGIN
         sent = s.sent + excluded.sent, received = s.received + excluded.received, completed = s.completed + excluded.completed,
         retried = s.retried + excluded.retried, parked = s.parked + excluded.parked, failed = s.failed + excluded.failed,
         canceled = s.canceled + excluded.canceled, late = s.late + excluded.late,
-        waiting = commandbus.add_counts(s.waiting, excluded.waiting), running = commandbus.add_counts(s.running, excluded.running);
+        waiting = commandbus.add_totals(s.waiting, excluded.waiting), running = commandbus.add_totals(s.running, excluded.running);
 END
 $$;
 COMMENT ON FUNCTION commandbus.sample_domain(commandbus.domain, TIMESTAMPTZ, REAL, BIGINT, BIGINT, JSONB, JSONB, INTERVAL) IS
