@@ -69,6 +69,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """
         if self.connection is None or time.monotonic() - self._answered > _TRUSTED_S:
             return False
+        if self.connection.info.transaction_status != TransactionStatus.IDLE:  # an aborted one takes no statement
+            return False
         waiting = select.poll()
         waiting.register(self.connection.pgconn.socket, select.POLLIN)
         return not waiting.poll(0)
