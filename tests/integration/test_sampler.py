@@ -202,6 +202,15 @@ def test_events_of_each_domain_are_counted_apart(bus: HandBus, orders: str) -> N
     assert bus.value("SELECT count(DISTINCT domain) FROM e2e_sample") == 2
 
 
+def test_a_domain_without_a_queue_keeps_no_other_from_being_sampled(bus: HandBus, orders: str) -> None:
+    bus.conn.execute("ALTER TABLE pgmq.q_orders__commands RENAME TO gone")
+    write(bus.conn, 2, domain=orders)
+    bus.send()
+    sample(bus)
+    bus.conn.execute("ALTER TABLE pgmq.gone RENAME TO q_orders__commands")
+    assert (newest(bus)["visible"], newest(bus, orders)["visible"], newest(bus, orders)["sent"]) == (1, 0, 2)
+
+
 def test_without_a_snapshot_for_each_statement_it_refuses(bus: HandBus) -> None:
     with bus.connect() as conn:
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
