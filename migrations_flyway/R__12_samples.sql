@@ -103,16 +103,20 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET max_paral
 AS $$
 DECLARE
     v_now TIMESTAMPTZ := clock_timestamp();
-    v_hidden INTEGER;
+    v_queue TEXT := format('pgmq.%I', 'q_' || p_domain.command_queue);
+    v_hidden INTEGER := 0;
     v_ids UUID[];   -- commands of hidden messages: of all of them, or of some
     v_running INTEGER;
 BEGIN
-    EXECUTE format(
-        'SELECT count(*) FILTER (WHERE vt <= $1), count(*) FILTER (WHERE vt > $1),
-                extract(epoch FROM $1 - min(vt) FILTER (WHERE vt <= $1)),
-                coalesce(array_agg(commandbus.command_id_of(message)) FILTER (WHERE vt > $1 AND msg_id %% $2 = 0), ''{}'')
-         FROM (SELECT msg_id, vt, message FROM pgmq.%I LIMIT 2000000) q', 'q_' || p_domain.command_queue)
-    INTO visible, v_hidden, oldest_s, v_ids USING v_now, p_every_nth;
+    visible := 0;
+    IF to_regclass(v_queue) IS NOT NULL THEN  -- the samples of the others do not depend on it
+        EXECUTE format(
+            'SELECT count(*) FILTER (WHERE vt <= $1), count(*) FILTER (WHERE vt > $1),
+                    extract(epoch FROM $1 - min(vt) FILTER (WHERE vt <= $1)),
+                    array_agg(commandbus.command_id_of(message)) FILTER (WHERE vt > $1 AND msg_id %% $2 = 0)
+             FROM (SELECT msg_id, vt, message FROM %s LIMIT 2000000) q', v_queue)
+        INTO visible, v_hidden, oldest_s, v_ids USING v_now, p_every_nth;
+    END IF;
     -- The newest event of the two tells whether an attempt runs or waits for the next one.
     SELECT count(*) INTO v_running
     FROM (SELECT unnest(v_ids[:2000]) AS command_id OFFSET 0) i
@@ -122,8 +126,7 @@ BEGIN
         ORDER BY audit_id DESC LIMIT 1
     ) a
     WHERE a.event_type = 'RECEIVED';
-    in_flight := CASE WHEN v_ids = '{}' THEN v_hidden
-                      ELSE round(v_hidden::NUMERIC * v_running / least(cardinality(v_ids), 2000)) END;
+    in_flight := coalesce(round(v_hidden::NUMERIC * v_running / least(cardinality(v_ids), 2000)), v_hidden);
     delayed := v_hidden - in_flight;
     tsq := (SELECT count(*) FROM (SELECT FROM commandbus.parked WHERE domain = p_domain.name LIMIT 2000000) p);
 END
@@ -349,6 +352,15 @@ $$;
 COMMENT ON FUNCTION commandbus.next_horizon(public.e2e_sampler, TIMESTAMPTZ) IS
     'Part of take_sample: up to which event is to be counted next, in the sampler''s row, and whether all events up to there are seen';
 
+CREATE OR REPLACE FUNCTION commandbus.may_sample(p_sampler TEXT) RETURNS BOOLEAN
+LANGUAGE sql VOLATILE AS $$
+    SELECT sampler IN ('', p_sampler) OR sampled_at IS NULL
+           OR sampled_at NOT BETWEEN clock_timestamp() - INTERVAL '2.5 s' AND clock_timestamp() + INTERVAL '2.5 s'
+    FROM public.e2e_sampler
+$$;
+COMMENT ON FUNCTION commandbus.may_sample(TEXT) IS
+    'Whether it is the turn of the sampler of this name: it sampled last, or no other did within 2.5 s. Costs nothing';
+
 CREATE OR REPLACE FUNCTION commandbus.take_sample(p_sampler TEXT, p_silence INTERVAL, p_most BIGINT DEFAULT 200000) RETURNS JSONB
 LANGUAGE plpgsql
 SET lock_timeout = '2s'
@@ -372,8 +384,7 @@ BEGIN
         RAISE EXCEPTION 'take_sample needs a snapshot for each statement: READ COMMITTED' USING ERRCODE = '25000';
     END IF;
     SELECT * INTO v_row FROM public.e2e_sampler FOR UPDATE SKIP LOCKED;
-    IF v_row.sampler IS NULL OR (v_row.sampler NOT IN ('', p_sampler)
-                                 AND v_row.sampled_at BETWEEN v_now - INTERVAL '2.5 s' AND v_now + INTERVAL '2.5 s') THEN
+    IF v_row.sampler IS NULL OR NOT commandbus.may_sample(p_sampler) THEN
         RETURN jsonb_build_object('sampled', FALSE, 'sampler', v_row.sampler);
     END IF;
     v_before := v_row.sampled_at;
@@ -413,8 +424,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION commandbus.take_sample(TEXT, INTERVAL, BIGINT) IS
-    'Takes a sample of all domains, for the sampler of this name; with what another took within 2.5 s it is none (sampled: false, and '
-    'whose turn it is). Workers that were silent for p_silence are none. Counts p_most events at most; behind: there are more. held_s: '
+    'Takes a sample of all domains, for the sampler of this name if it is its turn (else sampled: false, and whose it is).'
+    ' Workers that were silent for p_silence are none. Counts p_most events at most; behind: there are more. held_s: '
     'for how long the counts wait for a transaction. due_ms: when the next one is due, in the middle of a second';
 
 CREATE OR REPLACE FUNCTION commandbus.stop_sampling(p_sampler TEXT) RETURNS VOID

@@ -177,7 +177,9 @@ def _write(conn: psycopg.Connection[Any], parameters: dict[str, Any]) -> int:
     assert drawn is not None
     for name in ("story", "step", "made", "rejected", "move_on", "bulk", *_WRITTEN):
         cursor.execute(_SQL.text(name, **tables), {**given, "message": drawn["message"]})
-    return cursor.rowcount
+    events = cursor.rowcount
+    cursor.execute(_SQL.text("not_counted"))
+    return events
 
 
 def _tables(domain: str) -> dict[str, str]:

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 TURN_S = 1.5  # between two questions whether it is this process's turn
 HELD_S = 30.0  # counts that wait for so long are worth a line
 
+SAMPLE_DEADLINE_S = 30.0  # a look at a long queue that nothing has read lately
+
+MAY_SAMPLE = "SELECT commandbus.may_sample(%s)"
 TAKE = "SELECT commandbus.take_sample(%s, %s)"
 STOP = "SELECT commandbus.stop_sampling(%s)"
 
@@ -39,7 +42,7 @@ def own_name() -> str:
 class Sampling:
     """Samples every second while it is this process's turn, else asks every 1.5 s whether it is.
 
-    It asks by ``shared``, a connection that the process has anyway, and samples by ``own``, which is opened for it.
+    It asks by ``shared``, a connection that the process has anyway, and samples by ``own``, which is open meanwhile.
     """
 
     def __init__(self, shared: Link, own: Link) -> None:
@@ -55,11 +58,11 @@ class Sampling:
             try:
                 pause = await self._next()
                 self._trouble.over()
-            except ConnectionLostError:  # said by the outage of the shared one
-                pause, self._samples = TURN_S, False
+            except ConnectionLostError:  # which the link has said
+                pause = await self._give_up()
             except psycopg.Error as exc:
                 self._trouble.met(exc)
-                pause, self._samples = TURN_S, False
+                pause = await self._give_up()
             await asyncio.sleep(pause)
 
     async def leave(self) -> None:
@@ -71,20 +74,27 @@ class Sampling:
 
     async def _next(self) -> float:
         """Sample, or ask; how long to wait then, in seconds."""
-        answer = await take(self._own if self._samples else self._shared)
+        if not self._samples and not await self._shared.value(MAY_SAMPLE, (own_name(),)):
+            return TURN_S
+        answer = await take(self._own)
         if answer["sampled"] != self._samples:
             self._samples = answer["sampled"]
-            await self._changed(answer)
+            self._say_changed(answer)
         if not self._samples:
-            return TURN_S
+            return await self._give_up()
         self._say_held(answer["held_s"])
         return float(answer["due_ms"]) / 1000
 
-    async def _changed(self, answer: dict[str, Any]) -> None:
+    async def _give_up(self) -> float:
+        """Until it is its turn again; how long to wait before it asks."""
+        self._samples = False
+        await self._own.close()
+        return TURN_S
+
+    def _say_changed(self, answer: dict[str, Any]) -> None:
         if self._samples:
             logger.info("samples from now on", extra={"action": "sampling"})
         else:
-            await self._own.close()
             logger.warning("another process samples", extra={"action": "sampling_lost", "sampler": answer["sampler"]})
 
     def _say_held(self, seconds: float) -> None:
@@ -99,5 +109,6 @@ class Sampling:
 
 async def take(link: Link) -> dict[str, Any]:
     """One sample by this connection, if it is this process's turn. Raises as `Link.rows`."""
-    answer: dict[str, Any] = await link.value(TAKE, (own_name(), Worker.SILENCE))
+    asked = (own_name(), Worker.SILENCE)
+    answer: dict[str, Any] = await link.value(TAKE, asked, deadline=SAMPLE_DEADLINE_S)
     return answer

@@ -9,7 +9,7 @@ from tests.support.workers import COMPLETED, PARKED, LiveBus
 
 def test_json_has_one_object_per_line_and_one_line_per_outcome(bus: LiveBus, start_worker: StartWorker) -> None:
     bus.settings(base_delay_ms=50, max_delay_ms=50)
-    worker = start_worker()
+    worker = start_worker("--no-sampler")
     success, recovers = bus.send(), bus.send({"type": "fail_transient_then_succeed", "transient_failures": 2})
     parked = bus.send({"type": "fail_permanent", "error_code": "NO_FUNDS"})
     bus.send_message("no command")
@@ -44,7 +44,7 @@ def test_json_has_one_object_per_line_and_one_line_per_outcome(bus: LiveBus, sta
 
 def test_text_has_one_readable_line_per_outcome(bus: LiveBus, start_manage: StartManage) -> None:
     success, parked = bus.send(), bus.send({"type": "fail_permanent", "error_code": "NO_FUNDS"})
-    worker = start_manage("runworker", "--once")
+    worker = start_manage("runworker", "--once", "--no-sampler")
     assert worker.wait() == 0
     lines = worker.output.splitlines()
     (completed,) = [line for line in lines if str(success) in line]

@@ -187,6 +187,7 @@ def really_happen(bus: HandBus) -> None:
 
 def test_the_bus_goes_on_with_it(bus: HandBus, seeded: Seeded) -> None:
     seeded()
+    assert bus.value("SELECT commandbus.take_sample('a', '10 s')")["counted"] == 0  # nothing of it has happened
     waiting = bus.value("SELECT count(*) FROM pgmq.q_test__commands WHERE vt <= clock_timestamp()")
     begun = bus.receive(100)["commands"]
     assert len(begun) == waiting > 0

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ import pytest
 
 from commands.rules.histogram import BUCKETS, bucket_of
 from commands.rules.words import EventType
+from commands.stats import samples
 from settings_app.models import Worker
 from tests.support.bus import HandBus, Json, outcome
 
@@ -200,6 +202,15 @@ def test_events_of_each_domain_are_counted_apart(bus: HandBus, orders: str) -> N
     sample(bus)
     assert (sampled(bus)["sent"], sampled(bus, orders)["sent"]) == (2, 3)
     assert bus.value("SELECT count(DISTINCT domain) FROM e2e_sample") == 2
+
+
+def test_a_domain_without_a_queue_keeps_no_other_from_being_sampled(bus: HandBus, orders: str) -> None:
+    bus.conn.execute("ALTER TABLE pgmq.q_orders__commands RENAME TO gone")
+    write(bus.conn, 2, domain=orders)
+    bus.send()
+    sample(bus)
+    bus.conn.execute("ALTER TABLE pgmq.gone RENAME TO q_orders__commands")
+    assert (newest(bus)["visible"], newest(bus, orders)["visible"], newest(bus, orders)["sent"]) == (1, 0, 2)
 
 
 def test_without_a_snapshot_for_each_statement_it_refuses(bus: HandBus) -> None:
@@ -491,3 +502,27 @@ def test_the_database_is_looked_at_every_10_seconds(bus: HandBus) -> None:
     sample(bus)
     rows = bus.rows("SELECT * FROM e2e_database_sample WHERE width_s = 3600")
     assert (rows[0]["size_bytes"], rows[0]["wal_bytes"] > 0) == (2**60, True)
+
+
+# -- what viewers read -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_viewers_read_columns_the_newest_second_and_who_samples(bus: HandBus) -> None:
+    assert samples.latest() is None
+    assert samples.database_latest() is None
+    assert samples.sampler().is_silent
+    write(bus.conn, 3)
+    (plain,) = picked_ids(bus, 1)
+    tell(bus, plain, ("SENT", 0), ("RECEIVED", 5), ("COMPLETED", 40))
+    sample(bus, sampler="here:1")
+    latest, sampler, database = samples.latest(), samples.sampler(), samples.database_latest()
+    assert latest is not None
+    assert (latest.sent, latest.received, latest.completed, latest.waiting.total) == (4, 1, 1, 1)
+    assert latest.running.percentile(0.5) == pytest.approx(40, rel=0.2)
+    assert (sampler.sampler, sampler.is_silent, sampler.counted_at) == ("here:1", False, sampler.at)
+    since, until = latest.at, latest.at + timedelta(seconds=1)
+    assert samples.series(since=since, until=until, width_s=1) == [latest]
+    assert samples.series(since=since - timedelta(hours=1), until=since, width_s=1) == []
+    assert database is not None
+    assert samples.database_series(since=database.at, until=until + timedelta(seconds=9), width_s=10) == [database]

@@ -87,7 +87,7 @@ def clean(url: str) -> None:
         conn.execute("INSERT INTO public.e2e_config DEFAULT VALUES")
         conn.execute(
             "UPDATE public.e2e_sampler SET counted = 0, counted_at = NULL, horizon = NULL, horizon_at = NULL,"
-            " writers = '{}', sampled_at = NULL, sampler = '' WHERE sampled_at IS NOT NULL"
+            " writers = '{}', sampled_at = NULL, sampler = '' WHERE counted > 0 OR sampled_at IS NOT NULL"
         )
 
 
