@@ -210,7 +210,7 @@ def _mark_lines(marks: Sequence[Mark]) -> list[str]:
 def _told(column: Column, told: Callable[[Sample], str]) -> str:
     if column.sum is None:
         return "not sampled yet" if column.open else "no one sampled"
-    gap = f", within {duration(1000 * column.sum.seconds)} as no one sampled before" if column.share < 1 else ""
+    gap = f", in {duration(1000 * column.sum.seconds)}: nothing was counted just before" if column.share < 1 else ""
     return f"{told(column.sum)}{gap}{', not over yet' if column.open else ''}"
 
 

@@ -11,6 +11,7 @@ from commands.rules.words import DOMAIN
 from commands.stats.samples import Sample, series
 
 COUNTS = ("sent", "received", "completed", "retried", "parked", "failed", "canceled", "late")
+SETTLED = timedelta(seconds=5)  # after its end a column is rolled up whole; before, it may be as it was 10 s ago
 GAP = 1.5  # a column whose counts stand for so many times its width follows a gap
 LEVELS = ("visible", "in_flight", "delayed", "tsq")  # of these a column has the most that was seen in it
 
@@ -26,7 +27,7 @@ class Column:
 
     @property
     def share(self) -> float:
-        """What part of its counts falls into its own width: less than 1 where no one sampled for a while before it."""
+        """What part of its counts falls into its own width: below 1 where nothing was counted for a while before."""
         width_s = (self.end - self.at).total_seconds()
         follows_gap = self.sum is not None and self.sum.seconds > GAP * width_s
         return width_s / self.sum.seconds if self.sum and follows_gap else 1.0
@@ -80,7 +81,7 @@ def _samples(asked: Grid, domain: str) -> list[Sample]:
     widths = [width for width in sorted(grid.KEPT, reverse=True) if width <= grid.stored_width(asked.width_s)]
     for width in widths:
         finest = width == widths[-1]
-        ended = until if finest else min(until, grid.floor(asked.now, width))
+        ended = until if finest else min(until, grid.floor(asked.now - SETTLED, width))
         if since >= ended:
             continue
         rows = series(since=since, until=ended, width_s=width, domain=domain)

@@ -59,7 +59,6 @@ def column_chart(
     up = _up(stacks, lines, log=log_y, height=height)
     step = (width - LEFT - RIGHT) / max(1, len(places))
     edges = [LEFT + step * place for place in range(len(places))]
-    series = [*stacks, *lines]
     return Chart(
         title=title,
         description=description,
@@ -70,21 +69,14 @@ def column_chart(
         x_ticks=[Tick(at=across.place(at.timestamp()), label=label) for at, label in time_ticks(*span)],
         y_ticks=[Tick(at=up.place(tick), label=y_format(tick)) for tick in up.ticks],
         rules=(),
-        legend=legend_of(series, width, height, lines=True, blocks=len(stacks)),
+        legend=legend_of([*stacks, *lines], width, height, lines=True, blocks=len(stacks)),
         lines=[
             _line(number, one, places, [edge + step / 2 for edge in edges], up, offset=len(stacks))
             for number, one in enumerate(lines)
         ],
         blocks=_blocks(stacks, places, edges, step, up),
-        slots=[
-            Slot(path=_slot(x, step, height), title=place.title, href=place.href, open=place.open)
-            for x, place in zip(edges, places, strict=True)
-        ],
-        flags=[
-            Flag(x=across.place(moment.at.timestamp()), symbol=moment.symbol, title=moment.title)
-            for moment in moments
-            if span[0] <= moment.at <= span[1]
-        ],
+        slots=[_slot(x, step, height, place) for x, place in zip(edges, places, strict=True)],
+        flags=[_flag(moment, across) for moment in moments if span[0] <= moment.at <= span[1]],
     )
 
 
@@ -125,9 +117,14 @@ def _blocks(
     return found
 
 
-def _slot(x: float, width: float, height: float) -> str:
+def _slot(x: float, width: float, height: float, place: Place) -> Slot:
     """The whole column, from top to bottom."""
-    return f"M{round(x, 1):g} {TOP:g}h{round(width, 1):g}v{height - BOTTOM - TOP:g}h-{round(width, 1):g}z"
+    path = f"M{round(x, 1):g} {TOP:g}h{round(width, 1):g}v{height - BOTTOM - TOP:g}h-{round(width, 1):g}z"
+    return Slot(path=path, title=place.title, href=place.href, open=place.open)
+
+
+def _flag(moment: Moment, across: Scale) -> Flag:
+    return Flag(x=across.place(moment.at.timestamp()), symbol=moment.symbol, title=moment.title)
 
 
 def _columns_of(series: Sequence[Series]) -> list[tuple[Value, ...]]:

@@ -111,9 +111,9 @@ def test_the_newest_column_is_open_and_its_value_a_dot_apart() -> None:
 
 def test_after_a_gap_a_column_says_how_long_its_counts_took() -> None:
     sampled(now())
-    at = floor(now(), 10) - timedelta(seconds=10)
+    at = floor(now(), 10) - timedelta(seconds=20)
     add_sample(at, seconds=125.0, sent=5)
-    assert column(drawn(), "throughput", at)[1].endswith("5 sent, within 2 min 5 s as no one sampled before")
+    assert column(drawn(), "throughput", at)[1].endswith("5 sent, in 2 min 5 s: nothing was counted just before")
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -263,3 +263,16 @@ def test_charts_are_sent_compressed_and_not_again() -> None:
     assert Client().get("/charts/live/?range=7d", headers=headers).status_code == 304
     add_sample(floor(now(), 3600), 60, sent=4)
     assert Client().get("/charts/live/?range=7d", headers=headers).status_code == 200
+
+
+def test_a_column_that_is_rolled_up_while_it_is_open_is_read_from_finer_ones() -> None:
+    at = now()
+    grid = Grid.up_to(at, RANGES["7d"].length)
+    hour = floor(at, 3600)
+    add_sample(hour, 3600, sent=6)  # as new as its last minute
+    add_sample(hour, 60, sent=6)
+    add_sample(floor(at, 1), 1, sent=1)
+    expected = 7 if floor(at - columns.SETTLED, 60) > hour else 1  # within the first minute its row is open too
+    seen = columns.read(grid)[-1].sum
+    assert seen is not None
+    assert seen.sent == expected
