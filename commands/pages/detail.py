@@ -12,8 +12,8 @@ from django.views.decorators.http import require_safe
 from commands.pages.allowed_actions import actions
 from commands.pages.copies import Asked, Copy, copies
 from commands.reads import queries
-from commands.reads.expected import lease
-from commands.reads.story import Story, story_of
+from commands.reads.expected import expected, lease
+from commands.reads.one_command import OneCommand, read
 from commands.rules.bars import Bars, bars
 from commands.rules.ends import took
 from commands.rules.words import EventType, Status
@@ -51,9 +51,7 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
     operator, for which it is enough to ask every ``pace`` seconds. ``unserved``: it waits, and no worker is there.
     ``expected``: what had to happen. ``message``: where its message is. ``actions``: what ``user`` may do to it.
     """
-    found = story_of(command_id)
-    if found is None:
-        raise Http404(f"No command has the id {command_id}.")
+    found = read(command_id)
     command, status, message, outcome = found.command, found.status, found.message, found.outcome
     parked = status == Status.IN_TROUBLESHOOTING_QUEUE
     return {
@@ -65,9 +63,9 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
         "pace": SLOW_PACE_S if parked and not outcome.awaited else None,
         "unserved": not status.is_final and not command["served"],
         "waiting": found.waiting,
-        "expected": found.expected,
-        "story": found.entries[:TOLD],
-        "untold": len(found.entries) - TOLD,
+        "expected": expected(command, outcome, found.config),
+        "story": found.story[:TOLD],
+        "untold": len(found.story) - TOLD,
         "bars": _bars(found),
         "took": took(outcome.events) if status.is_final else None,
         "message": message,
@@ -80,7 +78,7 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
     }
 
 
-def _bars(found: Story) -> Bars | None:
+def _bars(found: OneCommand) -> Bars | None:
     """The attempts on its current message, or on the one that the newest attempt had."""
     outcome, message = found.outcome, found.message
     if not outcome.attempts:

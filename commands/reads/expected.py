@@ -1,14 +1,16 @@
 """What had to become of a command, beside what became of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from commands.rules.agreement import MOST_ATTEMPTS, Agreement, Outcome, Settings, Verdict, agreement
 from commands.rules.bars import Lease
 from commands.rules.behaviors import Behavior, BehaviorError, BehaviorType
 from commands.rules.courses import Circumstances
-from commands.rules.expectation import expectation
+from commands.rules.expectation import Bounds, Expectation, expectation
 from commands.rules.formatting import Style
 from commands.rules.sentence import attempts_text, sentence
 from commands.rules.words import Status
@@ -26,11 +28,12 @@ STYLES: dict[Verdict, Style] = {
 class Expected:
     """What had to happen, with the settings of now, and whether it did.
 
-    ``statuses``, ``attempts`` and ``sentence`` are empty where nobody can say.
+    ``statuses``, ``attempts`` and ``sentence`` are empty where nobody can say, and ``bounds`` of the attempts None.
     """
 
     agreement: Agreement
     statuses: list[Status]
+    bounds: Bounds | None = None
     attempts: str = ""
     sentence: str = ""
 
@@ -41,6 +44,22 @@ class Expected:
     @property
     def style(self) -> Style:
         return STYLES[self.agreement.verdict]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreseen:
+    """What has to become of a command that is sent now."""
+
+    statuses: Sequence[Status]
+    bounds: Bounds
+    sentence: str
+
+
+@lru_cache(maxsize=1024)
+def foreseen(of: Circumstances) -> Foreseen:
+    """In the words of the pages; remembered, since many send the same."""
+    found = expectation(of)
+    return Foreseen(statuses=_ordered(found), bounds=found.attempts, sentence=_said(of))
 
 
 class UnknownError(ValueError):
@@ -83,12 +102,13 @@ def expected(command: dict[str, Any], outcome: Outcome, config: Configuration) -
         of = circumstances(command, config)
     except UnknownError as exc:
         return Expected(agreement=Agreement(verdict=Verdict.NOT_COVERED, reason=str(exc)), statuses=[])
-    said, found = sentence(of), expectation(of)
+    found = expectation(of)
     return Expected(
         agreement=agreement(of, outcome, _settings(outcome, config)),
-        statuses=[status for status in Status if status in found.statuses],
+        statuses=_ordered(found),
+        bounds=found.attempts,
         attempts=attempts_text(found.attempts),
-        sentence=f"{said[0].upper()}{said[1:]}.",
+        sentence=_said(of),
     )
 
 
@@ -105,3 +125,12 @@ def lease(command: dict[str, Any], outcome: Outcome, config: Configuration) -> L
 def _settings(outcome: Outcome, config: Configuration) -> Settings:
     own = any(attempt.worker and attempt.worker.own for attempt in outcome.attempts)
     return Settings(changed=config.updated_at, by=config.updated_by, own=own)
+
+
+def _ordered(found: Expectation) -> list[Status]:
+    return [status for status in Status if status in found.statuses]
+
+
+def _said(of: Circumstances) -> str:
+    said = sentence(of)
+    return f"{said[0].upper()}{said[1:]}."

@@ -1,13 +1,13 @@
 """The reads of the pages. The SQL is in ``queries.sql``, by name; here it becomes values."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from commands.rules.details import details_of
 from commands.rules.timeline import Event, WorkerSeen
-from commands.rules.words import DOMAIN, archive_table, command_queue, queue_table, reply_queue
+from commands.rules.words import DOMAIN, Status, archive_table, command_queue, queue_table, reply_queue
 from e2e_site.named_sql import NamedSql, Row
 from settings_app.models import Worker
 
@@ -60,6 +60,18 @@ def command(command_id: UUID) -> Row | None:
     """
     found = _SQL.rows("command", command_id=command_id, silence=Worker.SILENCE, most=JSON_SHOWN)
     return found[0] if found else None
+
+
+def standing(command_ids: Collection[UUID]) -> dict[UUID, Status]:
+    """Where each of these commands of any domain stands; those that there are not are left out."""
+    found = _SQL.rows("standing", command_ids=list(command_ids))
+    return {row["command_id"]: Status(row["status"]) for row in found}
+
+
+def domain_of(command_id: UUID) -> str | None:
+    """The domain of a command; None where there is no such command."""
+    found = _SQL.rows("standing", command_ids=[command_id])
+    return found[0]["domain"] if found else None
 
 
 def asked(command_id: UUID) -> Row | None:

@@ -79,6 +79,16 @@ LEFT JOIN public.test_command t ON t.command_id = c.command_id
 ORDER BY d.since
 LIMIT 1;
 
+-- name: standing
+-- Where some commands stand, of whatever domains; as many probes of the primary key as there are ids and domains.
+SELECT DISTINCT ON (i.command_id) i.command_id, d.name AS domain, c.status
+FROM unnest(%(command_ids)s::UUID[]) i (command_id)
+CROSS JOIN commandbus.domain d
+CROSS JOIN LATERAL (
+    SELECT status FROM commandbus.command WHERE domain = d.name AND command_id = i.command_id LIMIT 1
+) c
+ORDER BY i.command_id, d.since;
+
 -- name: asked
 -- What was asked of a command, of whatever domain. The payload as it is stored, every digit of it: a short one over several
 -- lines. One that is written with so many characters is too long to be sent again.

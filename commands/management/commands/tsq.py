@@ -77,7 +77,7 @@ class Command(ActingCommand):
     def _list(self, options: dict[str, Any]) -> Exit:
         form = FilterForm(asked.query_of(options, FILTERS))
         asked.check(form)
-        place = parked.place_of(options["cursor"])
+        place = asked.page(lambda: parked.place_of(options["cursor"]))
         found = parked.page(options["domain"], form.chosen(parked.NEWEST[0]), options["limit"], place=place)
         if options["json"]:
             items = [shapes.parked(row, options["domain"]) for row in found.rows]

@@ -1,13 +1,13 @@
-"""What the database says of one command: where it stands, what happened to it, and what had to."""
+"""One command as the database tells of it: where it stands, its story, its message, its replies."""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from django.http import Http404
+
 from commands.reads import queries
-from commands.reads.expected import Expected, expected
 from commands.rules import timeline
 from commands.rules.agreement import Outcome
 from commands.rules.formatting import number
@@ -17,14 +17,14 @@ from settings_app.models import Configuration
 
 
 @dataclass(frozen=True, kw_only=True)
-class Story:
-    """One command: its row of `queries.command`, its ``message``, its ``replies``; ``entries`` are newest first."""
+class OneCommand:
+    """What the database says of one command. ``story`` is newest first; ``command`` a row of `queries.command`."""
 
     command: Row
     config: Configuration
     message: Row | None
     replies: list[Row]
-    entries: list[timeline.Entry]
+    story: list[timeline.Entry]
     outcome: Outcome
 
     @property
@@ -37,35 +37,34 @@ class Story:
         events = self.outcome.events
         return not self.status.is_final and bool(events) and events[-1].event_type == EventType.FAILED
 
-    @cached_property
-    def expected(self) -> Expected:
-        """What had to become of it, and whether it did."""
-        return expected(self.command, self.outcome, self.config)
 
-
-def story_of(command_id: UUID) -> Story | None:
-    """That of a command of any domain; None where there is no such command."""
+def read(command_id: UUID) -> OneCommand:
+    """Raises Http404."""
     command = queries.command(command_id)
     if command is None:
-        return None
+        raise unknown(command_id)
     domain, now, status = command["domain"], command["now"], Status(command["status"])
     config = Configuration.load()
     events = queries.events(command_id, domain)
     work = _work(command["behavior"])
-    entries = timeline.build(events, work=work)
-    attempts = timeline.attempts(entries)[::-1]
+    story = timeline.build(events, work=work)
+    attempts = timeline.attempts(story)[::-1]
     _name_workers(attempts)
-    awaited = timeline.await_ends(entries, now=now, changed=command["updated_at"], work=work)
+    awaited = timeline.await_ends(story, now=now, changed=command["updated_at"], work=work)
     replies = queries.replies(command_id, domain) if status.is_final and command["reply_queue"] else []
     told = [reply["outcome"] or "" for reply in replies]
-    return Story(
+    return OneCommand(
         command=command,
         config=config,
         message=queries.message(domain, command["msg_id"]),
         replies=replies,
-        entries=entries,
+        story=story,
         outcome=Outcome(status=status, events=events, attempts=attempts, now=now, replies=told, awaited=awaited),
     )
+
+
+def unknown(command_id: UUID) -> Http404:
+    return Http404(f"No command has the id {command_id}.")
 
 
 def _work(behavior: Any) -> timedelta | None:
