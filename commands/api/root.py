@@ -4,6 +4,7 @@ A request's way: `auth` says who calls, `formats` reads the body, the operation 
 pages do, and `problems` gives every error one shape.
 """
 
+import json
 import re
 from collections.abc import Callable
 from functools import wraps
@@ -12,8 +13,10 @@ from typing import Any
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, re_path
 from ninja import NinjaAPI
+from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 
 from commands.api.formats import ExactParser, ExactRenderer
@@ -30,6 +33,15 @@ _PROBLEMS_OF_A_BODY = (400, 413, 415, 422)
 _METHODS = ("get", "put", "post", "delete", "patch")
 
 View = Callable[..., HttpResponseBase]
+
+
+class TryIt(Swagger):
+    """The page to try it, from this site alone: ninja takes its files from elsewhere where it is no app."""
+
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
+        shown = {**self.settings, "url": self.get_openapi_url(api, kwargs)}
+        context = {"swagger_settings": json.dumps(shown, indent=1), "api": api, "add_csrf": True}
+        return render(request, self.template, context)
 
 
 class BusAPI(NinjaAPI):
@@ -96,6 +108,7 @@ def make() -> BusAPI:
         version="1",
         urls_namespace="commands:api",
         description="All that a page can do: send, find and operate commands, watch the bus, change its settings.",
+        docs=TryIt(),
         parser=ExactParser(),
         renderer=ExactRenderer(),
     )
