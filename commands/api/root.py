@@ -4,6 +4,7 @@ A request's way: `auth` says who calls, `formats` reads the body, the operation 
 pages do, and `problems` gives every error one shape.
 """
 
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, re_path
 from ninja import NinjaAPI
+from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 
 from commands.api.auth import READING
@@ -43,6 +46,15 @@ _PROBLEMS_OF_A_BODY = (400, 413, 415, 422)
 _METHODS = ("get", "put", "post", "delete", "patch")
 
 View = Callable[..., HttpResponseBase]
+
+
+class TryIt(Swagger):
+    """The page to try it, from this site alone: ninja takes its files from elsewhere where it is no app."""
+
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
+        shown = {**self.settings, "url": self.get_openapi_url(api, kwargs)}
+        context = {"swagger_settings": json.dumps(shown, indent=1), "api": api, "add_csrf": True}
+        return render(request, self.template, context)
 
 
 class BusAPI(NinjaAPI):
@@ -111,6 +123,7 @@ def make() -> BusAPI:
         urls_namespace="commands:api",
         description="All that a page can do: send, find and operate commands, watch the bus, change its settings.",
         auth=READING,
+        docs=TryIt(),
         parser=ExactParser(),
         renderer=ExactRenderer(),
     )

@@ -3,13 +3,13 @@
 import getpass
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.http import QueryDict
+from django.http import Http404, QueryDict
 
 from commands.forms.audit import operator_field
 from commands.forms.sending_many import PartForm
@@ -17,6 +17,8 @@ from commands.management.console import CallError
 from commands.rules.behaviors import MAX_EXECUTION_TIME_MS, MAX_TRANSIENT_FAILURES, BehaviorType
 from e2e_site.options import SECONDS, Number
 from e2e_site.texts import one_line
+
+T = TypeVar("T")
 
 MOST_READ = 1_000_000  # characters of a file; a payload has at most 64 KiB
 WAIT_S = 300.0
@@ -62,6 +64,14 @@ def add_page(parser: ArgumentParser, most: int) -> None:
         "--limit", type=Number(1, most), default=PAGE, metavar="N", help=f"at most so many, 1 to {most:,} ({PAGE})"
     )
     parser.add_argument("--cursor", default="", metavar="TEXT", help="go on where a list ended: what its next was")
+
+
+def page(read: Callable[[], T]) -> T:
+    """What ``read`` answers; a place that is none is told of by its option."""
+    try:
+        return read()
+    except Http404 as exc:
+        raise CallError(f"--cursor must be the next that the list before gave: {exc}") from exc
 
 
 def text_of(option: str, given: str | None) -> str | None:

@@ -51,7 +51,7 @@ class ConsoleCommand(SiteCommand):
         except (psycopg.Error, db.Error) as exc:
             raise CallError(f"The database cannot be used: {one_line(exc)}") from exc
         except Http404 as exc:
-            raise CallError(f"--cursor must be what the page before it gave: {exc}") from exc
+            raise CallError(str(exc)) from exc
         if code != Exit.DONE:
             sys.exit(code)
 

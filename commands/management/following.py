@@ -4,10 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from commands.management import waiting
-from commands.management.console import CallError, ConsoleCommand
+from commands.management.console import ConsoleCommand
 from commands.management.told import story_lines
 from commands.models import Operation
-from commands.reads import queries, shapes
+from commands.reads import one_command, queries, shapes
+from commands.reads.expected import expected
 from commands.rules.formatting import duration
 from commands.rules.operation_text import progress_text
 from commands.rules.words import OperationState
@@ -18,33 +19,29 @@ class FollowingCommand(ConsoleCommand):
     def follow(self, command_id: UUID, options: dict[str, Any]) -> Exit:
         """Wait for the end of one command, and say how it ended."""
         deadline = waiting.Deadline(options["wait"])
-        story = waiting.for_command(command_id, waiting.Deadline(0))
-        if story is not None and not story.status.is_final:
-            self.warn_unserved(story.command["domain"])
-            story = waiting.for_command(command_id, deadline)
-        if story is None:
-            raise CallError(f"The command {command_id} is gone: it was pruned, or never was.")
-        verdict = story.expected.agreement.verdict
+        found = one_command.read(command_id)
+        if not found.status.is_final:
+            self.warn_unserved(found.command["domain"])
+        found = waiting.for_command(command_id, deadline)
+        judged = expected(found.command, found.outcome, found.config).agreement
         if options["json"]:
-            self.say_json(shapes.detailed(story))
-        elif story.status.is_final:
-            took = shapes.took_ms(story)
-            self.say(f"{story.status.label}{'' if took is None else f' after {duration(took)}'}.")
-            self.say(story.expected.agreement.reason)
+            self.say_json(shapes.detailed(found))
+        elif found.status.is_final:
+            took = shapes.took_ms(found)
+            self.say(f"{found.status.label}{'' if took is None else f' after {duration(took)}'}.")
+            self.say(judged.reason)
         else:
-            self.say(f"The time is up. {story.expected.agreement.reason}")
-        return waiting.code_of(verdict) if story.status.is_final else Exit.TIME_IS_UP
+            self.say(f"The time is up. {judged.reason}")
+        return waiting.code_of(judged.verdict) if found.status.is_final else Exit.TIME_IS_UP
 
     def show(self, command_id: UUID, options: dict[str, Any]) -> Exit:
         """What is known of one command now."""
-        story = waiting.for_command(command_id, waiting.Deadline(0))
-        if story is None:
-            raise CallError(f"There is no command {command_id}.")
+        found = one_command.read(command_id)
         if options["json"]:
-            self.say_json(shapes.detailed(story))
-            return Exit.DONE
-        for line in story_lines(story):
-            self.say(line)
+            self.say_json(shapes.detailed(found))
+        else:
+            for line in story_lines(found):
+                self.say(line)
         return Exit.DONE
 
     def work_off(self, number: int, deadline: waiting.Deadline) -> Operation:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from commands.management.console import table
+from commands.reads.expected import expected
 from commands.reads.one_command import OneCommand
 from commands.reads.sent import Ended
 from commands.rules.formatting import clock, event_summary
@@ -45,26 +46,26 @@ def ended_json(ends: Sequence[Ended]) -> list[dict[str, Any]]:
     ]
 
 
-def story_lines(story: OneCommand) -> Iterator[str]:
+def story_lines(found: OneCommand) -> Iterator[str]:
     """One command: where it stands beside what had to become of it, what it was asked, what happened."""
-    command, expected = story.command, story.expected
+    command, judged = found.command, expected(found.command, found.outcome, found.config)
     facts = {
         "Command": str(command["command_id"]),
-        "Status": f"{story.status.label}, attempt {command['attempts']} of {command['max_attempts']}",
-        "Expected": expected.sentence,
-        expected.label: expected.agreement.reason,
+        "Status": f"{found.status.label}, attempt {command['attempts']} of {command['max_attempts']}",
+        "Expected": judged.sentence,
+        judged.label: judged.agreement.reason,
         "Error": ": ".join(command[name] for name in ("last_error_code", "last_error_msg") if command[name]),
         "Behavior": behavior_text(command["behavior"]),
         "Payload": _one_line(command["payload_text"]),
         "Result": _one_line(command["result_text"]),
         "Domain": command["domain"],
         "Correlation": str(command["correlation_id"] or ""),
-        "Replies": ", ".join(str(reply["outcome"]) for reply in story.replies),
+        "Replies": ", ".join(str(reply["outcome"]) for reply in found.replies),
     }
     width = max(map(len, facts))
     yield from (f"{name.ljust(width)}  {text}" for name, text in facts.items() if text)
     yield ""
-    now, events = story.outcome.now, story.outcome.events
+    now, events = found.outcome.now, found.outcome.events
     rows = [(clock(event.ts, now), EventType.label_of(event.event_type), _said(event)) for event in events]
     yield from table(("AT (UTC)", "EVENT", ""), rows)
 

@@ -9,6 +9,7 @@ from django.db import connection
 from commands.bus.operations import WORK
 from commands.models import Operation
 from commands.reads import one_command, sent
+from commands.reads.expected import expected
 from commands.reads.one_command import OneCommand
 from commands.rules.agreement import Verdict
 from commands.rules.words import OperationState, Status
@@ -47,14 +48,17 @@ def code_of(verdict: Verdict) -> Exit:
     return CODES.get(verdict, Exit.FAILED)
 
 
-def for_command(command_id: UUID, deadline: Deadline) -> OneCommand | None:
-    """The command when its end is judged, or when the time is up; None where it is gone."""
-    story = None
+def for_command(command_id: UUID, deadline: Deadline) -> OneCommand:
+    """The command when its end is judged, or when the time is up. Raises Http404 where it is gone."""
     for _ in deadline.turns():
-        story = one_command.find(command_id)
-        if story is None or (story.status.is_final and story.expected.agreement.verdict != Verdict.NOT_YET):
+        found = one_command.read(command_id)
+        if found.status.is_final and verdict_of(found) != Verdict.NOT_YET:
             break
-    return story
+    return found
+
+
+def verdict_of(found: OneCommand) -> Verdict:
+    return expected(found.command, found.outcome, found.config).agreement.verdict
 
 
 def for_all_sent(correlation_id: UUID, deadline: Deadline, tell: Callable[[str], None]) -> dict[Status, int]:

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from django.http import Http404
 
 from commands.reads import queries
-from commands.reads.expected import Expected, expected
 from commands.rules import timeline
 from commands.rules.agreement import Outcome
 from commands.rules.formatting import number
@@ -39,25 +37,12 @@ class OneCommand:
         events = self.outcome.events
         return not self.status.is_final and bool(events) and events[-1].event_type == EventType.FAILED
 
-    @cached_property
-    def expected(self) -> Expected:
-        """What had to become of it, and whether it did."""
-        return expected(self.command, self.outcome, self.config)
-
 
 def read(command_id: UUID) -> OneCommand:
     """Raises Http404."""
-    found = find(command_id)
-    if found is None:
-        raise unknown(command_id)
-    return found
-
-
-def find(command_id: UUID) -> OneCommand | None:
-    """That of any domain; None where there is no such command."""
     command = queries.command(command_id)
     if command is None:
-        return None
+        raise unknown(command_id)
     domain, now, status = command["domain"], command["now"], Status(command["status"])
     config = Configuration.load()
     events = queries.events(command_id, domain)

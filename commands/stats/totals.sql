@@ -19,5 +19,5 @@ FROM (SELECT) one
 LEFT JOIN public.e2e_config c ON c.id = 1
 LEFT JOIN public.e2e_sampler p ON TRUE
 LEFT JOIN LATERAL (
-    SELECT size_bytes, dead_rows, wal_bytes FROM public.e2e_database_sample WHERE width_s = 1 ORDER BY at DESC LIMIT 1
+    SELECT size_bytes, dead_rows, wal_bytes FROM public.e2e_database_sample WHERE width_s = 10 ORDER BY at DESC LIMIT 1
 ) b ON TRUE;

@@ -10,8 +10,8 @@ from tests.support.bus import HandBus, outcome
 from tests.support.command_line import CommandLine
 
 LISTED = {
-    "command_id", "domain", "command_type", "behavior", "status", "attempts", "max_attempts", "error_type",
-    "error_code", "error_message", "correlation_id", "created_at", "updated_at",
+    "id", "domain", "command_type", "behavior", "status", "attempts", "max_attempts", "error_code", "error_message",
+    "created_at", "updated_at",
 }  # fmt: skip
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,10 +28,10 @@ def test_a_list_is_what_the_filter_meets_for_people_and_for_programs(bus: HandBu
     answer = manage_py("commands", "list", "--status=IN_TROUBLESHOOTING_QUEUE", "--json")
     (item,) = answer.json["items"]
     assert (answer.code, answer.err, set(item)) == (0, "", LISTED)
-    assert (item["command_id"], item["status"], item["behavior"]) == (
+    assert (item["id"], item["status"], item["behavior"]) == (
         str(parked), "IN_TROUBLESHOOTING_QUEUE", "fail_permanent",
     )  # fmt: skip
-    assert (item["error_type"], item["error_code"], item["attempts"]) == ("PERMANENT", "NO_FUNDS", 1)
+    assert (item["error_code"], item["error_message"], item["attempts"]) == ("NO_FUNDS", "none\nleft \x1b[31m", 1)
     assert datetime.fromisoformat(item["created_at"]).utcoffset() is not None
     assert (answer.json["next"], answer.json["looked"], answer.json["reach"]) == (None, None, None)
     lines = manage_py("commands", "list").out.splitlines()
@@ -48,7 +48,7 @@ def test_a_page_says_where_the_next_one_begins(bus: HandBus, manage_py: CommandL
     for size in (2, 2, 1):
         page = manage_py("commands", "list", "--limit=2", f"--cursor={cursor}", "--json").json
         assert len(page["items"]) == size
-        seen += [item["command_id"] for item in page["items"]]
+        seen += [item["id"] for item in page["items"]]
         cursor = page["next"] or ""
     assert (seen, cursor) == (ids, "")
     first = manage_py("commands", "list", "--limit=2")
@@ -61,7 +61,7 @@ def test_several_statuses_and_a_range_of_time_are_met(bus: HandBus, manage_py: C
     ended(bus, "success", "success")
     words = ("--status=FAILED", "--status=IN_TROUBLESHOOTING_QUEUE", "--from=1h", "--json")
     found = manage_py("commands", "list", *words).json["items"]
-    assert {item["command_id"] for item in found} == {str(parked), str(failed)}
+    assert {item["id"] for item in found} == {str(parked), str(failed)}
     assert manage_py("commands", "list", "--to=1h", "--json").json["items"] == []
 
 
@@ -75,9 +75,11 @@ def test_one_command_is_shown_with_what_had_to_become_of_it(bus: HandBus, manage
     assert lines["Error"].endswith("PERMANENT: broken")
     assert [line.split("  ")[1] for line in shown.out.splitlines()[-3:]] == ["Sent", "Received", "Moved to TSQ"]
     told = manage_py("commands", "show", str(command_id)[:14], "--json").json
-    assert (told["command_id"], told["status"]) == (str(command_id), "IN_TROUBLESHOOTING_QUEUE")
+    assert (told["id"], told["status"]) == (str(command_id), "IN_TROUBLESHOOTING_QUEUE")
     assert (told["expected"]["verdict"], told["expected"]["statuses"]) == ("agrees", ["IN_TROUBLESHOOTING_QUEUE"])
-    assert [event["event_type"] for event in told["events"]] == ["SENT", "RECEIVED", "MOVED_TO_TSQ"]
+    sent, attempt = told["timeline"]
+    assert (sent["event"]["type"], attempt["attempt"]["outcome"]) == ("SENT", "MOVED_TO_TSQ")
+    assert told["error"] == {"type": "PERMANENT", "code": "PERMANENT", "message": "broken"}
 
 
 def test_stored_json_is_printed_with_every_digit(bus: HandBus, manage_py: CommandLine) -> None:
@@ -111,7 +113,7 @@ def test_a_wait_ends_with_the_verdict(bus: HandBus, manage_py: CommandLine) -> N
         (["list", "--attempts=0"], "--attempts must be a whole number from 1 to "),
         (["list", "--domain=none"], "--domain: There is no such domain: test."),
         (["list", "--limit=0"], "--limit must be a whole number from 1 to 1,000, not '0'."),
-        (["list", "--cursor=x"], "--cursor must be what the page before it gave: "),
+        (["list", "--cursor=x"], "--cursor must be the next that the list before gave: "),
         (["list", "--operation=7"], "--operation: There is no operation 7."),
         (["show", "xyz"], "ID must be a command id or its beginning, "),
         (["show", str(uuid4())], "There is no command "),

@@ -35,7 +35,7 @@ def statuses(bus: HandBus, ids: list[UUID]) -> set[str]:
 def test_the_queue_and_its_groups_are_listed(park: Park, manage_py: CommandLine) -> None:
     (funds,), net = park(code="NO_FUNDS", error_msg="none left"), park(2, code="NET")
     (item,) = manage_py("tsq", "list", "--code=NO_FUNDS", "--json").json["items"]
-    assert (item["command_id"], item["error_code"], item["error_message"]) == (str(funds), "NO_FUNDS", "none left")
+    assert (item["id"], item["error_code"], item["error_message"]) == (str(funds), "NO_FUNDS", "none left")
     assert (item["behavior"], item["error_type"], item["attempts"]) == ("fail_permanent", "PERMANENT", 1)
     lines = manage_py("tsq", "list", "--limit=2")
     assert {line.split()[0] for line in lines.out.splitlines()[1:]} == {str(command_id) for command_id in net}
@@ -126,7 +126,7 @@ def test_a_canary_without_a_worker_is_left_when_the_time_is_up(
     [
         (["list", "--from=yesterday"], "--from must be a time such as 2026-05-01T14:30, "),
         (["list", f"--error-type={'x' * 101}"], "--error-type must be at most 100 characters."),
-        (["list", "--cursor=x"], "--cursor must be what the page before it gave: "),
+        (["list", "--cursor=x"], "--cursor must be the next that the list before gave: "),
         (["list", "--domain=none"], "--domain must be one of test, not 'none'."),
         (["retry"], "Which commands? Name their IDs, or --matching and a filter, or --all."),
         (["retry", "--matching"], "Which commands? "),

@@ -57,7 +57,7 @@ def sampled(*, ago_s: float = 1, oldest_s: float | None = 2.5) -> None:
         at,
         oldest_s,
     )
-    execute("INSERT INTO e2e_database_sample VALUES (1, %s, 123456, 78, 9000)", at)
+    execute("INSERT INTO e2e_database_sample VALUES (10, %s, 123456, 78, 9000)", at)
     execute("UPDATE e2e_sampler SET sampled_at = %s, sampler = 'host:1'", at)
     execute(
         "INSERT INTO e2e_sample_total VALUES ('test', %s, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008,"
@@ -177,7 +177,7 @@ def test_it_takes_two_statements_that_read_a_few_rows_however_long_the_history(
         f"INSERT INTO e2e_sample {COLUMNS} SELECT 'test', 1, clock_timestamp() - make_interval(secs => n + 60), 1,"
         " NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM generate_series(1, 20000) n"
     )
-    execute("INSERT INTO e2e_database_sample SELECT 1, at - interval '1 h', 1, 1, 1 FROM e2e_sample")
+    execute("INSERT INTO e2e_database_sample SELECT 10, at - interval '1 h', 1, 1, 1 FROM e2e_sample")
     scraper.get("/metrics")  # what PGMQ it is, is asked once
     with django_assert_num_queries(2) as asked:
         assert scraper.get("/metrics").status_code == 200

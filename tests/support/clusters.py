@@ -23,6 +23,9 @@ from e2e_site.libpq import ignore_callers
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 _STATE = CHECKOUT / ".data"
 _THROWAWAY = _STATE / "throwaway"
+# Tests kill programs and servers, but never the machine, for which alone PostgreSQL waits for the disk at each commit.
+# What the demo's own cluster promises is tested on throw-away ones.
+_IN_A_HURRY = {"fsync": "off", "full_page_writes": "off"}
 # Nothing answers there: a test that needs a database and does not ask for one fails at once.
 _NOWHERE = "postgres://nobody@127.0.0.1:1/nowhere"
 
@@ -100,7 +103,7 @@ def remove_leftovers() -> None:
 def _own_cluster() -> Cluster:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     name = f"tests-{worker}" if worker else "tests"
-    return Cluster(name=name, state_dir=_STATE / f"{name}-{_major()}", major=_major())
+    return Cluster(name=name, state_dir=_STATE / f"{name}-{_major()}", major=_major(), options=_IN_A_HURRY)
 
 
 def _major() -> int:

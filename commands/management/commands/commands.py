@@ -1,7 +1,6 @@
 """``manage.py commands list|show``: what the pages of commands show, for a shell."""
 
 from argparse import ArgumentParser
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -58,10 +57,11 @@ class Command(FollowingCommand):
     def _list(self, options: dict[str, Any]) -> Exit:
         form = FilterForm(asked.query_of(options, (*FILTERS, "domain")))
         asked.check(form)
-        found = CommandReads(form.chosen).page(options["limit"], before=options["cursor"], columns="exported")
+        chosen = form.chosen
+        found = asked.page(lambda: CommandReads(chosen).page(options["limit"], before=options["cursor"]))
         if options["json"]:
             looked = found.looked or None
-            items = [shapes.listed(row) for row in found.rows]
+            items = [shapes.listed(row, chosen.domain) for row in found.rows]
             self.say_json({"items": items, "next": found.more or None, "looked": looked, "reach": found.reach})
             return Exit.DONE
         if found.rows:
@@ -73,20 +73,12 @@ class Command(FollowingCommand):
 def _cells(row: Row) -> tuple[str, ...]:
     return (
         str(row["command_id"]),
-        _seconds(row["created_at"]),
+        f"{row['created_at']:%Y-%m-%d %H:%M:%S}",
         Status.label_of(row["status"]),
         f"{row['attempts']}/{row['max_attempts']}",
         row["behavior"] or "",
-        ": ".join(row[name] for name in ("error_code", "error_message") if row[name]),
+        ": ".join(row[name] for name in ("code", "message") if row[name]),
     )
-
-
-def _seconds(text: str) -> str:
-    """A time as PostgreSQL writes it into JSON, to the second."""
-    try:
-        return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError):
-        return text
 
 
 def _id_of(typed: str) -> UUID:

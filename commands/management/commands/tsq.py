@@ -77,7 +77,7 @@ class Command(ActingCommand):
     def _list(self, options: dict[str, Any]) -> Exit:
         form = FilterForm(asked.query_of(options, FILTERS))
         asked.check(form)
-        place = parked.place_of(options["cursor"])
+        place = asked.page(lambda: parked.place_of(options["cursor"]))
         found = parked.page(options["domain"], form.chosen(parked.END_OF_TIME), place, options["limit"])
         goes_on = parked.place_text(*found.goes_on) if found.goes_on else ""
         if options["json"]:
