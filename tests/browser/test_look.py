@@ -32,6 +32,7 @@ PAGES = {
     "not found": "/nowhere/",
     "no such domain": "/?domain=nowhere",
     "load tests": "/loadtests/",
+    "tokens of the API": "/tokens/",
     "settings": SETTINGS,
     "reset of the settings": "/admin/settings_app/configuration/1/reset/",
     "history of the settings": "/admin/settings_app/configuration/1/history/",

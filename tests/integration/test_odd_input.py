@@ -55,6 +55,9 @@ PAGES = [
     "/rejected/?before={0}",
     "/rejected/{0}/",
     "/login/?next={0}",
+    "/tokens/all/?before={0}",
+    "/tokens/all/?user={0}",
+    "/tokens/{0}/revoke/",
     "/commands/{0}/",
     "/commands/?id={0}&from={0}&to={0}&attempts={0}&correlation={0}&operation={0}&status={0}&domain={0}&size={0}",
     "/commands/?code={0}&type={0}&behavior={0}&payload={0}",
@@ -96,6 +99,7 @@ FORMS = {
     "/admin/settings_app/configuration/1/change/": [*NAMES, *HIDDEN, "seen_version"],
     "/admin/settings_app/configuration/1/reset/": ["seen_version"],
     "/login/": ["username", "password", "next"],
+    "/tokens/": ["name", "lasts", "permissions"],
 }
 ADMIN_FORMS = {
     "/admin/auth/user/add/": ["username", "password1", "password2", "usable_password"],
