@@ -12,6 +12,7 @@ from commands.forms.command_list import PRESETS, FilterForm
 from commands.reads import command_reads
 from commands.reads.command_reads import CommandReads
 from commands.reads.listing import Look, query_of
+from commands.reads.redacted import sees_redacted
 from commands.rules.command_filter import Walk, id_range
 from commands.rules.words import DOMAIN, Status
 
@@ -43,7 +44,7 @@ def page(request: HttpRequest) -> HttpResponse:
     if any(not value.strip() for name in request.GET for value in request.GET.getlist(name)):
         kept = {name: [value for value in request.GET.getlist(name) if value.strip()] for name in request.GET}
         return redirect(reverse("commands:list") + query_of(kept))
-    form = FilterForm(request.GET)
+    form = FilterForm(request.GET, may_see=sees_redacted(request.user))
     if not form.is_valid():
         return refused(request, form)
     return render(request, "commands/list.html", context(form, request.GET.get("before", "")))
@@ -52,7 +53,8 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_safe
 def live(request: HttpRequest) -> HttpResponse:
     """How many came since ``?after=``, a place."""
-    form, after = FilterForm(request.GET), request.GET.get("after", "")
+    form = FilterForm(request.GET, may_see=sees_redacted(request.user))
+    after = request.GET.get("after", "")
     if not (after and form.is_valid()):
         raise Http404("There is no such list.")
     newer, now = CommandReads(form.chosen).newer(after)

@@ -11,14 +11,16 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from commands.pages.allowed_actions import actions
-from commands.pages.copies import Asked, Copy, copies
+from commands.pages.copies import HIDDEN, Asked, Copy, copies, no_copies
 from commands.reads import queries
 from commands.reads.expected import expected, lease
+from commands.reads.redacted import redactor_for
 from commands.rules import timeline
 from commands.rules.agreement import Outcome
 from commands.rules.bars import Bars, bars
 from commands.rules.ends import took
 from commands.rules.formatting import number
+from commands.rules.redaction import Redactor
 from commands.rules.words import EventType, Status
 from e2e_site.named_sql import Row
 from settings_app.models import Configuration
@@ -45,7 +47,8 @@ def raw(request: HttpRequest, command_id: UUID, part: str) -> HttpResponse:
         raise Http404(f"The command {command_id} has no {part}.")
     if found["text"] is None:
         raise Http404(f"This {part} has more than {queries.RAW_SHOWN:,} characters: read it in SQL.")
-    return HttpResponse(found["text"], content_type="application/json; charset=utf-8")
+    text = redactor_for(request.user).under(part, found["text"])
+    return HttpResponse(text, content_type="application/json; charset=utf-8")
 
 
 def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
@@ -54,8 +57,10 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
     ``now``: the database's clock. ``followed``: more may happen, by a worker or, in the troubleshooting queue, by an
     operator, for which it is enough to ask every ``pace`` seconds. ``unserved``: it waits, and no worker is there.
     ``expected``: what had to happen. ``message``: where its message is. ``actions``: what ``user`` may do to it.
+    ``redacted``: how many values ``user`` may not see.
     """
-    found = _read(command_id)
+    redactor = redactor_for(user)
+    found = _read(command_id, redactor)
     command, status, message, outcome = found.command, found.status, found.message, found.outcome
     parked = status == Status.IN_TROUBLESHOOTING_QUEUE
     return {
@@ -76,6 +81,7 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
         "replies": found.replies,
         "no_result": _no_result(status),
         "copies": _copies(command),
+        "redacted": redactor.hidden,
         "actions": actions(command_id, status, user),
         "most_shown": queries.JSON_SHOWN,
         "most_of_details": queries.DETAIL_SHOWN,
@@ -104,14 +110,14 @@ class _Read:
         return not self.status.is_final and bool(events) and events[-1].event_type == EventType.FAILED
 
 
-def _read(command_id: UUID) -> _Read:
+def _read(command_id: UUID, redactor: Redactor) -> _Read:
     """Raises Http404."""
     command = queries.command(command_id)
     if command is None:
         raise Http404(f"No command has the id {command_id}.")
     domain, now, status = command["domain"], command["now"], Status(command["status"])
     config = Configuration.load()
-    events = queries.events(command_id, domain)
+    events = [_event(event, redactor) for event in queries.events(command_id, domain)]
     work = _work(command["behavior"])
     story = timeline.build(events, work=work)
     attempts = timeline.attempts(story)[::-1]
@@ -119,14 +125,32 @@ def _read(command_id: UUID) -> _Read:
     awaited = timeline.await_ends(story, now=now, changed=command["updated_at"], work=work)
     replies = queries.replies(command_id, domain) if status.is_final and command["reply_queue"] else []
     told = [reply["outcome"] or "" for reply in replies]
+    for reply in replies:
+        reply["text"] = redactor.text(reply["text"], most=queries.JSON_SHOWN)
     return _Read(
-        command=command,
+        command=_command(command, redactor),
         config=config,
         message=queries.message(domain, command["msg_id"]),
         replies=replies,
         story=story,
         outcome=Outcome(status=status, events=events, attempts=attempts, now=now, replies=told, awaited=awaited),
     )
+
+
+def _event(event: timeline.Event, redactor: Redactor) -> timeline.Event:
+    texts = {name: redactor.under(name, text, most=queries.DETAIL_SHOWN) for name, text in event.texts.items()}
+    return replace(event, details=redactor.details(event.details), texts=texts)
+
+
+def _command(command: Row, redactor: Redactor) -> Row:
+    """With its JSON texts as its viewer may see them, and ``asked_hidden``: some of what was asked is left out."""
+    found, before = {**command}, redactor.hidden
+    for name in ("behavior", "payload", "result"):
+        if name == "result":
+            found["asked_hidden"] = redactor.hidden > before
+        if (text := command[f"{name}_text"]) is not None:
+            found[f"{name}_text"] = redactor.under(name, text, most=queries.JSON_SHOWN)
+    return found
 
 
 def _bars(found: _Read) -> Bars | None:
@@ -145,6 +169,8 @@ def _bars(found: _Read) -> Bars | None:
 
 
 def _copies(command: Row) -> list[Copy]:
+    if command["asked_hidden"]:
+        return no_copies(HIDDEN)
     if command["behavior_text"] is None:
         return copies(None)
     asked = Asked(

@@ -21,6 +21,7 @@ from commands.bus.send import DuplicateCommandError, send_test_command
 from commands.fields import JSONFormField, typed, validate_behavior, validate_payload
 from commands.pages import rejected
 from commands.pages.action_log import write_down
+from commands.reads.redacted import VIEW_REDACTED, redactor_for
 from commands.rules.behaviors import Behavior, BehaviorError
 from commands.rules.payload import PayloadError, exact_json, parse_json
 from commands.rules.words import DOMAIN, command_queue
@@ -79,6 +80,7 @@ def page(request: HttpRequest, audit_id: int) -> HttpResponse:
     if event is None:
         raise Http404(f"No rejected message has the number {audit_id}. Old ones may have been pruned.")
     text = rejected.kept_text(event["domain"], event["msg_id"])
+    _refuse_redacted(request, event, text)
     form = MendForm(request.POST if request.method == "POST" else None, initial=_initial(event, text))
     if form.is_bound and form.is_valid():
         sent = _send_lost if form.cleaned_data["way"] == LOST else _send_new
@@ -87,6 +89,16 @@ def page(request: HttpRequest, audit_id: int) -> HttpResponse:
     status = 400 if form.is_bound else 200
     context = {"form": form, "event": event, "audit_id": audit_id, "kept": text is not None, "now": event["now"]}
     return render(request, "commands/mend.html", {**context, "ours": event["domain"] == DOMAIN}, status=status)
+
+
+def _refuse_redacted(request: HttpRequest, event: Row, text: str | None) -> None:
+    """Who may not see all of a message cannot send it again: the gaps would take the place of what is there."""
+    redactor = redactor_for(request.user)
+    redactor.text(text if text is not None else event["message"] or "")
+    if redactor.hidden:
+        values = "a value that is" if redactor.hidden == 1 else f"{redactor.hidden} values that are"
+        needed = f"You need the permission {VIEW_REDACTED} to send this message again"
+        raise PermissionDenied(f"{needed}: it has {values} redacted.")
 
 
 def _send_lost(request: HttpRequest, event: Row, form: MendForm) -> UUID | None:

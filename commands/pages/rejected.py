@@ -10,9 +10,11 @@ from django.views.decorators.http import require_safe
 
 from commands.forms.audit import DomainField
 from commands.reads import listing, queries
+from commands.reads.redacted import redactor_for
 from commands.rules.words import archive_table, command_queue
 from e2e_site.named_sql import NamedSql, Row
 
+MESSAGE_LISTED = 1100  # characters, as rejected.sql cuts it
 MOST_EDITED = 100_000  # characters of a message that a form shows
 
 _SQL = NamedSql(Path(__file__).with_suffix(".sql"))
@@ -45,11 +47,13 @@ def _context(request: HttpRequest, domain: str) -> dict[str, Any]:
         before=listing.LARGEST_NUMBER if before is None else before,
         limit=size + 1,
     )
-    shown = rows[:size]
+    redactor = redactor_for(request.user)
+    shown = [{**row, "message": redactor.text(row["message"] or "null", most=MESSAGE_LISTED)} for row in rows[:size]]
     known = {name: request.GET.get(name) for name in ("domain", "size")}
     more = listing.query_of({**known, "before": shown[-1]["audit_id"]}) if len(rows) > size else ""
     return {
         "rejected": shown,
+        "redacted": redactor.hidden,
         "queue": command_queue(domain),
         "look": listing.Look(looked=len(shown), most=size + 1, found=len(shown), more=more),
         "first": before is None,

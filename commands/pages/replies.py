@@ -15,6 +15,7 @@ from commands.bus.messages import put_back_replies, take_replies
 from commands.forms.audit import DomainField, command_field
 from commands.pages.action_log import write_down
 from commands.reads import listing, queries
+from commands.reads.redacted import redactor_for
 from commands.rules.words import archive_table, queue_table, reply_queue
 from e2e_site.access import permission_needed
 from e2e_site.named_sql import NamedSql, Row
@@ -129,10 +130,13 @@ def _context(request: HttpRequest, asked: dict[str, Any], archived: bool) -> dic
     rows, edge = _read(asked, archived, listing.LARGEST_NUMBER if before is None else before, size)
     known = {name: request.GET.get(name) for name in ("id", "domain", "archived", "size")}
     more = len(rows) > size
+    redactor = redactor_for(request.user)
+    shown = [{**row, "text": redactor.text(row["text"] or "null", most=SHOWN)} for row in rows[:size]]
     following = rows[size - 1]["msg_id"] if more else (edge["edge"] + 1 if edge["edge"] is not None else None)
     filtered = asked["id"] is not None
     return {
-        "replies": rows[:size],
+        "replies": shown,
+        "redacted": redactor.hidden,
         "queue": reply_queue(asked["domain"]),
         "filtered": filtered,
         "look": listing.Look(
