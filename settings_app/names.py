@@ -35,8 +35,11 @@ class NameList:
     @staticmethod
     def split(text: str) -> tuple[str, ...]:
         """The names in a text, each once, upper or lower case alike."""
-        typed = [name.strip() for name in re.split(r"[,\r\n]", text)]
-        return tuple({name.casefold(): name for name in reversed(typed) if name}.values())[::-1]
+        names: dict[str, str] = {}
+        for typed in re.split(r"[,\r\n]", text):
+            if name := typed.strip():
+                names.setdefault(name.casefold(), name)
+        return tuple(names.values())
 
     def names(self, text: str) -> tuple[str, ...]:
         """The same of a typed text; ValueError says what is wrong with one of them."""

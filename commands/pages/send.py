@@ -28,9 +28,10 @@ _needs_permission = permission_needed("commands.add_testcommand", "send commands
 def page(request: HttpRequest) -> HttpResponse:
     """``?like=ID`` fills the form with what was asked of that command."""
     if request.method != "POST":
+        if "like" not in request.GET:
+            return _show(request, SendForm(initial={}))
         redactor = redactor_for(request.user)
-        initial = _asked(request.GET["like"], redactor) if "like" in request.GET else {}
-        return _show(request, SendForm(initial=initial), redacted=redactor.hidden)
+        return _show(request, SendForm(initial=_asked(request.GET["like"], redactor)), redacted=redactor.hidden)
     form = SendForm(request.POST)
     if not form.is_valid():
         return _show(request, form, status=400)

@@ -29,10 +29,11 @@ _needs_permission = permission_needed("commands.add_testcommand", "send commands
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """What the form begins with: its own fields, and those of each behavior type."""
+    """What the form begins with: its own fields, and those of each behavior type; ``redacted`` values are left out."""
 
     common: Mapping[str, Any]
     parts: Mapping[BehaviorType, Mapping[str, Any]]
+    redacted: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +50,9 @@ def page(request: HttpRequest) -> HttpResponse:
     """``?preset=NAME`` and ``?like=OPERATION`` fill the form."""
     config = Configuration.load()
     if request.method != "POST":
-        redactor = redactor_for(request.user)
-        start = _start(request, config, redactor)
+        start = _start(request, config)
         form = SendManyForm(initial=start.common, parts=start.parts)
-        return _show(request, form, config, redacted=redactor.hidden)
+        return _show(request, form, config, redacted=start.redacted)
     form = SendManyForm(request.POST)
     if not form.is_valid():
         return _show(request, form, config, status=400)
@@ -83,10 +83,10 @@ def _show(
     return render(request, "commands/send_many.html", shown, status=status)
 
 
-def _start(request: HttpRequest, config: Configuration, redactor: Redactor) -> Start:
+def _start(request: HttpRequest, config: Configuration) -> Start:
     """Raises Http404 for a preset or an operation that there is not."""
     if "like" in request.GET:
-        return _like(request.GET["like"], redactor)
+        return _like(request.GET["like"], redactor_for(request.user))
     if "preset" not in request.GET:
         return Start(common={}, parts={BehaviorType.SUCCESS: {"weight": 1}})
     name = request.GET["preset"]
@@ -109,7 +109,8 @@ def _like(number: str, redactor: Redactor) -> Start:
         raise Http404("That bulk send has a behavior type twice, which this form cannot show.")
     common = {name: spec[name] for name in ("seed", "in_turn", "reply", "max_attempts")}
     common |= {"count": operation["wanted"], "rate": operation["rate"], "reason": operation["reason"]}
-    return Start(common={**common, **payload_again(operation["payload"], redactor)}, parts=parts)
+    common |= payload_again(operation["payload"], redactor)
+    return Start(common=common, parts=parts, redacted=redactor.hidden)
 
 
 def _plain(weight: float) -> float:
