@@ -5,10 +5,14 @@ from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 
+from e2e_site import views
+
 urlpatterns = [
     path("", include("commands.urls")),
     path("loadtests/", include("bench.urls")),
     path("settings/", include("settings_app.urls")),
+    path("times/", views.times, name="times"),
+    path("keys/", views.keys, name="keys"),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", login_not_required(auth_views.LogoutView.as_view()), name="logout"),
     path("admin/", admin.site.urls),
