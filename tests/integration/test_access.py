@@ -30,6 +30,11 @@ PAGES: dict[str, dict[str, int]] = {
     "send/outlooks/": {"anonymous": 302, "user": 403, "admin": 200},
     "commands/": READ,
     "commands/live/": {"anonymous": 404, "user": 404, "admin": 404},  # of a list that begins nowhere
+    "views/": {"anonymous": 302, "user": 200, "admin": 200},
+    "views/save/": {"anonymous": 302, "user": 405, "admin": 405},
+    "views/<int:view_id>/": {"anonymous": 302, "user": 405, "admin": 405},
+    "times/": {"anonymous": 405, "user": 405, "admin": 405},
+    "keys/": READ,
     "commands/find/": {"anonymous": 302, "user": 302, "admin": 302},
     "commands/export/": {"anonymous": 400, "user": 400, "admin": 400},  # in no format
     "tsq/": READ,
@@ -96,7 +101,7 @@ def _address(page: str, command_id: UUID) -> str:
     if "<int:run_id>" in page:
         connection.ensure_connection()
         page = page.replace("<int:run_id>", str(add_run(connection.connection, samples=3)))
-    page = page.replace("<raw_part:part>", "payload")
+    page = page.replace("<raw_part:part>", "payload").replace("<int:view_id>", "1")
     if "<int:operation_id>" in page:
         mix = Mix(parts=[(Behavior(type=BehaviorType.SUCCESS), 1)], count=1)
         page = page.replace("<int:operation_id>", str(send_many(mix, operator="ada")))

@@ -96,6 +96,8 @@ FORMS = {
     "/admin/settings_app/configuration/1/change/": [*NAMES, *HIDDEN, "seen_version"],
     "/admin/settings_app/configuration/1/reset/": ["seen_version"],
     "/login/": ["username", "password", "next"],
+    "/views/save/": ["page", "name", "query"],
+    "/times/": ["times", "next"],
 }
 ADMIN_FORMS = {
     "/admin/auth/user/add/": ["username", "password1", "password2", "usable_password"],
