@@ -171,8 +171,9 @@ def until(context: template.Context, moment: datetime) -> SafeString:
 
 def _relative(moment: datetime, text: str, side: str) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{} UTC" data-relative="{}">{}</time>',
+        '<time datetime="{}" data-at="{} UTC" title="{} UTC" data-relative="{}">{}</time>',
         moment.isoformat(),
+        f"{moment:%Y-%m-%d %H:%M:%S}",
         f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}",
         side,
         text,

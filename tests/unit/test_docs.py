@@ -2,6 +2,7 @@
 
 import re
 import struct
+import tomllib
 from argparse import SUPPRESS
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
+from e2e_site import __version__
 from e2e_site.command import SiteCommand
 from settings_app.values import NAMES, SETTINGS
 from tests.support.clusters import CHECKOUT
@@ -96,3 +98,8 @@ def test_each_picture_of_the_console_is_shown_whole_and_small() -> None:
         picture = (DOCS / "images" / name).read_bytes()
         assert struct.unpack_from(">II", picture, 16) == (1440, 900)
         assert len(picture) < 150_000
+
+
+def test_the_version_is_one() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    assert project["project"]["version"] == __version__
