@@ -76,6 +76,7 @@ ADMIN_PAGES = (
     "/admin/commands/command/",
     "/admin/bench/loadrun/",
 )
+FOR_ALL = ("login/", "logout/", "times/", "keys/")
 READ_PAGES = [page for page, answers in PAGES.items() if answers is READ]
 
 
@@ -144,7 +145,7 @@ def test_where_reading_is_open_each_visitor_gets_what_is_theirs(
     assert response.status_code == PAGES[page][who]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("login/", "logout/")])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in FOR_ALL])
 def test_where_reading_is_closed_an_anonymous_visitor_is_sent_to_the_login_page_and_back(
     page: str, command_id: UUID, settings: Settings
 ) -> None:
