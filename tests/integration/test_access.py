@@ -34,7 +34,7 @@ PAGES: dict[str, dict[str, int]] = {
     "views/save/": {"anonymous": 302, "user": 405, "admin": 405},
     "views/<int:view_id>/": {"anonymous": 302, "user": 405, "admin": 405},
     "times/": {"anonymous": 405, "user": 405, "admin": 405},
-    "keys/": READ,
+    "keys/": {**READ},  # whether reading is open or not
     "commands/find/": {"anonymous": 302, "user": 302, "admin": 302},
     "commands/export/": {"anonymous": 400, "user": 400, "admin": 400},  # in no format
     "tsq/": READ,
