@@ -13,7 +13,7 @@ from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet, TextField
+from django.db.models import BooleanField, Model, QuerySet, TextField, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
@@ -23,6 +23,7 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from commands.models import AuditEvent, Command, TestCommand
+from commands.reads.redacted import redactor, sees_redacted
 from commands.rules.formatting import pretty_json
 from commands.rules.words import DOMAIN
 from e2e_site.stored_json import StoredText
@@ -68,6 +69,11 @@ class BoundedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at
     def newest(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The rows of a list without a search."""
         return cast("QuerySet[Any]", cast("Any", queryset).newest_first())
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With ``seen``: its viewer sees what is redacted."""
+        seen = Value(sees_redacted(request.user), output_field=BooleanField())
+        return cast("QuerySet[Any]", super().get_queryset(request).annotate(seen=seen))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OneOrderChangeList
@@ -160,10 +166,10 @@ class TestCommandAdmin(BoundedAdmin):
         return reverse("commands:detail", args=[obj.command_id])
 
 
-def _as_stored(row: TestCommand, column: str) -> str:
+def _as_stored(row: Any, column: str) -> str:
     """A JSON column with every digit of it, as far as anybody reads."""
     text = TestCommand.objects.filter(pk=row.pk).values_list(Cast(column, TextField()), flat=True).get()
-    return outside(pretty_json(cut(text, PAYLOAD_SHOWN))) if text else ""
+    return outside(pretty_json(cut(redactor(may_see=row.seen).under(column, text), PAYLOAD_SHOWN))) if text else ""
 
 
 class InTsqFilter(SimpleListFilter):
@@ -246,7 +252,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
         return outside(pretty_json(_json(obj)))
 
 
-def _json(event: AuditEvent) -> str:
-    if isinstance(event.details_json, StoredText):
-        return str(event.details_json)
-    return json.dumps(event.details_json, ensure_ascii=False)
+def _json(event: Any) -> str:
+    stored = event.details_json
+    text = str(stored) if isinstance(stored, StoredText) else json.dumps(stored, ensure_ascii=False)
+    return redactor(may_see=event.seen).text(text)

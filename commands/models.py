@@ -142,7 +142,10 @@ class Command(ReadOnlyModel):
         db_table = '"commandbus"."command"'
         base_manager_name = "objects"
         default_permissions = ("view",)
-        permissions = (("operate_command", "Can retry, cancel and complete commands"),)
+        permissions = (
+            ("operate_command", "Can retry, cancel and complete commands"),
+            ("see_redacted", "Can see the values under redacted keys"),
+        )
 
     def __str__(self) -> str:
         return f"Command {self.command_id}"

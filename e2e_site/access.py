@@ -66,7 +66,7 @@ def shown(request: HttpRequest) -> dict[str, Any]:
 class ReadOnlySiteMiddleware:
     """With READ_ONLY refuses every change but logins and logouts, and takes from users what they could not use."""
 
-    _STILL = ("login", "logout", "admin:login", "admin:logout")
+    _STILL = ("login", "logout", "admin:login", "admin:logout", "times")  # times: a cookie
     _FORMS = ("admin:password_change",)  # asks for no permission
 
     def __init__(self, get_response: GetResponse) -> None:

@@ -31,6 +31,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {"viewer": _SEE, "operator": _OPERATE, "a
 TOKEN_RIGHTS: Mapping[str, str] = {
     "commands.add_testcommand": "Send commands",
     "commands.operate_command": "Retry, cancel and complete commands, take replies, mend rejected messages",
+    "commands.see_redacted": "See the values under redacted keys",
     "settings_app.change_configuration": "Change settings, pause and resume workers",
 }
 _READING = ("view_", "see_")

@@ -5,7 +5,7 @@ from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 
-from e2e_site import token_pages
+from e2e_site import token_pages, views
 
 urlpatterns = [
     path("", include("commands.urls")),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("tokens/", token_pages.page, name="tokens"),
     path("tokens/all/", token_pages.everybodys, name="all_tokens"),
     path("tokens/<int:token_id>/revoke/", token_pages.end, name="token_revoke"),
+    path("times/", views.times, name="times"),
+    path("keys/", views.keys, name="keys"),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", login_not_required(auth_views.LogoutView.as_view()), name="logout"),
     path("admin/", admin.site.urls),

@@ -20,6 +20,8 @@ CREATE TABLE public.e2e_config (
         CONSTRAINT e2e_config_backoff_multiplier_range CHECK (backoff_multiplier BETWEEN 1 AND 10),
     heartbeat          BOOLEAN NOT NULL DEFAULT FALSE,
     paused             BOOLEAN NOT NULL DEFAULT FALSE,
+    redacted_keys      TEXT NOT NULL DEFAULT ''
+        CONSTRAINT e2e_config_redacted_keys_length CHECK (char_length(redacted_keys) <= 10200),
     version            BIGINT NOT NULL DEFAULT 1,
     updated_at         TIMESTAMPTZ NOT NULL DEFAULT NOW(),
     updated_by         TEXT NOT NULL DEFAULT '',
@@ -39,6 +41,8 @@ COMMENT ON COLUMN public.e2e_config.backoff_multiplier IS 'Factor between one ba
 COMMENT ON COLUMN public.e2e_config.heartbeat IS
     'Whether the leases of running attempts are extended while their worker lives; never those of behavior timeout';
 COMMENT ON COLUMN public.e2e_config.paused IS 'Whether workers take nothing more; what they have, they finish';
+COMMENT ON COLUMN public.e2e_config.redacted_keys IS
+    'Keys of JSON whose values are hidden from who may not see them, separated by commas; empty for none';
 COMMENT ON COLUMN public.e2e_config.version IS 'Counts up with every change; a worker records the version it runs with';
 COMMENT ON COLUMN public.e2e_config.updated_at IS 'When it was last changed (server clock)';
 COMMENT ON COLUMN public.e2e_config.updated_by IS 'Who changed it last: a user name, or empty for the defaults';

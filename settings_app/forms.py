@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from settings_app.models import Configuration
-from settings_app.values import NAMES, SETTINGS, Value, shown
+from settings_app.values import LISTS, NAMES, SETTINGS, Value, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,22 @@ class FiniteDecimalField(forms.DecimalField):
         return number
 
 
+class NameListField(forms.CharField):
+    """A list of names as people type it, in lines or with commas; its value is the list as it is kept."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
+
+    def clean(self, value: Any) -> str:
+        typed: str = super().clean(value)
+        names = LISTS["redacted_keys"]
+        if len(typed) > names.most_characters:
+            raise ValidationError(f"At most {names.most_characters:,} characters.", code="names")
+        try:
+            return names.canonical(typed)
+        except ValueError as exc:
+            raise ValidationError(str(exc), code="names") from exc
+
+
 class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]  # takes none at run time
     """Every setting, and hidden beside them the version and the values that the user saw."""
 
@@ -58,7 +74,10 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]  # takes non
     class Meta:
         model = Configuration
         fields = tuple(NAMES)
-        field_classes: ClassVar = {name: FiniteDecimalField for name in SETTINGS if SETTINGS[name].places}
+        field_classes: ClassVar = {
+            **{name: FiniteDecimalField for name in SETTINGS if SETTINGS[name].places},
+            **dict.fromkeys(LISTS, NameListField),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,7 +1,7 @@
 """The one row of settings, ``public.e2e_config``, and the workers that run with it. Flyway owns both tables;
 `settings_app.values` says what each setting may be."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, NoReturn, Self
 
@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from e2e_site.read_only import ReadOnlyModel, ReadOnlyQuerySet
-from settings_app.values import NAMES, SETTINGS, SWITCHES, Value, delay_conflict
+from settings_app.values import LISTS, NAMES, SETTINGS, SWITCHES, Value, delay_conflict
 
 
 class SettingsConflictError(Exception):
@@ -37,6 +37,27 @@ def _switch_options(name: str) -> dict[str, Any]:
     return {"verbose_name": switch.label, "default": False, "help_text": switch.help_text}
 
 
+def _validate_list(name: str) -> Callable[[str], None]:
+    def validate(text: str) -> None:
+        try:
+            LISTS[name].names(text)
+        except ValueError as exc:
+            raise ValidationError(str(exc), code="names") from exc
+
+    return validate
+
+
+def _list_options(name: str) -> dict[str, Any]:
+    names = LISTS[name]
+    return {
+        "verbose_name": names.label,
+        "default": "",
+        "blank": True,
+        "help_text": names.help_text,
+        "validators": [_validate_list(name)],
+    }
+
+
 class ConfigurationQuerySet(models.QuerySet["Configuration"]):
     def delete(self) -> NoReturn:
         raise TypeError("The settings have exactly one row, which stays.")
@@ -56,6 +77,7 @@ class Configuration(models.Model):
     backoff_multiplier = models.DecimalField(max_digits=4, decimal_places=2, **_options("backoff_multiplier"))
     heartbeat = models.BooleanField(**_switch_options("heartbeat"))
     paused = models.BooleanField(**_switch_options("paused"))
+    redacted_keys = models.TextField(**_list_options("redacted_keys"))
     version = models.BigIntegerField(editable=False)
     updated_at = models.DateTimeField(editable=False)
     updated_by = models.TextField(blank=True, editable=False)
@@ -96,7 +118,7 @@ class Configuration(models.Model):
         numbers = {
             name: setting.default if setting.places else int(setting.default) for name, setting in SETTINGS.items()
         }
-        return numbers | dict.fromkeys(SWITCHES, False)
+        return numbers | dict.fromkeys(SWITCHES, False) | dict.fromkeys(LISTS, "")
 
     @classmethod
     def change(cls, values: Mapping[str, Value], *, version: int, by: str) -> "Configuration":

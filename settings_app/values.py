@@ -1,7 +1,7 @@
 """The settings of the workers as plain values, and the one place that says what each may be. Free of Django.
 
-Model validators, admin help texts and the command line of `runworker` read `SETTINGS` (numbers) and `SWITCHES` (on or
-off); a test compares them with the CHECK constraints and defaults of ``public.e2e_config``.
+Model validators, admin help texts and the command line of `runworker` read `SETTINGS` (numbers), `SWITCHES` (on or
+off) and `LISTS` (names); a test compares them with the CHECK constraints and defaults of ``public.e2e_config``.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from e2e_site.options import Number
+from settings_app.names import NameList
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,12 +150,24 @@ SWITCHES: Mapping[str, Switch] = {
         ),
     )
 }
-NAMES = (*SETTINGS, *SWITCHES)
+LISTS: Mapping[str, NameList] = {
+    names.name: names
+    for names in (
+        NameList(
+            name="redacted_keys",
+            most=100,
+            longest=100,
+            help="Values under these keys of payloads, results, replies and events are hidden from all who lack the "
+            "permission commands.see_redacted, upper or lower case alike.",
+        ),
+    )
+}
+NAMES = (*SETTINGS, *SWITCHES, *LISTS)
 # How workers work. `paused` says whether they do, all of a site alike: no worker has its own, and no load test takes it
-# over from the site.
-HOW_NAMES = tuple(name for name in NAMES if name != "paused")
+# over from the site. Lists are about what people see.
+HOW_NAMES = tuple(name for name in NAMES if name != "paused" and name not in LISTS)
 
-Value = int | Decimal  # a bool is an int
+Value = int | Decimal | str  # a bool is an int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +222,9 @@ def lease_warning(*, visibility_timeout: int, poll_interval: Decimal) -> str | N
 
 
 def shown(value: Value | float) -> str:
-    """The value as people write it: 2, not 2.00; on, not True."""
+    """The value as people write it: 2, not 2.00; on, not True; none, not an empty text."""
     if isinstance(value, bool):
         return "on" if value else "off"
+    if value == "":
+        return "none"
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)

@@ -8,12 +8,13 @@ from django.http import HttpRequest, QueryDict
 from ninja import Query, Router
 from pydantic import BaseModel, Field
 
-from commands.api.auth import READING
+from commands.api.auth import READING, redactor_of, sees_redacted
 from commands.api.lists import NO_NUL, TIME, OperationNumber, PageOut, PageQuery, refused
 from commands.api.schemas import ProblemDetails
 from commands.api.values import Stored, stored
 from commands.forms.audit import MOST_TEXT, OPERATOR_LENGTH, AuditForm
 from commands.reads import events, one_command, queries
+from commands.rules.redaction import Redactor
 from commands.rules.words import EventType
 from e2e_site.named_sql import Row
 
@@ -70,11 +71,11 @@ class AuditPage(PageOut):
 )
 def search(request: HttpRequest, asked: Query[AuditQuery]) -> Any:
     """With the filters of the page. A page looks at a bounded number of events, however many match."""
-    form = AuditForm(_query_of(asked), domains=queries.domains()[0])
+    form = AuditForm(_query_of(asked), domains=queries.domains()[0], may_see=sees_redacted(request))
     if not form.is_valid():
         raise refused(form, _NAMES)
     chosen = form.chosen
-    return _page(chosen, events.read(chosen, size=asked.limit, before=asked.before))
+    return _page(chosen, events.read(chosen, size=asked.limit, before=asked.before), redactor_of(request))
 
 
 @router.get(
@@ -90,19 +91,20 @@ def of_command(request: HttpRequest, command_id: UUID, asked: Query[PageQuery]) 
     if domain is None:
         raise one_command.unknown(command_id)
     chosen = events.EventFilter(domain=domain, command_id=command_id)
-    return _page(chosen, events.read(chosen, size=asked.limit, before=asked.before))
+    return _page(chosen, events.read(chosen, size=asked.limit, before=asked.before), redactor_of(request))
 
 
-def _page(chosen: events.EventFilter, found: events.Events) -> dict[str, Any]:
+def _page(chosen: events.EventFilter, found: events.Events, hide: Redactor) -> dict[str, Any]:
     return {
-        "items": [_event(row) for row in found.rows],
+        "items": [_event(row, hide) for row in found.rows],
         "next": None if found.next is None else str(found.next),
         "looked": chosen.most if found.reach else None,
         "reach": found.reach,
     }
 
 
-def _event(row: Row) -> dict[str, Any]:
+def _event(row: Row, hide: Redactor) -> dict[str, Any]:
+    details = None if row["details"] is None else hide.text(row["details"])
     return {
         "id": row["audit_id"],
         "at": row["ts"],
@@ -110,7 +112,7 @@ def _event(row: Row) -> dict[str, Any]:
         "event": row["event_type"],
         "command_id": None if row["command_id"] == events.NIL else row["command_id"],
         "operator": row["operator"],
-        "details": stored(row["details"], most=queries.JSON_SHOWN),
+        "details": stored(details, most=queries.JSON_SHOWN),
     }
 
 

@@ -13,6 +13,8 @@ from ninja.security import HttpBearer
 from ninja.security.apikey import APIKeyCookie
 
 from commands.api.problems import ProblemError
+from commands.reads.redacted import SEE_REDACTED, redactor
+from commands.rules.redaction import Redactor
 from e2e_site.tokens import Caller, caller_of, spend
 
 
@@ -63,6 +65,16 @@ def _check(caller: Caller, permission: str, purpose: str) -> None:
 
 
 READING: list[Any] = [Token(), Session(), _anyone]
+
+
+def sees_redacted(request: HttpRequest) -> bool:
+    """Whether the caller may see the values under redacted keys."""
+    return bool(request.auth.may(SEE_REDACTED))  # type: ignore[attr-defined]  # ninja puts it there
+
+
+def redactor_of(request: HttpRequest) -> Redactor:
+    """What takes away what the caller may not see."""
+    return redactor(may_see=sees_redacted(request))
 
 
 def changing(permission: str, purpose: str) -> list[Any]:

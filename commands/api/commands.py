@@ -10,7 +10,7 @@ from django.utils.http import parse_etags
 from ninja import Query
 from pydantic import BaseModel, Field
 
-from commands.api.auth import READING
+from commands.api.auth import READING, redactor_of, sees_redacted
 from commands.api.command_shapes import CommandOut, CommandRow, command_out, command_row
 from commands.api.formats import ExactRenderer
 from commands.api.lists import NO_NUL, TIME, LeastAttempts, OperationNumber, PageOut, PageQuery, refused
@@ -88,7 +88,7 @@ class CommandPage(PageOut):
 )
 def listed(request: HttpRequest, asked: Query[CommandQuery]) -> Any:
     """With the filters of the console. A page looks at a bounded number of candidates, however many match."""
-    form = FilterForm(_query_of(asked))
+    form = FilterForm(_query_of(asked), may_see=sees_redacted(request))
     if not form.is_valid():
         raise refused(form, _NAMES)
     chosen = form.chosen
@@ -118,7 +118,7 @@ def detail(request: HttpRequest, response: HttpResponse, command_id: UUID, asked
         answer = later(request, ready=final_ones, key=command_id, seconds=asked.wait)
         if answer is not None:
             return answer
-    found = one_command.read(command_id)
+    found = one_command.read(command_id, redactor_of(request))
     body = command_out(found, _actions(request, found.status))
     etag = f'"{hashlib.sha256(ExactRenderer().render(request, body, response_status=200)).hexdigest()[:32]}"'
     if etag in parse_etags(request.headers.get("If-None-Match", "")):
@@ -141,7 +141,8 @@ def raw(request: HttpRequest, command_id: UUID, part: Literal["behavior", "paylo
         raise Http404(f"The command {command_id} has no {part}.")
     if found["text"] is None:
         raise Http404(f"This {part} has more than {queries.RAW_SHOWN:,} characters: read it in SQL.")
-    return HttpResponse(found["text"], content_type="application/json; charset=utf-8")
+    text = redactor_of(request).under(part, found["text"])
+    return HttpResponse(text, content_type="application/json; charset=utf-8")
 
 
 def final_ones(command_ids: Collection[UUID]) -> set[UUID]:

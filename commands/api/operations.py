@@ -8,7 +8,7 @@ from ninja import Path, Query, Router
 from pydantic import BaseModel, Field
 
 from commands.api.asked import Number, Paging, cursor_of, number_at
-from commands.api.auth import READING, changing
+from commands.api.auth import READING, changing, redactor_of
 from commands.api.operation_shape import OperationOut, operation_out
 from commands.api.problems import ProblemError
 from commands.api.schemas import ProblemDetails
@@ -16,6 +16,7 @@ from commands.api.values import Stored, stored
 from commands.bus import operations
 from commands.reads import operations as reads
 from commands.rules import operation_text
+from commands.rules.redaction import Redactor
 from commands.rules.words import OperationKind, Status, operation_permission
 from e2e_site.named_sql import Row
 
@@ -71,7 +72,7 @@ def listed(request: HttpRequest, query: Query[Paging]) -> dict[str, Any]:
     response={200: OperationDetail, 404: ProblemDetails},
 )
 def detail(request: HttpRequest, operation_id: Path[Number]) -> dict[str, Any]:
-    return _detail(_known(operation_id))
+    return _detail(_known(operation_id), redactor_of(request))
 
 
 @router.post(
@@ -90,7 +91,7 @@ def cancel(request: Any, operation_id: Path[Number]) -> dict[str, Any]:
     row = _known(operation_id)
     if not canceled:
         raise ProblemError(409, f"Operation {operation_id} was over already: it is {row['state']}.", code="over")
-    return _detail(row)
+    return _detail(row, redactor_of(request))
 
 
 def _known(operation_id: int) -> Row:
@@ -100,15 +101,15 @@ def _known(operation_id: int) -> Row:
     return row
 
 
-def _detail(row: Row) -> dict[str, Any]:
+def _detail(row: Row, hide: Redactor) -> dict[str, Any]:
     pace = operation_text.pace(row)
     sent = row["kind"] == OperationKind.SEND and row["done"]
     return {
         **operation_out(row),
-        "spec": row["spec"],
+        "spec": hide.value(row["spec"]),
         "chosen": row["chosen"],
-        "payload": stored(row["payload"], most=_LONGEST),
-        "result": stored(row["result"], most=_LONGEST),
+        "payload": stored(_redacted("payload", row, hide), most=_LONGEST),
+        "result": stored(_redacted("result", row, hide), most=_LONGEST),
         "stopped_by": row["stopped_by"],
         "percent": pace.percent,
         "per_s": pace.per_s,
@@ -116,3 +117,7 @@ def _detail(row: Row) -> dict[str, Any]:
         "stalled": bool(row["silent"]),
         "stand": reads.ends(row["correlation_id"]) if sent else None,
     }
+
+
+def _redacted(name: str, row: Row, hide: Redactor) -> str | None:
+    return None if row[name] is None else hide.under(name, row[name])

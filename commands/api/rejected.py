@@ -9,12 +9,13 @@ from ninja import Path, Query, Router
 from pydantic import BaseModel, ConfigDict, Field
 
 from commands.api.asked import InDomain, Number, Paging, cursor_of, domain_of, number_at
-from commands.api.auth import READING, changing
+from commands.api.auth import READING, changing, redactor_of
 from commands.api.problems import ProblemError, invalid, invalid_form
 from commands.api.schemas import ProblemDetails
-from commands.forms.mending import LOST, NEW, MendError, MendForm, send_again
+from commands.forms.mending import LOST, NEW, MendError, MendForm, no_gaps, send_again
 from commands.reads import messages as reads
 from commands.rules.payload import PayloadError, json_text
+from commands.rules.redaction import Redactor
 from e2e_site.named_sql import Row
 from e2e_site.problem import FieldError
 
@@ -76,7 +77,8 @@ class MendedOut(BaseModel):
 )
 def listed(request: HttpRequest, query: Query[RejectedQuery]) -> dict[str, Any]:
     rows = reads.rejected(domain_of(query.domain), before=number_at(query.cursor), limit=query.limit + 1)
-    found = rows[: query.limit]
+    hide = redactor_of(request)
+    found = [{**row, "message": _redacted(row["message"], hide)} for row in rows[: query.limit]]
     more = len(rows) > query.limit
     return {"items": found, "next": cursor_of(found[-1]["audit_id"]) if more else None, "looked": None, "reach": None}
 
@@ -91,7 +93,9 @@ def listed(request: HttpRequest, query: Query[RejectedQuery]) -> dict[str, Any]:
 def detail(request: HttpRequest, audit_id: Path[Number]) -> dict[str, Any]:
     event = _known(audit_id)
     text = reads.kept_text(event["domain"], event["msg_id"])
-    return {**event, "audit_id": audit_id, "text": text, "kept": text is not None}
+    hide = redactor_of(request)
+    shown = {"message": _redacted(event["message"], hide), "text": _redacted(text, hide)}
+    return {**event, **shown, "audit_id": audit_id, "kept": text is not None}
 
 
 @router.post(
@@ -104,6 +108,9 @@ def detail(request: HttpRequest, audit_id: Path[Number]) -> dict[str, Any]:
 def send(request: Any, audit_id: Path[Number], body: MendIn) -> dict[str, Any]:
     """A new command needs the permission to send commands too."""
     event = _known(audit_id)
+    refusal = no_gaps(redactor_of(request), event, reads.kept_text(event["domain"], event["msg_id"]))
+    if refusal:
+        raise ProblemError(403, refusal)
     form = MendForm({"way": body.way, "message": _text(body.message, "message"), "behavior": _behavior(body)})
     if not form.is_valid():
         raise invalid_form(form)
@@ -133,3 +140,7 @@ def _text(value: dict[str, Any], name: str) -> str:
         return json_text(value, name)
     except PayloadError as exc:
         raise invalid(name, str(exc)) from exc
+
+
+def _redacted(text: str | None, hide: Redactor) -> str | None:
+    return None if text is None else hide.text(text)

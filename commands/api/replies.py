@@ -10,7 +10,7 @@ from ninja import Path, Query, Router
 from pydantic import BaseModel, Field
 
 from commands.api.asked import InDomain, Number, Paging, cursor_of, domain_of, number_at
-from commands.api.auth import READING, changing
+from commands.api.auth import READING, changing, redactor_of
 from commands.api.problems import ProblemError
 from commands.api.schemas import ProblemDetails
 from commands.api.values import Stored, stored
@@ -63,8 +63,9 @@ def listed(request: HttpRequest, query: Query[RepliesQuery]) -> dict[str, Any]:
         before=number_at(query.cursor),
         size=query.limit,
     )
+    hide = redactor_of(request)
     return {
-        "items": [{**row, "message": stored(row["text"], most=reads.SHOWN)} for row in found.rows],
+        "items": [{**row, "message": stored(hide.text(row["text"] or "null"), most=reads.SHOWN)} for row in found.rows],
         "next": cursor_of(found.goes_on),
         "looked": found.looked if found.reach else None,
         "reach": found.reach,

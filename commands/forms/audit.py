@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from commands.forms.parked import MomentField
 from commands.reads.events import EventFilter
 from commands.reads.listing import LARGEST_NUMBER
+from commands.reads.redacted import NO_SEARCH, may_search
 from commands.rules.words import DOMAIN, EventType
 
 MOST_TEXT = 200  # characters that are searched for
@@ -54,7 +55,10 @@ def command_field() -> forms.UUIDField:
 
 
 class AuditForm(forms.Form):
-    """The filter of an address. A valid form has a `chosen`."""
+    """The filter of an address. A valid form has a `chosen`.
+
+    ``may_see``: who asks may see what is redacted, and so search in details.
+    """
 
     event = forms.MultipleChoiceField(
         label="Events",
@@ -83,8 +87,9 @@ class AuditForm(forms.Form):
         widget=forms.TextInput(attrs={"class": "input", "spellcheck": "false"}),
     )
 
-    def __init__(self, data: Any, *, domains: Sequence[str]) -> None:
+    def __init__(self, data: Any, *, domains: Sequence[str], may_see: bool = False) -> None:
         super().__init__(data)
+        self._may_see = may_see
         # In an address, "from" is what it is called; in Python it cannot be.
         self.fields["from"] = MomentField("from", label="From (UTC)", help_text="")
         self.fields["to"] = MomentField("to", label="To (UTC)", help_text="")
@@ -97,6 +102,8 @@ class AuditForm(forms.Form):
         since, until = cleaned.get("from"), cleaned.get("to")
         if since and until and since >= until:
             self.add_error("to", "to must be later than from.")
+        if cleaned.get("text") and not may_search(may_see=self._may_see):
+            self.add_error("text", NO_SEARCH)
         for name in ("from", "to"):
             if name in self.errors:  # a browser shows what is no time only in a field for text
                 self.fields[name].widget.input_type = "text"

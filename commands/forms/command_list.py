@@ -12,6 +12,7 @@ from django.utils import timezone
 from commands.forms.sending import WholeNumberField
 from commands.models import Domain, Operation
 from commands.reads.listing import LARGEST_NUMBER, PAGE_SIZES, query_of
+from commands.reads.redacted import NO_SEARCH, may_search
 from commands.rules.behaviors import BehaviorType
 from commands.rules.command_filter import ID_DIGITS, CommandFilter, id_range, moment
 from commands.rules.payload import PayloadError, json_text, parse_json
@@ -73,7 +74,10 @@ class PayloadField(forms.CharField):
 
 
 class FilterForm(forms.Form):
-    """A valid one has a ``chosen``, a `CommandFilter`. Fields that are left empty do not matter."""
+    """A valid one has a ``chosen``, a `CommandFilter`. Fields that are left empty do not matter.
+
+    ``may_see``: who asks may see what is redacted, and so search in payloads.
+    """
 
     status = forms.MultipleChoiceField(
         required=False,
@@ -105,8 +109,9 @@ class FilterForm(forms.Form):
 
     field_order = ["status", "id", "behavior", "code", "payload", "from", "to", "type"]
 
-    def __init__(self, query: QueryDict) -> None:
+    def __init__(self, query: QueryDict, *, may_see: bool = False) -> None:
         super().__init__(_without_defaults(query))
+        self._may_see = may_see
         asked = query.get("behavior", "")
         known = [kind.value for kind in BehaviorType]
         others = [asked] if asked and asked not in known and len(asked) <= LONGEST else []
@@ -132,6 +137,8 @@ class FilterForm(forms.Form):
         since, until = cleaned.get("from"), cleaned.get("to")
         if since and until and since >= until:
             self.add_error("to", "Nothing lies before this time and after the one it begins with.")
+        if any(cleaned.get("payload", ())) and not may_search(may_see=self._may_see):
+            self.add_error("payload", NO_SEARCH)
         return cleaned
 
     @property

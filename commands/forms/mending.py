@@ -18,12 +18,26 @@ from commands.bus.conflicts import SendConflictError
 from commands.bus.messages import send_lost_message
 from commands.bus.send import DuplicateCommandError, send_test_command
 from commands.fields import JSONFormField, validate_behavior, validate_payload
+from commands.reads.redacted import SEE_REDACTED
 from commands.rules.behaviors import Behavior
 from commands.rules.payload import exact_json
+from commands.rules.redaction import Redactor
 from commands.rules.words import DOMAIN, command_queue
 from e2e_site.named_sql import Row
 
 LOST, NEW = "lost", "new"
+
+
+def no_gaps(redactor: Redactor, event: Row, text: str | None) -> str:
+    """Why a viewer who may not see all of a message cannot send it again; empty for one who may.
+
+    The gaps would take the place of what is there.
+    """
+    redactor.text(text if text is not None else event["message"] or "")
+    if not redactor.hidden:
+        return ""
+    values = "a value that is" if redactor.hidden == 1 else f"{redactor.hidden} values that are"
+    return f"You need the permission {SEE_REDACTED} to send this message again: it has {values} redacted."
 
 
 class MendForm(forms.Form):

@@ -101,6 +101,7 @@ def _table(found: list[Row]) -> Found:
 
 def _of_command(row: Row) -> Row:
     shown = events.listed(row)
+    # All that is shown of it is who did it, and why.
     return {**shown, "id": row["audit_id"], "at": row["ts"], "reason": str(shown["details"].get("reason") or "")}
 
 

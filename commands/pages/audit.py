@@ -10,6 +10,8 @@ from django.views.decorators.http import require_safe
 
 from commands.forms.audit import AuditForm
 from commands.reads import events, listing, queries
+from commands.reads.redacted import redactor_for, sees_redacted
+from commands.rules.redaction import Redactor
 from commands.rules.words import DOMAIN
 from e2e_site import export, stored_json
 from e2e_site.downloads import Download, TooManyDownloadsError
@@ -36,8 +38,10 @@ def event(request: HttpRequest, audit_id: int) -> HttpResponse:
     found = events.one(audit_id, shown=DETAILS_SHOWN) if audit_id <= listing.LARGEST_NUMBER else None
     if found is None:
         raise Http404(f"No event has the number {audit_id}. Old ones may have been pruned.")
-    context = {"event": events.listed(found), "now": found["now"], "details": found["details"]}
-    return render(request, "commands/event.html", {**context, "most_shown": DETAILS_SHOWN})
+    redactor = redactor_for(request.user)
+    shown = _redacted(found, redactor, most=DETAILS_SHOWN)
+    context = {"event": events.listed(shown), "now": found["now"], "details": shown["details"]}
+    return render(request, "commands/event.html", {**context, "most_shown": DETAILS_SHOWN, "redacted": redactor.hidden})
 
 
 @require_safe
@@ -53,7 +57,8 @@ def as_file(request: HttpRequest) -> HttpResponseBase:
     headers = {"Content-Disposition": f'attachment; filename="audit.{asked}"', "Content-Type": FORMATS[asked]}
     if request.method == "HEAD":
         return HttpResponse(headers=headers)
-    rows = map(_exported, events.read_all(form.chosen, before=before))
+    redactor = redactor_for(request.user)
+    rows = (_exported(_redacted(row, redactor)) for row in events.read_all(form.chosen, before=before))
     lines = export.csv_lines(rows, COLUMNS) if asked == "csv" else export.json_lines(rows)
     try:
         return StreamingHttpResponse(Download(export.pieces(lines)), headers=headers)
@@ -65,7 +70,7 @@ def as_file(request: HttpRequest) -> HttpResponseBase:
 def _form(request: HttpRequest) -> tuple[AuditForm, dict[str, Any]]:
     """The filter of an address, and what a page shows with it in any case."""
     names, now = queries.domains()
-    form = AuditForm(request.GET, domains=names)
+    form = AuditForm(request.GET, domains=names, may_see=sees_redacted(request.user))
     kept = _kept(request)
     return form, {
         "form": form,
@@ -99,8 +104,10 @@ def _context(request: HttpRequest, form: AuditForm) -> dict[str, Any]:
     kept = _kept(request)
     known = {**kept, "size": request.GET.get("size")}
     filtered = any(values for name, values in kept.items() if name != "domain")
+    redactor = redactor_for(request.user)
     return {
-        "events": _with_behaviors([events.listed(row) for row in found.rows]),
+        "events": _with_behaviors([events.listed(_redacted(row, redactor)) for row in found.rows]),
+        "redacted": redactor.hidden,
         "filtered": filtered,
         "other_domain": form.chosen.domain != DOMAIN,
         "look": listing.Look(
@@ -115,6 +122,11 @@ def _context(request: HttpRequest, form: AuditForm) -> dict[str, Any]:
         "newest": listing.query_of(known) or "?",
         "files": [(kind, listing.query_of({**kept, "before": before, "format": kind})) for kind in FORMATS],
     }
+
+
+def _redacted(row: Row, redactor: Redactor, *, most: int | None = None) -> Row:
+    details = row["details"]
+    return {**row, "details": None if details is None else redactor.text(details, most=most)}
 
 
 def _with_behaviors(rows: list[Row]) -> list[Row]:

@@ -9,11 +9,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from commands.forms.command_list import PRESETS, FilterForm
-from commands.reads import command_reads
 from commands.reads.command_reads import CommandReads
 from commands.reads.listing import Look, query_of
-from commands.rules.command_filter import Walk, id_range
-from commands.rules.words import DOMAIN, Status
+from commands.reads.redacted import sees_redacted
+from commands.rules.command_filter import Walk
+from commands.rules.words import Status
 
 # What is asked for most stands in the open; the others are unfolded.
 MORE = ("type", "attempts", "correlation", "operation", "from", "to", "domain", "size")
@@ -43,7 +43,7 @@ def page(request: HttpRequest) -> HttpResponse:
     if any(not value.strip() for name in request.GET for value in request.GET.getlist(name)):
         kept = {name: [value for value in request.GET.getlist(name) if value.strip()] for name in request.GET}
         return redirect(reverse("commands:list") + query_of(kept))
-    form = FilterForm(request.GET)
+    form = FilterForm(request.GET, may_see=sees_redacted(request.user))
     if not form.is_valid():
         return refused(request, form)
     return render(request, "commands/list.html", context(form, request.GET.get("before", "")))
@@ -52,24 +52,12 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_safe
 def live(request: HttpRequest) -> HttpResponse:
     """How many came since ``?after=``, a place."""
-    form, after = FilterForm(request.GET), request.GET.get("after", "")
+    form = FilterForm(request.GET, may_see=sees_redacted(request.user))
+    after = request.GET.get("after", "")
     if not (after and form.is_valid()):
         raise Http404("There is no such list.")
     newer, now = CommandReads(form.chosen).newer(after)
     return render(request, "commands/_list_newer.html", {"newer": newer, "now": now, "newest": form.link()})
-
-
-@require_safe
-def find(request: HttpRequest) -> HttpResponse:
-    """To the command whose id is, or alone begins with, ``?q=``; else to the list of those that do."""
-    typed = request.GET.get("q", "").strip()
-    ids = id_range(typed)
-    found = command_reads.with_id(ids) if ids else []
-    if len(found) == 1:
-        return redirect("commands:detail", found[0]["command_id"])
-    domain = found[0]["domain"] if found else DOMAIN
-    asked = {"id": typed, "domain": "" if domain == DOMAIN else domain}
-    return redirect(reverse("commands:list") + query_of(asked))
 
 
 def refused(request: HttpRequest, form: FilterForm, *, status: int = 400) -> HttpResponse:

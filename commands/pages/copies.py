@@ -12,6 +12,7 @@ from commands.rules.payload import PayloadError, parse_json, payload_text
 from commands.rules.words import COMMAND_TYPE, DOMAIN, reply_queue
 from e2e_site.texts import visible
 
+HIDDEN = "Some of what it was asked is redacted: who may see it, can copy it."
 MOST_COPIED = 100_000  # characters of a payload, which each copy repeats
 
 
@@ -48,6 +49,10 @@ def copies(asked: Asked | None) -> list[Copy]:
         why = f"Its payload has more than {MOST_COPIED:,} characters."
     else:
         return [_sql(asked), _python(asked)]
+    return no_copies(why)
+
+
+def no_copies(why: str) -> list[Copy]:
     return [Copy(key="sql", title="SQL", why=why), Copy(key="python", title="Python", why=why)]
 
 

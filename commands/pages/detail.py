@@ -10,10 +10,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from commands.pages.allowed_actions import actions
-from commands.pages.copies import Asked, Copy, copies
+from commands.pages.copies import HIDDEN, Asked, Copy, copies, no_copies
 from commands.reads import queries
 from commands.reads.expected import expected, lease
 from commands.reads.one_command import OneCommand, read
+from commands.reads.redacted import redactor_for
 from commands.rules.bars import Bars, bars
 from commands.rules.ends import took
 from commands.rules.words import EventType, Status
@@ -41,7 +42,8 @@ def raw(request: HttpRequest, command_id: UUID, part: str) -> HttpResponse:
         raise Http404(f"The command {command_id} has no {part}.")
     if found["text"] is None:
         raise Http404(f"This {part} has more than {queries.RAW_SHOWN:,} characters: read it in SQL.")
-    return HttpResponse(found["text"], content_type="application/json; charset=utf-8")
+    text = redactor_for(request.user).under(part, found["text"])
+    return HttpResponse(text, content_type="application/json; charset=utf-8")
 
 
 def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
@@ -50,8 +52,10 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
     ``now``: the database's clock. ``followed``: more may happen, by a worker or, in the troubleshooting queue, by an
     operator, for which it is enough to ask every ``pace`` seconds. ``unserved``: it waits, and no worker is there.
     ``expected``: what had to happen. ``message``: where its message is. ``actions``: what ``user`` may do to it.
+    ``redacted``: how many values ``user`` may not see.
     """
-    found = read(command_id)
+    redactor = redactor_for(user)
+    found = read(command_id, redactor)
     command, status, message, outcome = found.command, found.status, found.message, found.outcome
     parked = status == Status.IN_TROUBLESHOOTING_QUEUE
     return {
@@ -72,6 +76,7 @@ def context(command_id: UUID, user: User | AnonymousUser) -> dict[str, Any]:
         "replies": found.replies,
         "no_result": _no_result(status),
         "copies": _copies(command),
+        "redacted": redactor.hidden,
         "actions": actions(command_id, status, user),
         "most_shown": queries.JSON_SHOWN,
         "most_of_details": queries.DETAIL_SHOWN,
@@ -94,6 +99,8 @@ def _bars(found: OneCommand) -> Bars | None:
 
 
 def _copies(command: Row) -> list[Copy]:
+    if command["asked_hidden"]:
+        return no_copies(HIDDEN)
     if command["behavior_text"] is None:
         return copies(None)
     asked = Asked(

@@ -9,6 +9,8 @@ from django.views.decorators.http import require_safe
 from commands.forms.command_list import FilterForm
 from commands.pages.command_list import refused
 from commands.reads.command_reads import CommandReads
+from commands.reads.redacted import redactor_for, sees_redacted
+from commands.rules.redaction import Redactor
 from e2e_site.downloads import Download, TooManyDownloadsError
 from e2e_site.export import csv_lines, pieces
 from e2e_site.named_sql import Row
@@ -25,7 +27,9 @@ COLUMNS = (
 @require_safe
 def commands(request: HttpRequest) -> HttpResponseBase:
     """``?format=csv`` or ``jsonl``, with the query of the list."""
-    form, asked = FilterForm(request.GET), request.GET.get("format", "")
+    redactor = redactor_for(request.user)
+    form = FilterForm(request.GET, may_see=sees_redacted(request.user))
+    asked = request.GET.get("format", "")
     if form.is_valid() and asked not in TYPES:
         form.add_error(None, f"format must be one of {', '.join(TYPES)}, not {cut(asked, 40)!r}.")
     if not form.is_valid():
@@ -35,16 +39,18 @@ def commands(request: HttpRequest) -> HttpResponseBase:
     if request.method == "HEAD":
         return HttpResponse(headers=headers)
     try:
-        return StreamingHttpResponse(Download(pieces(_lines(CommandReads(form.chosen), asked))), headers=headers)
+        lines = pieces(_lines(CommandReads(form.chosen), asked, redactor))
+        return StreamingHttpResponse(Download(lines), headers=headers)
     except TooManyDownloadsError as exc:
         form.add_error(None, str(exc))
         return refused(request, form, status=503)
 
 
-def _lines(reads: CommandReads, kind: str) -> Iterator[str]:
+def _lines(reads: CommandReads, kind: str, redactor: Redactor) -> Iterator[str]:
     if kind == "csv":
         return csv_lines(_rows(reads, CSV_ROWS, "exported"), COLUMNS)
-    return (f"{row['line']}\n" for row in _rows(reads, JSON_ROWS, "exported_json"))
+    # The first level is the line itself; what was asked lies below.
+    return (f"{redactor.text(row['line'], from_depth=2)}\n" for row in _rows(reads, JSON_ROWS, "exported_json"))
 
 
 def _rows(reads: CommandReads, size: int, columns: str) -> Iterator[Row]:

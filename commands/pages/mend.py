@@ -10,8 +10,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from commands.fields import typed
-from commands.forms.mending import NEW, MendError, MendForm, send_again
+from commands.forms.mending import NEW, MendError, MendForm, no_gaps, send_again
 from commands.reads.messages import kept_text, rejection
+from commands.reads.redacted import redactor_for
 from commands.rules.behaviors import Behavior, BehaviorError
 from commands.rules.payload import PayloadError, exact_json, parse_json
 from commands.rules.words import DOMAIN
@@ -28,6 +29,8 @@ def page(request: HttpRequest, audit_id: int) -> HttpResponse:
     if event is None:
         raise Http404(f"No rejected message has the number {audit_id}. Old ones may have been pruned.")
     text = kept_text(event["domain"], event["msg_id"])
+    if refusal := no_gaps(redactor_for(request.user), event, text):
+        raise PermissionDenied(refusal)
     form = MendForm(request.POST if request.method == "POST" else None, initial=_initial(event, text))
     if form.is_bound and form.is_valid() and (command_id := _sent(request, event, form)):
         return redirect("commands:detail", command_id)

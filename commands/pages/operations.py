@@ -14,9 +14,11 @@ from commands.forms.parked import WITHOUT
 from commands.reads import operations as reads
 from commands.reads import queries
 from commands.reads.listing import Look, number_of, page_size, query_of
+from commands.reads.redacted import redactor_for
 from commands.rules import operation_text
 from commands.rules.behaviors import Behavior
 from commands.rules.formatting import Count
+from commands.rules.redaction import Redactor
 from commands.rules.words import DOMAIN, OperationKind, OperationState, Status, operation_permission
 from e2e_site.access import permission_needed
 from e2e_site.named_sql import Row
@@ -77,6 +79,10 @@ def context(request: HttpRequest, operation_id: int) -> dict[str, Any]:
     row = operation_of(operation_id)
     if row is None:
         raise Http404(f"No operation has the number {operation_id}.")
+    redactor = redactor_for(request.user)
+    for name in ("payload", "result"):
+        if row[name] is not None:
+            row = {**row, name: redactor.under(name, row[name])}
     is_send = row["kind"] == OperationKind.SEND
     stand = _stand(row) if is_send and row["done"] else []
     moving = sum(end.count.value for end in stand if not end.statuses[0].is_final)
@@ -86,10 +92,11 @@ def context(request: HttpRequest, operation_id: int) -> dict[str, Any]:
         "now": row["now"],
         "operation": row,
         "asked": operation_text.asked(row),
-        **(_mix(row) if is_send else {"filter": _filter_query(row)}),
+        **(_mix(row, redactor) if is_send else {"filter": _filter_query(row)}),
         "stand": stand,
         "most_counted": reads.ENDS_COUNTED,
         "moving": moving,
+        "redacted": redactor.hidden,
         "followed": not row["over"] or bool(moving),
         "stalled": stalled,
         "unserved": not alive,
@@ -150,7 +157,7 @@ def _filter_query(row: Row) -> str:
     return query_of({"domain": row["domain"] if row["domain"] != DOMAIN else "", **words, "text": chosen.get("text")})
 
 
-def _mix(row: Row) -> dict[str, Any]:
+def _mix(row: Row, redactor: Redactor) -> dict[str, Any]:
     spec, config = row["spec"], Configuration.load()
     shares = shares_of([part["weight"] for part in spec["parts"]], in_turn=spec["in_turn"])
     behaviors = [Behavior.from_json(part["behavior"]) for part in spec["parts"]]
@@ -158,7 +165,7 @@ def _mix(row: Row) -> dict[str, Any]:
     count = row["done"] if row["over"] else row["wanted"]
     return {
         "parts": [
-            (percent(share), operation_text.behavior_text(behavior.to_json()))
+            (percent(share), operation_text.behavior_text(redactor.value(behavior.to_json())))
             for share, behavior in zip(shares, behaviors, strict=True)
         ],
         "expected": ends(zip(statuses, shares, strict=True), count, in_turn=spec["in_turn"]) if count else [],

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from commands.forms.messages import DomainForm
 from commands.reads import listing, queries
 from commands.reads import messages as reads
+from commands.reads.redacted import redactor_for
 from commands.rules.words import command_queue
 
 
@@ -27,11 +28,14 @@ def _context(request: HttpRequest, domain: str) -> dict[str, Any]:
     before = listing.number_of(request.GET.get("before", ""))
     size = listing.page_size(request.GET)
     rows = reads.rejected(domain, before=before, limit=size + 1)
-    shown = rows[:size]
+    redactor = redactor_for(request.user)
+    most = reads.REJECTED_LISTED
+    shown = [{**row, "message": redactor.text(row["message"] or "null", most=most)} for row in rows[:size]]
     known = {name: request.GET.get(name) for name in ("domain", "size")}
     more = listing.query_of({**known, "before": shown[-1]["audit_id"]}) if len(rows) > size else ""
     return {
         "rejected": shown,
+        "redacted": redactor.hidden,
         "queue": command_queue(domain),
         "look": listing.Look(looked=len(shown), most=size + 1, found=len(shown), more=more),
         "first": before is None,

@@ -14,6 +14,7 @@ from commands.bus.messages import moved_text, put_back_replies, replies_text, ta
 from commands.forms.messages import ActForm, RepliesForm
 from commands.reads import listing, queries
 from commands.reads import messages as reads
+from commands.reads.redacted import redactor_for
 from commands.rules.words import reply_queue
 from e2e_site.access import permission_needed
 
@@ -66,8 +67,11 @@ def _context(request: HttpRequest, asked: dict[str, Any], archived: bool) -> dic
     domain, command_id = asked["domain"], asked["id"]
     found = reads.replies(domain, archived=archived, command_id=command_id, before=before, size=size)
     known = {name: request.GET.get(name) for name in ("id", "domain", "archived", "size")}
+    redactor = redactor_for(request.user)
+    shown = [{**row, "text": redactor.text(row["text"] or "null", most=reads.SHOWN)} for row in found.rows]
     return {
-        "replies": found.rows,
+        "replies": shown,
+        "redacted": redactor.hidden,
         "queue": reply_queue(domain),
         "filtered": command_id is not None,
         "look": listing.Look(

@@ -10,14 +10,15 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from commands.bus import operations
-from commands.fields import typed
 from commands.forms.mix_outlook import mix_outlook
-from commands.forms.sending import fields_of
 from commands.forms.sending_many import SendManyForm
 from commands.pages.operations import operation_of
+from commands.pages.send import behavior_again, payload_again
 from commands.reads.listing import number_of
+from commands.reads.redacted import redactor_for
 from commands.rules.behaviors import BehaviorType
 from commands.rules.mix import behaviors
+from commands.rules.redaction import Redactor
 from commands.rules.words import OperationKind
 from e2e_site.access import permission_needed
 from e2e_site.texts import cut
@@ -28,10 +29,11 @@ _needs_permission = permission_needed("commands.add_testcommand", "send commands
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """What the form begins with: its own fields, and those of each behavior type."""
+    """What the form begins with: its own fields, and those of each behavior type; ``redacted`` values are left out."""
 
     common: Mapping[str, Any]
     parts: Mapping[BehaviorType, Mapping[str, Any]]
+    redacted: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,8 @@ def page(request: HttpRequest) -> HttpResponse:
     config = Configuration.load()
     if request.method != "POST":
         start = _start(request, config)
-        return _show(request, SendManyForm(initial=start.common, parts=start.parts), config)
+        form = SendManyForm(initial=start.common, parts=start.parts)
+        return _show(request, form, config, redacted=start.redacted)
     form = SendManyForm(request.POST)
     if not form.is_valid():
         return _show(request, form, config, status=400)
@@ -72,16 +75,18 @@ def live_outlook(request: HttpRequest) -> HttpResponse:
     return render(request, "commands/_mix_outlooks.html", {"mix": mix_outlook(SendManyForm(request.GET), config)})
 
 
-def _show(request: HttpRequest, form: SendManyForm, config: Configuration, status: int = 200) -> HttpResponse:
+def _show(
+    request: HttpRequest, form: SendManyForm, config: Configuration, *, status: int = 200, redacted: int = 0
+) -> HttpResponse:
     form.show_setting(config.max_attempts)
-    shown = {"form": form, "mix": mix_outlook(form, config), "presets": PRESETS}
+    shown = {"form": form, "mix": mix_outlook(form, config), "presets": PRESETS, "redacted": redacted}
     return render(request, "commands/send_many.html", shown, status=status)
 
 
 def _start(request: HttpRequest, config: Configuration) -> Start:
     """Raises Http404 for a preset or an operation that there is not."""
     if "like" in request.GET:
-        return _like(request.GET["like"])
+        return _like(request.GET["like"], redactor_for(request.user))
     if "preset" not in request.GET:
         return Start(common={}, parts={BehaviorType.SUCCESS: {"weight": 1}})
     name = request.GET["preset"]
@@ -90,23 +95,22 @@ def _start(request: HttpRequest, config: Configuration) -> Start:
     return PRESETS[name].make(config)
 
 
-def _like(number: str) -> Start:
-    """The same again, seed and all."""
+def _like(number: str, redactor: Redactor) -> Start:
+    """The same again, seed and all; without a payload of which some is redacted."""
     operation = operation_of(number_of(number) or 0)
     if operation is None or operation["kind"] != OperationKind.SEND:
         raise Http404("There is no bulk send with that number, of which another could be sent.")
     spec = operation["spec"]
     parts = {
-        part["behavior"]["type"]: {**fields_of(part["behavior"]), "weight": _plain(part["weight"])}
+        part["behavior"]["type"]: {**behavior_again(part["behavior"], redactor), "weight": _plain(part["weight"])}
         for part in spec["parts"]
     }
     if len(parts) < len(spec["parts"]):
         raise Http404("That bulk send has a behavior type twice, which this form cannot show.")
     common = {name: spec[name] for name in ("seed", "in_turn", "reply", "max_attempts")}
     common |= {"count": operation["wanted"], "rate": operation["rate"], "reason": operation["reason"]}
-    if operation["payload"] is not None:
-        common["payload"] = typed(operation["payload"])
-    return Start(common=common, parts=parts)
+    common |= payload_again(operation["payload"], redactor)
+    return Start(common=common, parts=parts, redacted=redactor.hidden)
 
 
 def _plain(weight: float) -> float:

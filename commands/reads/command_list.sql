@@ -172,11 +172,35 @@ LEFT JOIN LATERAL (
 ) c ON TRUE;
 
 -- name: with_id
--- Commands of any domain whose id begins so, two at most.
+-- Commands of any domain whose id begins so, so many at most.
 SELECT d.name AS domain, c.command_id
 FROM commandbus.domain d
 CROSS JOIN LATERAL (
     SELECT command_id FROM commandbus.command
-    WHERE domain = d.name AND command_id BETWEEN %(first_id)s AND %(last_id)s ORDER BY command_id LIMIT 2
+    WHERE domain = d.name AND command_id BETWEEN %(first_id)s AND %(last_id)s ORDER BY command_id LIMIT %(limit)s
 ) c
-LIMIT 2;
+LIMIT %(limit)s;
+
+-- name: with_correlation
+-- Correlation ids that begin so, so many at most: a hop along ix_command_correlation from each to the next one, however many
+-- commands it has. Of each the first commands, two at most.
+WITH RECURSIVE hop AS (
+    (SELECT correlation_id, 1 AS place FROM commandbus.command
+     WHERE correlation_id BETWEEN %(first_id)s AND %(last_id)s ORDER BY correlation_id, command_id LIMIT 1)
+    UNION ALL
+    SELECT next.correlation_id, hop.place + 1
+    FROM hop CROSS JOIN LATERAL (
+        SELECT correlation_id FROM commandbus.command
+        WHERE correlation_id > hop.correlation_id AND correlation_id <= %(last_id)s
+        ORDER BY correlation_id, command_id LIMIT 1
+    ) next
+    WHERE hop.place < %(limit)s
+)
+SELECT hop.correlation_id, c.commands
+FROM hop CROSS JOIN LATERAL (
+    SELECT array_agg(command_id) AS commands FROM (
+        SELECT command_id FROM commandbus.command
+        WHERE correlation_id = hop.correlation_id ORDER BY correlation_id, command_id LIMIT 2
+    ) two
+) c
+ORDER BY hop.correlation_id;

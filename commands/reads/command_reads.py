@@ -159,9 +159,14 @@ class CommandReads:
         return rows_of(text, {**self._values, **parameters})
 
 
-def with_id(ids: tuple[UUID, UUID]) -> list[Row]:
-    """Commands of any domain in a range of ids, two at most."""
-    return _SQL.rows("with_id", first_id=ids[0], last_id=ids[1])
+def with_id(ids: tuple[UUID, UUID], *, limit: int) -> list[Row]:
+    """Commands of any domain in a range of ids, so many at most."""
+    return _SQL.rows("with_id", first_id=ids[0], last_id=ids[1], limit=limit)
+
+
+def with_correlation(ids: tuple[UUID, UUID], *, limit: int) -> list[Row]:
+    """Correlation ids in a range, so many at most, each with the ids of its first ``commands``: two at most."""
+    return _SQL.rows("with_correlation", first_id=ids[0], last_id=ids[1], limit=limit)
 
 
 def _part(name: str, **identifiers: str) -> str:

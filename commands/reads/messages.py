@@ -11,6 +11,7 @@ from e2e_site.named_sql import NamedSql, Row
 
 MOST = 10_000  # replies that one page looks at for those of a command
 SHOWN = 20_000  # characters of a reply
+REJECTED_LISTED = 1100  # characters of a message in a list, as messages.sql cuts it
 MOST_EDITED = 100_000  # characters of a message that a form shows
 
 _SQL = NamedSql(Path(__file__).with_suffix(".sql"))

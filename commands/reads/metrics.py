@@ -21,8 +21,8 @@ from prometheus_client.registry import Collector
 from commands.reads.readiness import prober
 from commands.rules.histogram import BUCKETS, Histogram, upper_ms
 from commands.stats.totals import DomainNow, Installation, Queue, Totals, installation, newest
+from e2e_site import __version__
 from e2e_site.schema import pgmq
-from e2e_site.version import VERSION
 
 _LIBRARY = version("reliable-cmd")
 READY_AS_OF_S = 10.0  # a look at the schema takes longer than all the rest here
@@ -149,7 +149,7 @@ def _readiness() -> Metric:
 
 def _versions(server: str) -> dict[str, str]:
     return {
-        "site": VERSION,
+        "site": __version__,
         "library": _LIBRARY,
         "pgmq": _pgmq(),
         "postgresql": server.partition(" ")[0],

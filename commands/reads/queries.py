@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from commands.reads.redacted import redactor
 from commands.rules.details import details_of
 from commands.rules.timeline import Event, WorkerSeen
 from commands.rules.words import DOMAIN, Status, archive_table, command_queue, queue_table, reply_queue
@@ -44,13 +45,19 @@ def newest_events(limit: int, *, domain: str = DOMAIN, look_back: int = LOOK_BAC
     newest commands are added: ``far`` marks them, and between them events of older commands may be missing.
     """
     parameters = {"domain": domain, "limit": limit, "look_back": look_back, "commands": COMMANDS_LOOKED_THROUGH}
-    return [{**row, "details": details_of(row["details"])} for row in _SQL.rows("newest_events", **parameters)]
+    return _redacted(_SQL.rows("newest_events", **parameters))
 
 
 def newest_rejected(limit: int, *, within: timedelta, domain: str = DOMAIN) -> list[Row]:
     """The newest messages that were no command, as far as they are no older than that."""
     found = _SQL.rows("newest_rejected", domain=domain, limit=limit, within=within)
-    return [{**row, "details": details_of(row["details"])} for row in found]
+    return _redacted(found)
+
+
+def _redacted(rows: list[Row]) -> list[Row]:
+    """With ``details`` as values, without what is redacted: all viewers share these rows."""
+    hide = redactor(may_see=False)
+    return [{**row, "details": hide.details(details_of(row["details"]))} for row in rows]
 
 
 def command(command_id: UUID) -> Row | None:

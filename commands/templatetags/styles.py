@@ -14,6 +14,7 @@ from commands.rules.timeline import Event
 from commands.rules.words import EventType, OperationState, Status
 from e2e_site.templatetags.site import outside
 from e2e_site.texts import cut, visible
+from e2e_site.times import Times, times_of
 from settings_app.values import shown
 
 SUMMARY_SHOWN = 300  # characters of what came from outside, in a list of events
@@ -152,21 +153,27 @@ def _foldable(text: str, folded_from: int, *, key: str) -> dict[str, Any]:
 def ago(context: template.Context, moment: datetime) -> SafeString:
     """A moment that is past as "3 s ago", the exact one on hover. times.js goes on counting in the browser.
 
-    The page's ``now`` is the clock of the database, which wrote the moment too.
+    The page's ``now`` is the clock of the database, which wrote the moment too. Who asked for other times than relative
+    ones gets a clock.
     """
+    if times_of(context.get("request")) != Times.RELATIVE:
+        return _clock(moment, context["now"])
     return _relative(moment, formatting.since((context["now"] - moment).total_seconds()), "past")
 
 
 @register.simple_tag(takes_context=True)
 def until(context: template.Context, moment: datetime) -> SafeString:
     """A moment to come as "in 3 s", as `ago`; "now" from then on."""
+    if times_of(context.get("request")) != Times.RELATIVE:
+        return _clock(moment, context["now"])
     return _relative(moment, formatting.until((moment - context["now"]).total_seconds()), "future")
 
 
 def _relative(moment: datetime, text: str, side: str) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{} UTC" data-relative="{}">{}</time>',
+        '<time datetime="{}" data-at="{} UTC" title="{} UTC" data-relative="{}">{}</time>',
         moment.isoformat(),
+        f"{moment:%Y-%m-%d %H:%M:%S}",
         f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}",
         side,
         text,

@@ -1,12 +1,15 @@
 """Tags of the base layout. They need no request, and no database where no user is logged in: error pages use them."""
 
+from typing import Any
+
 from django import template
 from django.conf import settings
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from e2e_site import texts
+from e2e_site import __version__, texts
 from e2e_site.roles import is_for_reading
+from e2e_site.times import Times, times_of
 
 register = template.Library()
 
@@ -34,6 +37,25 @@ def may(context: template.Context, *permissions: str) -> bool:
     if user is None or not user.is_authenticated:
         return bool(wanted)
     return any(user.has_perm(right) for right in wanted)
+
+
+@register.simple_tag
+def version() -> str:
+    return __version__
+
+
+@register.simple_tag(takes_context=True)
+def times(context: template.Context) -> Times:
+    """How this page shows times."""
+    return times_of(context.get("request"))
+
+
+@register.inclusion_tag("_footer.html", takes_context=True)
+def footer(context: template.Context) -> dict[str, Any]:
+    """The version, the keys, and how times are shown. ``back``: this page."""
+    request = context.get("request")
+    back = "" if request is None else request.get_full_path() if request.method == "GET" else request.path
+    return {"modes": list(Times), "times": times_of(request), "back": back, "csrf_token": context.get("csrf_token")}
 
 
 @register.filter

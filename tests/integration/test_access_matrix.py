@@ -23,7 +23,7 @@ from tests.support.api import token_of
 
 pytestmark = pytest.mark.django_db
 
-SEND, OPERATE, CONFIGURE = TOKEN_RIGHTS
+SEND, OPERATE, _, CONFIGURE = TOKEN_RIGHTS
 
 # What an address needs, beside the permissions by their names:
 ALL = "nothing"
@@ -95,6 +95,11 @@ PAGES: Mapping[str, Access] = {
     "tokens/": form(USERS),
     "tokens/all/": Access("e2e_site.view_apitoken"),
     "tokens/<int:token_id>/revoke/": Access("e2e_site.change_apitoken", "e2e_site.change_apitoken", hides=True),
+    "views/": Access(USERS),
+    "views/save/": Access(NOBODY, USERS),
+    "views/<int:view_id>/": Access(NOBODY, USERS, hides=True),
+    "times/": Access(NOBODY, ALL),
+    "keys/": Access(ALL),
     "login/": Access(ALL, ALL),
     "logout/": Access(NOBODY, ALL),
     "api/v1/docs": Access(ALL, ALL),

@@ -288,9 +288,11 @@ def test_a_page_of_the_audit_costs_the_same_queries_whatever_it_shows(
 ) -> None:
     for _ in range(rows):
         event(details={"a": 1})
-    with django_assert_num_queries(4 + bool(rows)):  # is it paused, domains, events, how far they go, their behaviors
+    with django_assert_num_queries(
+        5 + bool(rows)
+    ):  # is it paused, what is redacted, domains, events, how far they go, their behaviors
         Client().get("/audit/", {"size": "100"})
-    with django_assert_num_queries(6 + bool(rows)):  # and where two times are
+    with django_assert_num_queries(8 + bool(rows)):  # and where two times are; whether a text may be searched
         Client().get("/audit/", {"size": "100", "from": "2020-01-01T00:00", "to": "2030-01-01T00:00", "text": "a"})
 
 

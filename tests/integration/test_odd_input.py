@@ -100,6 +100,8 @@ FORMS = {
     "/admin/settings_app/configuration/1/reset/": ["seen_version"],
     "/login/": ["username", "password", "next"],
     "/tokens/": ["name", "lasts", "permissions"],
+    "/views/save/": ["page", "name", "query"],
+    "/times/": ["times", "next"],
 }
 ADMIN_FORMS = {
     "/admin/auth/user/add/": ["username", "password1", "password2", "usable_password"],

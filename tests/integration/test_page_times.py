@@ -83,3 +83,48 @@ def test_the_story_says_from_when_to_when_and_the_date_of_what_is_not_of_today()
     assert clocks() == [begun, ended, at_first]
     ask("UPDATE commandbus.audit SET ts = TIMESTAMPTZ '2020-02-29 12:00:00.5Z'")
     assert clocks() == ["2020-02-29 12:00:00.500", "12:00:00.500", "2020-02-29 12:00:00.500"]
+
+
+# -- as a visitor likes them -----------------------------------------------------------------------------------------
+
+
+def choose(client: Client, times: str, back: str = "/") -> str:
+    answer = client.post("/times/", {"times": times, "next": back})
+    assert answer.status_code == 302
+    return str(answer["Location"])
+
+
+def test_times_in_utc_are_remembered_and_their_page_is_gone_back_to() -> None:
+    sent = send(type="fail_transient")
+    finish(begin()[sent], "transient", delay_ms=90_000)
+    client = Client()
+    assert choose(client, "utc", f"/commands/{sent}/?x=1") == f"/commands/{sent}/?x=1"
+    page = client.get(f"/commands/{sent}/").text
+    assert 'data-times="utc"' in page
+    assert 'aria-pressed="true">UTC</button>' in page
+    assert "data-relative" not in page
+    assert "data-relative" not in client.get(f"/commands/{sent}/live/").text
+    assert re.search(r"due <time [^>]*>(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d{3}</time>", page)
+    choose(client, "relative")
+    assert "data-relative" in client.get(f"/commands/{sent}/").text
+    assert "data-relative" in Client().get(f"/commands/{sent}/").text
+
+
+def test_local_times_are_utc_until_a_script_writes_them_and_the_page_says_so() -> None:
+    client = Client()
+    choose(client, "local")
+    page = client.get(f"/commands/{send()}/").text
+    assert 'data-times="local"' in page
+    assert "times in your browser&#x27;s zone" in text(page) or "times in your browser's zone" in text(page)
+
+
+@pytest.mark.parametrize("back", ["https://example.org/", "//example.org", "javascript:alert(1)", ""])
+def test_the_switch_leads_to_no_other_site(back: str) -> None:
+    assert choose(Client(), "utc", back) == "/"
+
+
+def test_other_times_than_those_are_refused_and_passed_over() -> None:
+    assert Client().post("/times/", {"times": "martian"}).status_code == 400
+    client = Client()
+    client.cookies["times"] = "martian"
+    assert 'data-times="relative"' in client.get("/").text

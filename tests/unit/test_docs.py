@@ -2,6 +2,7 @@
 
 import re
 import struct
+import tomllib
 from argparse import SUPPRESS, Action
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
 from commands.api.root import api
+from e2e_site import __version__
 from e2e_site.command import SiteCommand, parsers
 from settings_app.values import NAMES, SETTINGS
 from tests.support.clusters import CHECKOUT
@@ -110,3 +112,8 @@ def test_every_operation_of_the_api_that_is_named_is_there() -> None:
     there = {(method.upper(), path.removeprefix("/api/v1")) for path, methods in paths.items() for method in methods}
     assert named
     assert set(named) <= there
+
+
+def test_the_version_is_one() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    assert project["project"]["version"] == __version__

@@ -55,7 +55,7 @@ class Command(FollowingCommand):
         return self.show(command_id, options) if options["wait"] is None else self.follow(command_id, options)
 
     def _list(self, options: dict[str, Any]) -> Exit:
-        form = FilterForm(asked.query_of(options, (*FILTERS, "domain")))
+        form = FilterForm(asked.query_of(options, (*FILTERS, "domain")), may_see=True)
         asked.check(form)
         chosen = form.chosen
         found = asked.page(lambda: CommandReads(chosen).page(options["limit"], before=options["cursor"]))
@@ -86,7 +86,7 @@ def _id_of(typed: str) -> UUID:
     ids = id_range(typed)
     if ids is None:
         raise CallError(f"ID must be a command id or its beginning, hexadecimal digits and dashes, not {typed!r}.")
-    found = command_reads.with_id(ids)
+    found = command_reads.with_id(ids, limit=2)
     if not found:
         raise CallError(f"There is no command {typed}.")
     if len(found) > 1:

@@ -1,7 +1,11 @@
-// Relative times go on ticking between two answers of the server, and say the local time on hover.
+// Relative times go on ticking between two answers of the server, and say the local time on hover. Where a person asked for
+// local times (data-times), the clocks of the page are written in the browser's zone; UTC, in full, is on hover.
 // "Now" is the clock of the database, which wrote the times: each answer carries it ([data-now]), and from its arrival on
 // it is counted by the browser's own count of milliseconds, so that no clock that is set wrong, or set anew, matters.
 (() => {
+  const root = document.documentElement;
+  if (root.dataset.ticks) return; // a page may name this script twice
+  root.dataset.ticks = "yes";
   const UNITS = [
     [86400, "d"],
     [3600, "h"],
@@ -36,14 +40,32 @@
     }
   };
 
+  const two = (number) => String(number).padStart(2, "0");
+  const day = (moment) => `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+  const zoned = (moment, today) => {
+    const [seconds, milliseconds] = [two(moment.getSeconds()), String(moment.getMilliseconds()).padStart(3, "0")];
+    const clock = `${two(moment.getHours())}:${two(moment.getMinutes())}:${seconds}.${milliseconds}`;
+    return day(moment) === today ? clock : `${day(moment)} ${clock}`;
+  };
+  const localise = () => {
+    if (root.dataset.times !== "local") return;
+    const today = day(Number.isNaN(base) ? new Date() : new Date(base));
+    for (const time of document.querySelectorAll("time[datetime]:not([data-relative])")) {
+      const text = zoned(new Date(time.dateTime), today);
+      if (time.textContent !== text) time.textContent = text;
+    }
+  };
+
   arrive();
   tick();
+  localise();
   setInterval(tick, 1000);
   document.addEventListener("visibilitychange", tick);
   for (const answered of ["htmx:afterSwap", "live:now"])
     document.addEventListener(answered, () => {
       arrive();
       tick();
+      localise();
     });
   // A page that Back shows again may be as old as anything. live.js asks anew where there is something to ask for.
   const again = () => document.querySelector("[data-live]") || location.reload();
