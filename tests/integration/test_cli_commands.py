@@ -105,6 +105,7 @@ def test_a_wait_ends_with_the_verdict(bus: HandBus, manage_py: CommandLine) -> N
     assert answer.err == "No worker serves test: manage.py runworker starts one.\n"
 
 
+@pytest.mark.django_db  # nothing is committed
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -121,6 +121,7 @@ def test_a_canary_without_a_worker_is_left_when_the_time_is_up(
     assert "The time is up: 1 of 3 retried. Workers and manage.py operate go on with it" in answer.err
 
 
+@pytest.mark.django_db  # nothing is committed
 @pytest.mark.parametrize(
     ("words", "said"),
     [
