@@ -6,7 +6,7 @@ a text inside JSON. JSON texts may be cut at their end; whatever is not redacted
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -16,7 +16,10 @@ from e2e_site.stored_json import StoredText
 REDACTED = "•••"
 _REDACTED_JSON = json.dumps(REDACTED, ensure_ascii=False)
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+# A string, with the colon after it where it is a key; brackets.
+_STEP = re.compile(rf"{_STRING}(?:\s*+:)?+|[{{}}\[\]]", re.DOTALL)
+_VALUE = re.compile(rf"\s*+({_STRING}|[{{\[]|[^\s{{}}\[\]:,\"]++)", re.DOTALL)
 _OPENING, _CLOSING = ("{", "["), ("}", "]")
 _LONGEST_ESCAPE = 12  # characters: a pair of surrogates
 
@@ -109,47 +112,46 @@ class _Scan:
         self._hidden = 0
 
     def run(self) -> tuple[str, int]:
-        tokens = _TOKEN.finditer(self._text)
-        open_brackets: list[str] = []
-        key, after_key = "", False  # the last text at the place of a key; the token before was its colon
-        for token in tokens:
-            what = token[0]
-            if after_key and len(open_brackets) >= self._from and self._hides(key):
-                self._put(token.start(), self._end_of(token, tokens), _REDACTED_JSON, 1)
-            elif what in _OPENING:
-                open_brackets.append(what)
+        place, depth = 0, 0
+        while step := _STEP.search(self._text, place):
+            what, place = step[0], step.end()
+            if what in _OPENING:
+                depth += 1
             elif what in _CLOSING:
-                del open_brackets[-1:]
-            elif what[0] == '"' and (after_key or open_brackets[-1:] != ["{"]):
-                self._look_into(token)
-            elif what[0] == '"':
-                key = what
-            after_key = what == ":"
+                depth -= 1
+            elif key := _key(what):
+                place = self._hide_value(place) if depth >= self._from and self._hides(key) else place
+            else:
+                self._look_into(what, step.start(), place)
         return "".join((*self._parts, self._text[self._kept_to :])), self._hidden
 
-    def _end_of(self, first: re.Match[str], tokens: Iterator[re.Match[str]]) -> int:
-        """Where a value ends; its tokens are taken."""
-        depth = int(first[0] in _OPENING)
-        if not depth:
-            return first.end()
-        for token in tokens:
-            depth += (token[0] in _OPENING) - (token[0] in _CLOSING)
-            if not depth:
-                return token.end()
-        return len(self._text)
+    def _hide_value(self, place: int) -> int:
+        """Take away the value that begins here; where it ends."""
+        value = _VALUE.match(self._text, place)
+        if value is None:  # the text was cut before it
+            return place
+        end, depth = value.end(), int(value[1] in _OPENING)
+        while depth:
+            step = _STEP.search(self._text, end)
+            if step is None:
+                end = len(self._text)
+                break
+            end = step.end()
+            depth += (step[0] in _OPENING) - (step[0] in _CLOSING)
+        self._put(value.start(1), end, _REDACTED_JSON, 1)
+        return end
 
     def _hides(self, token: str) -> bool:
         return (token[1:-1] if "\\" not in token else _decoded(token)).casefold() in self._keys
 
-    def _look_into(self, token: re.Match[str]) -> None:
+    def _look_into(self, token: str, start: int, end: int) -> None:
         """A text that may be JSON itself."""
-        text = _decoded(token[0])
+        text = _decoded(token)
         if not _is_json(text):
             return
         found, hidden = redact_text(text, self._keys)
         if hidden:
-            whole = len(token[0]) > 1 and _is_closed(token[0])
-            self._put(token.start(), token.end(), _encoded(found) if whole else _encoded(found)[:-1], hidden)
+            self._put(start, end, _encoded(found) if _is_closed(token) else _encoded(found)[:-1], hidden)
 
     def _put(self, start: int, end: int, text: str, hidden: int) -> None:
         self._parts += [self._text[self._kept_to : start], text]
@@ -157,14 +159,24 @@ class _Scan:
         self._hidden += hidden
 
 
+def _key(token: str) -> str:
+    """The string of a token that is a key; empty for another. A text that is cut may end with any character."""
+    string = token[:-1].rstrip() if token[-1] == ":" else ""
+    return string if _is_closed(string) else ""
+
+
 def _is_closed(token: str) -> bool:
-    ending = re.search(r'(\\*)"\Z', token)
-    return ending is not None and len(ending[1]) % 2 == 0
+    if len(token) < 2 or token[-1] != '"':
+        return False
+    backslashes = len(token) - 1 - len(token[:-1].rstrip("\\"))
+    return backslashes % 2 == 0
 
 
 def _decoded(token: str) -> str:
     """What a string token stands for; of one that is cut, as much as there is."""
-    inner = token[1:-1] if len(token) > 1 and _is_closed(token) else token[1:]
+    inner = token[1:-1] if _is_closed(token) else token[1:]
+    if "\\" not in inner:
+        return inner
     for length in range(len(inner), max(len(inner) - _LONGEST_ESCAPE, -1), -1):
         try:
             return str(json.loads(f'"{inner[:length]}"', strict=False))

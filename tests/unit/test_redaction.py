@@ -83,6 +83,15 @@ def test_wherever_a_text_is_cut_no_secret_is_left(path: list[str], data: st.Data
     assert "SEC" not in found
 
 
+@pytest.mark.parametrize("way", [{}, {"indent": 1}, {"separators": (" , ", " : ")}])
+def test_a_text_that_is_cut_at_any_place_has_no_secret_either(way: dict[str, Any]) -> None:
+    inner = json.dumps({"Password": [SECRET, {"x": SECRET + '":'}]})
+    value = {"a": json.dumps({"iban": SECRET + ":", "k": inner}), "n": [{"IBAN": {"q": SECRET}}, "x:"], "z": '":'}
+    text = json.dumps(value, **way)
+    assert [end for end in range(len(text) + 1) if "SEC" in redact_text(text[:end], KEYS)[0]] == []
+    assert json.loads(redact_text(text, KEYS)[0])["n"] == [{"IBAN": REDACTED}, "x:"]
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -96,7 +105,9 @@ def test_wherever_a_text_is_cut_no_secret_is_left(path: list[str], data: st.Data
         ('[{"iban": "DE1"}, {"IBAN": "DE2"}]', '[{"iban": "•••"}, {"IBAN": "•••"}]'),
         ('{"x": "{\\"iban\\": 1}"}', '{"x": "{\\"iban\\": \\"•••\\"}"}'),
         ('{"x": "{\\"iban\\": \\"DE1', '{"x": "{\\"iban\\": \\"•••\\"'),
-        ('{"password": "half', '{"password": "•••"'),
+        ('{"x": "{\\"iban\\": \\"DE1\\", \\"y\\":', '{"x": "{\\"iban\\": \\"•••\\", \\"y\\":'),
+        ('{"x": "{\\"iban\\": \\"DE1:', '{"x": "{\\"iban\\": \\"•••\\"'),
+        ('{"password" : "half', '{"password" : "•••"'),
         ('{"password": {"half": [1', '{"password": "•••"'),
         ('{"password"', '{"password"'),
         ('{"password": ', '{"password": '),
