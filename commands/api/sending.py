@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from ninja.responses import Status as Answer
 
-from commands.api.auth import changing
+from commands.api.auth import changing, sending_budget
 from commands.api.operation_shape import OperationOut, operation_address, operation_out
 from commands.api.problems import INVALID, ProblemError, form_errors, invalid
 from commands.api.schemas import ProblemDetails
@@ -36,7 +36,7 @@ def _link(operation: str) -> dict[str, Any]:
     auth=_SENDING,
     operation_id="send_command",
     summary="Send one command",
-    response={201: SentOut, 200: SentOut, 409: ProblemDetails},
+    response={201: SentOut, 200: SentOut, 409: ProblemDetails, 429: ProblemDetails},
     openapi_extra={"responses": {201: {"links": {"Command": _link("get_command"), "Audit": _link("get_audit")}}}},
 )
 def send(request: HttpRequest, response: HttpResponse, body: SendIn) -> Any:
@@ -45,6 +45,7 @@ def send(request: HttpRequest, response: HttpResponse, body: SendIn) -> Any:
     if not form.is_valid():
         raise ProblemError(422, INVALID, errors=_errors(form))
     asked = form.asked
+    sending_budget(request, 1)
     sent = _sent(asked)
     response["Location"] = command_address(sent.command_id)
     return Answer(200 if sent.again else 201, sent_out(sent, _expected(asked.behavior, sent)))
@@ -55,12 +56,13 @@ def send(request: HttpRequest, response: HttpResponse, body: SendIn) -> Any:
     auth=_SENDING,
     operation_id="send_commands",
     summary="Have many commands sent",
-    response={202: OperationOut, 409: ProblemDetails},
+    response={202: OperationOut, 409: ProblemDetails, 429: ProblemDetails},
 )
 def send_many(request: HttpRequest, response: HttpResponse, body: SendManyIn) -> Any:
     """Of one behavior or of a mix. Workers send them; the operation says how far they are."""
     form = _many(body)
     values = form.cleaned_data
+    sending_budget(request, values["count"])
     operation_id = operations.send_many(
         form.mix(),
         operator=request.user.get_username(),

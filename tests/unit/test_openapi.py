@@ -6,7 +6,7 @@ from commands.api.root import api
 from tests.support.clusters import CHECKOUT
 
 COMMITTED = CHECKOUT / "docs" / "openapi.json"
-AGAIN = "manage.py export_openapi_schema --api commands.api.root.api --indent 1 --sorted --output docs/openapi.json"
+AGAIN = "manage.py openapi > docs/openapi.json"
 
 
 def test_the_committed_document_is_what_the_code_says() -> None:
