@@ -29,6 +29,8 @@ PAGES = {
     "groups of the troubleshooting queue": "/tsq/groups/",
     "queue": "/queue/",
     "cancel of a command that waits": "/queue/{pending}/cancel/",
+    "keys": "/keys/",
+    "saved views": "/views/",
     "not found": "/nowhere/",
     "no such domain": "/?domain=nowhere",
     "load tests": "/loadtests/",
