@@ -54,7 +54,7 @@ class MessageOut(BaseModel):
     archived_at: datetime | None
 
 
-class ReplyOut(BaseModel):
+class CommandReplyOut(BaseModel):
     message_id: int
     outcome: str | None
     enqueued_at: datetime
@@ -99,7 +99,7 @@ class CommandOut(BaseModel):
     timeline: list[EntryOut]
     untold: int
     message: MessageOut | None
-    replies: list[ReplyOut]
+    replies: list[CommandReplyOut]
     served: bool = Field(description="A worker of its queue is alive.")
     actions: ActionsOut
     links: SentLinks

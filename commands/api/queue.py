@@ -34,7 +34,7 @@ class PerformedBy(BaseModel):
     alive: bool
 
 
-class MessageOut(BaseModel):
+class QueuedOut(BaseModel):
     """A message that waits for a worker, or that one has in hand."""
 
     msg_id: int
@@ -61,7 +61,7 @@ class QueueCounts(BaseModel):
 class QueuePage(BaseModel):
     """Messages in the order in which workers take them."""
 
-    items: list[MessageOut]
+    items: list[QueuedOut]
     next: str | None
     looked: int | None = Field(description="Where a look for a state ended early: at how many it looked.")
     reach: datetime | None

@@ -22,6 +22,7 @@ from commands.api.auth import READING
 from commands.api.formats import ExactParser, ExactRenderer
 from commands.api.problems import handle_errors
 from commands.api.schemas import ProblemDetails
+from e2e_site import __version__
 from e2e_site.problem import CODES, CONTENT_TYPE, problem
 
 # Each noun is a module. The load tests' is in a package that this one does not know: Django is told by name.
@@ -133,7 +134,7 @@ def make() -> BusAPI:
     """The API with all its routers."""
     made = BusAPI(
         title="Command bus",
-        version="1",
+        version=__version__,
         urls_namespace="commands:api",
         description="All that a page can do: send, find and operate commands, watch the bus, change its settings.",
         auth=READING,

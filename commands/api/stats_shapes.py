@@ -11,12 +11,12 @@ from commands.rules.words import EventType, Status
 Mark = Literal["exact", "at_least", "estimated"]
 
 
-class CountOut(BaseModel):
+class StatCountOut(BaseModel):
     count: int
     mark: Mark = Field(description="Counted exactly up to 10,000; beyond it at least so many, or estimated.")
 
 
-class StatusCountOut(CountOut):
+class StatusCountOut(StatCountOut):
     status: Status
 
 
@@ -44,7 +44,7 @@ class OverviewOut(BaseModel):
     domain: str
     now: datetime = Field(description="The database's clock.")
     statuses: list[StatusCountOut]
-    rejected: CountOut = Field(description="Messages that were no command.")
+    rejected: StatCountOut = Field(description="Messages that were no command.")
     workers_alive: int
     slots: int = Field(description="Commands that the live workers may perform at the same time.")
     paused: bool

@@ -9,7 +9,7 @@ from commands.rules.timeline import Attempt, Entry, Event
 from commands.rules.words import LATE
 
 
-class WorkerOut(BaseModel):
+class AttemptWorkerOut(BaseModel):
     """The worker that had an attempt; ``alive`` is null where its row is gone."""
 
     id: str
@@ -30,7 +30,7 @@ class AttemptOut(BaseModel):
     error_code: str | None
     error_message: str | None
     next_attempt_at: datetime | None = Field(description="Before which the retry after it does not begin.")
-    worker: WorkerOut | None
+    worker: AttemptWorkerOut | None
     late: bool = Field(description="It ended too late to count.")
     lost: bool = Field(description="Its worker was gone before it ended.")
     awaited: bool = Field(description="Its end may still come.")

@@ -51,7 +51,7 @@ class ParkedOut(BaseModel):
     max_attempts: int
 
 
-class CountOut(BaseModel):
+class MatchingOut(BaseModel):
     count: int
     at_least: bool = Field(description="There may be more: counting ended here.")
 
@@ -61,7 +61,7 @@ class ParkedPage(BaseModel):
     next: str | None
     looked: int | None = Field(description="Where a look into messages ended early: at how many it looked.")
     reach: datetime | None = Field(description="When the last of them was parked.")
-    matching: CountOut | None = Field(description="How many the filter meets; null where messages are searched.")
+    matching: MatchingOut | None = Field(description="How many the filter meets; null where messages are searched.")
 
 
 class GroupOut(BaseModel):
@@ -105,7 +105,7 @@ class ListQuery(_Filter, InDomain, Paging):
     cursor: str = Field("", description=CURSOR, max_length=100)
 
 
-class BehaviorIn(BaseModel):
+class OtherBehaviorIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: BehaviorType
@@ -129,7 +129,7 @@ class ActionIn(BaseModel):
 
 class RetryIn(ActionIn):
     kind = OperationKind.RETRY
-    behavior: BehaviorIn | None = Field(None, description="In place of theirs.")
+    behavior: OtherBehaviorIn | None = Field(None, description="In place of theirs.")
     payload: dict[str, Any] | None = Field(None, description="In place of theirs, at most 64 KiB of JSON.")
     max_attempts: Annotated[Whole | None, _between(int(ATTEMPTS.minimum), int(ATTEMPTS.maximum))] = Field(
         None, description="At least so many."

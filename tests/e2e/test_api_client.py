@@ -29,7 +29,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     document = CHECKOUT / "docs" / "openapi.json"
     words = ["generate", "--path", document, "--output-path", folder / PACKAGE, "--meta", "none", "--config", config]
     made = subprocess.run(
-        [program, *words, "--fail-on-warning"], capture_output=True, text=True, check=False, cwd=folder
+        [str(word) for word in (program, *words, "--fail-on-warning")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
     )
     assert made.returncode == 0, made.stdout + made.stderr
     with pytest.MonkeyPatch.context() as patch:

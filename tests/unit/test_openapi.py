@@ -1,6 +1,9 @@
 """docs/openapi.json: the API's contract, as the code has it."""
 
 import json
+import sys
+
+from pydantic import BaseModel
 
 from commands.api.root import api
 from tests.support.clusters import CHECKOUT
@@ -20,3 +23,16 @@ def test_every_operation_has_a_name_of_its_own_and_says_what_it_does() -> None:
     assert len(set(names)) == len(names)
     assert all(name.isidentifier() and name.islower() for name in names), "they name a client's functions"
     assert all(operation["summary"] for operation in operations)
+
+
+def test_no_two_shapes_have_one_name() -> None:
+    # In the document the second would take the place of the first.
+    modules = [module for name, module in sys.modules.items() if name.startswith(("commands.api.", "bench.loadtest."))]
+    shapes = {
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__ == module.__name__
+    }
+    names = [shape.__name__ for shape in shapes]
+    assert sorted(name for name in names if names.count(name) > 1) == []
