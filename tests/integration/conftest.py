@@ -22,6 +22,7 @@ from pytest_django.fixtures import Settings
 from bench.testbed import Testbed
 from e2e_site.programs import manage_command
 from tests.support.clusters import CHECKOUT, server_url
+from tests.support.databases import template_name
 from tests.support.migration_folder import MigrationFolder
 from tests.support.programs import inherited_environment
 from tests.support.testbeds import opened_testbed
@@ -63,6 +64,20 @@ def empty_database(missing_database: Callable[[], str], database_url: str) -> Ca
         with psycopg.connect(database_url, autocommit=True) as server:
             name = environ.Env.db_url_config(url)["NAME"]
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return url
+
+    return make
+
+
+@pytest.fixture
+def complete_database(missing_database: Callable[[], str], database_url: str) -> Callable[[], str]:
+    """Makes databases that are set up: copies of the template, which take a tenth of a second and a set-up seconds."""
+
+    def make() -> str:
+        url = missing_database()
+        names = map(sql.Identifier, (environ.Env.db_url_config(url)["NAME"], template_name()))
+        with psycopg.connect(database_url, autocommit=True) as server:
+            server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
         return url
 
     return make
