@@ -14,6 +14,7 @@ from commands.rules.behaviors import Behavior, BehaviorError, BehaviorType
 from commands.rules.payload import PayloadError, json_text
 from commands.rules.words import OperationKind
 
+MOST_AT_ONCE = 100  # commands; more are an operation
 TYPED_FROM = 1000  # of more commands the number has to be typed
 BEHAVIOR_FIELDS = ("execution_time_ms", "transient_failures", "error_code", "error_message")
 
@@ -172,6 +173,20 @@ class RetryForm(ConfirmForm):
 class CancelForm(ConfirmForm):
     kind = OperationKind.CANCEL
     reason = _reason("Reason", "For the audit, and for who waits for a reply.", required=True)
+
+
+class CancelWaitingForm(forms.Form):
+    """For a command that waits in its queue."""
+
+    reason = forms.CharField(
+        max_length=MAX_REASON_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=f"Kept with the command, at most {MAX_REASON_LENGTH:,} characters.",
+        error_messages={
+            "required": "Say why: the reason is kept with the command.",
+            "max_length": f"The reason has more than {MAX_REASON_LENGTH:,} characters.",
+        },
+    )
 
 
 class CompleteForm(ConfirmForm):

@@ -1,11 +1,10 @@
 """Which parked commands a page of the troubleshooting queue is about: as an address, as a form, in words."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
-from django.http import QueryDict
 
 from commands.bus.operations import ParkedFilter
 from commands.rules.behaviors import MAX_ERROR_CODE_LENGTH, BehaviorType
@@ -71,7 +70,7 @@ class FilterForm(forms.Form):
         error_messages={"max_length": f"text must be at most {MOST_TEXT} characters."},
     )
 
-    def __init__(self, data: QueryDict) -> None:
+    def __init__(self, data: Mapping[str, str]) -> None:
         super().__init__(data)
         # "from" is no name that a class could have.
         self.fields["from"] = MomentField("from", label="Parked from", help_text="UTC, included.")
@@ -118,6 +117,20 @@ class FilterForm(forms.Form):
 
 def _meant(word: str) -> str | None:
     return "" if word == WITHOUT else word or None
+
+
+def looked_until(text: str, now: datetime) -> datetime:
+    """When an operator looked, no later than now, since what is parked from now on nobody has seen; now if left empty.
+
+    Raises ValueError, which says what is wrong.
+    """
+    if not text:
+        return now
+    try:
+        return min(datetime.fromisoformat(text).astimezone(UTC), now)
+    except (ValueError, OverflowError) as exc:
+        wrong = cut(text, 40)
+        raise ValueError(f"until must be a time such as 2026-05-01T14:30:00+00:00, not “{wrong}”.") from exc
 
 
 def spelled(word: str) -> str:

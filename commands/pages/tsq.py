@@ -23,17 +23,6 @@ from e2e_site.named_sql import Row
 
 PERMISSION = "commands.operate_command"
 
-# The bars of a sparkline, the oldest first: each begins with one of `parked.SPANS` and ends where the next one begins.
-AGES = (
-    "older than 7 days",
-    "1 to 7 days",
-    "6 hours to 1 day",
-    "1 to 6 hours",
-    "10 minutes to 1 hour",
-    "1 to 10 minutes",
-    "within 1 minute",
-)
-
 
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
@@ -89,7 +78,7 @@ def context(query: QueryDict) -> dict[str, Any]:
     }  # fmt: skip
     if not form.is_valid():
         return {**common, "rows": [], "look": None, "matching": None}
-    chosen = form.chosen(parked.NEWEST[0])
+    chosen = form.chosen(parked.END_OF_TIME)
     values = form.values()
     carried = {**named, **values, "size": size if size != PAGE_SIZES[0] else None}
     rows, look = _page(domain, chosen, place, size, carried)
@@ -108,13 +97,13 @@ def context(query: QueryDict) -> dict[str, Any]:
 def _page(
     domain: str, chosen: ParkedFilter, place: parked.Place, size: int, carried: Mapping[str, Any]
 ) -> tuple[list[Row], Look]:
-    found = parked.page(domain, chosen, size, place=place)
+    found = parked.page(domain, chosen, place, size)
     return found.rows, Look(
         looked=found.looked,
         most=parked.MOST_TEXTS,
         found=len(found.rows),
         reach=found.reach,
-        more=query_of({**carried, "before": found.more}) if found.more else "",
+        more=query_of({**carried, "before": parked.place_text(*found.goes_on)}) if found.goes_on else "",
         filtered=bool(carried.keys() - {"domain", "size"}),
     )
 
@@ -160,7 +149,7 @@ def _group(row: Row, now: datetime, named: Mapping[str, str]) -> Group:
         count=row["count"],
         oldest=row["oldest"],
         newest=row["newest"],
-        ages=sparkline(numbers, list(AGES)),
+        ages=sparkline(numbers, list(parked.AGES)),
         query=query_of(values),
         hidden={**values, "until": now.isoformat()},
     )

@@ -6,8 +6,8 @@ when it is done.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,10 +18,10 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
-from commands.bus.operations import MOST_IDS, MOST_TEXTS, ParkedFilter, asked_before, count_parked, operate_on
+from commands.bus.operations import MOST_IDS, ParkedFilter, asked_before, operate_on
 from commands.bus.operators import Acted, act, why
-from commands.forms.operating import BEHAVIOR_FIELDS, FORMS, ConfirmForm
-from commands.forms.parked import FilterForm, in_words
+from commands.forms.operating import BEHAVIOR_FIELDS, FORMS, MOST_AT_ONCE, ConfirmForm
+from commands.forms.parked import FilterForm, in_words, looked_until
 from commands.pages import tsq
 from commands.reads import parked
 from commands.reads.listing import query_of
@@ -31,7 +31,6 @@ from commands.rules.words import OperationKind
 from e2e_site.access import permission_needed
 from e2e_site.texts import cut
 
-MOST_AT_ONCE = 100  # commands; more are an operation
 LEFT_TOLD = 5
 KINDS = tuple(FORMS)
 
@@ -56,11 +55,7 @@ class Asked:
         return list(self.chosen.ids)
 
     def count(self) -> Count:
-        """How many are met now; "+" where the messages of only some were looked into."""
-        found = count_parked(self.chosen, domain=self.domain)
-        whole = replace(self.chosen, text="")
-        beyond = self.chosen.text and count_parked(whole, domain=self.domain) > MOST_TEXTS
-        return Count(found, "+" if beyond else "")
+        return parked.met(self.domain, self.chosen)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -154,7 +149,10 @@ def _told(acted: Acted) -> str:
 def asked_of(sent: QueryDict, *, domain: str, now: datetime) -> Asked:
     """What was asked for; ``until`` is ``now`` unless it is said. Raises AskError."""
     kind = _kind(sent.get("action", ""))
-    until = _until(sent.get("until", ""), now)
+    try:
+        until = looked_until(sent.get("until", ""), now)
+    except ValueError as exc:
+        raise AskError(str(exc)) from exc
     if sent.get("scope", "") == "matching":
         return _matching(kind, domain, until, sent)
     ids = list(dict.fromkeys(_ids(sent)))
@@ -210,17 +208,6 @@ def _ids(sent: QueryDict) -> Iterator[UUID]:
             yield UUID(text)
         except ValueError as exc:
             raise AskError(f"ids must be command ids, not “{cut(text, 40)}”.") from exc
-
-
-def _until(text: str, now: datetime) -> datetime:
-    """No later than now: what is parked from now on nobody has seen."""
-    if not text:
-        return now
-    try:
-        moment = datetime.fromisoformat(text)
-        return min(moment.astimezone(UTC), now)
-    except (ValueError, OverflowError) as exc:
-        raise AskError(f"until must be a time such as 2026-05-01T14:30:00+00:00, not “{cut(text, 40)}”.") from exc
 
 
 def _back(sent: QueryDict, otherwise: str) -> str:

@@ -70,3 +70,13 @@ SELECT error_code, behavior, count(*) AS count, min(parked_at) AS oldest, max(pa
     ] AS since
 FROM commandbus.parked WHERE domain = %(domain)s AND parked_at <= %(until)s
 GROUP BY 1, 2 ORDER BY count DESC, error_code, behavior LIMIT %(limit)s;
+
+-- name: standing
+-- The domain and the status of a command, of whatever domain.
+SELECT c.domain, c.status
+FROM commandbus.domain d
+CROSS JOIN LATERAL (
+    SELECT domain, status FROM commandbus.command WHERE domain = d.name AND command_id = %(command_id)s LIMIT 1
+) c
+ORDER BY d.since
+LIMIT 1;
