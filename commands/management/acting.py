@@ -2,14 +2,13 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from commands.bus.operations import MOST_IDS, MOST_TEXTS, ParkedFilter, count_parked, operate_on
+from commands.bus.operations import MOST_IDS, ParkedFilter, count_parked, operate_on
 from commands.bus.operators import Action, act
-from commands.forms.operating import FORMS, ConfirmForm
+from commands.forms.operating import FORMS, MOST_AT_ONCE, ConfirmForm
 from commands.forms.parked import FilterForm
 from commands.management import asked, waiting
 from commands.management.console import CallError
@@ -21,7 +20,6 @@ from commands.rules.words import OperationKind
 from e2e_site.options import Exit
 from e2e_site.texts import cut
 
-MOST_AT_ONCE = 100  # commands; more are an operation
 TEXTS = ("payload", "result")
 CONFIRMED = ("type", "payload", "result", "max_attempts", "canary", "rate", "reason", *asked.BEHAVIOR_FIELDS)
 
@@ -69,14 +67,14 @@ class ActingCommand(FollowingCommand):
 
     def _act_at_once(self, action: Action, chosen: ParkedFilter, options: dict[str, Any]) -> Exit:
         acted = act(action, chosen.ids, domain=options["domain"], until=chosen.until)
-        left = {command_id: left_text(**vars(why)) for command_id, why in acted.left.items()}
+        left = {command_id: (why.status, left_text(**vars(why))) for command_id, why in acted.left.items()}
         if options["json"]:
-            told = [{"command_id": command_id, "reason": why} for command_id, why in left.items()]
-            self.say_json({"done": acted.done, "left": told})
+            told = [{"command_id": name, "status": status, "why": why} for name, (status, why) in left.items()]
+            self.say_json({"action": action.kind, "done": acted.done, "left": told})
         else:
             for command_id in acted.done:
                 self.say(f"{command_id} was {DONE[action.kind]}.")
-            for command_id, why in left.items():
+            for command_id, (_, why) in left.items():
                 self.note(f"{command_id} was left as it is: it {why}.")
         return Exit.FAILED if left else Exit.DONE
 
@@ -84,7 +82,7 @@ class ActingCommand(FollowingCommand):
         """Have the number typed, so that it is no accident. Raises CallError where it was not."""
         if options["yes"]:
             return
-        beyond = chosen.text and count_parked(replace(chosen, text=""), domain=options["domain"]) > MOST_TEXTS
+        beyond = parked.met(options["domain"], chosen).mark
         many = f"{commands_text(count)}{' or more' if beyond else ''}"
         if not sys.stdin.isatty():
             raise CallError(f"--yes is needed: {many} would be {DONE[kind]}, and there is no terminal to ask.")

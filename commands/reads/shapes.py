@@ -34,16 +34,13 @@ def listed(row: Row, domain: str) -> dict[str, Any]:
     }
 
 
-def parked(row: Row, domain: str) -> dict[str, Any]:
+def parked(row: Row) -> dict[str, Any]:
     """One of the troubleshooting queue: a row of `parked.page`."""
-    same = ("behavior", "attempts", "max_attempts", "error_type", "error_code")
+    first = ("command_id", "parked_at", "first_failed", "error_type", "error_code")
     return {
-        "id": row["command_id"],
-        "domain": domain,
-        **{name: row[name] for name in same},
+        **{name: row[name] for name in first},
         "error_message": row["message"],
-        "parked_at": row["parked_at"],
-        "first_failed_at": row["first_failed"],
+        **{name: row[name] for name in ("behavior", "attempts", "max_attempts")},
     }
 
 

@@ -28,13 +28,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     program = Path(sys.executable).with_name("openapi-python-client")
     document = CHECKOUT / "docs" / "openapi.json"
     words = ["generate", "--path", document, "--output-path", folder / PACKAGE, "--meta", "none", "--config", config]
-    made = subprocess.run(
-        [str(word) for word in (program, *words, "--fail-on-warning")],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-    )
+    command = [str(word) for word in (program, *words, "--fail-on-warning")]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert made.returncode == 0, made.stdout + made.stderr
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
@@ -71,9 +66,8 @@ def test_a_generated_client_sends_waits_looks_and_retries(
         parked = call("tsq.list_parked", caller)
         assert [item.command_id for item in parked.items] == [sent.id]
 
-        again = models.RetryIn(
-            reason="the account is there now", behavior=models.BehaviorIn(type_=models.BehaviorType.SUCCESS)
-        )
+        success = models.OtherBehaviorIn(type_=models.BehaviorType.SUCCESS)
+        again = models.RetryIn(reason="the account is there now", behavior=success)
         assert str(call("tsq.retry_parked", caller, sent.id, body=again).status) == "PENDING"
         done = call("commands.get_command", caller, sent.id, wait=20)
         assert (str(done.status), str(done.expected.verdict)) == ("COMPLETED", "agrees")

@@ -29,6 +29,7 @@ from e2e_site.models import ApiToken
 from e2e_site.programs import manage_command
 from tests.support.api import token_of
 from tests.support.clusters import CHECKOUT, server_url
+from tests.support.databases import template_name
 from tests.support.load_runs import add_run
 from tests.support.migration_folder import MigrationFolder
 from tests.support.programs import inherited_environment
@@ -71,6 +72,20 @@ def empty_database(missing_database: Callable[[], str], database_url: str) -> Ca
         with psycopg.connect(database_url, autocommit=True) as server:
             name = environ.Env.db_url_config(url)["NAME"]
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return url
+
+    return make
+
+
+@pytest.fixture
+def complete_database(missing_database: Callable[[], str], database_url: str) -> Callable[[], str]:
+    """Makes databases that are set up: copies of the template, which take a tenth of a second and a set-up seconds."""
+
+    def make() -> str:
+        url = missing_database()
+        names = map(sql.Identifier, (environ.Env.db_url_config(url)["NAME"], template_name()))
+        with psycopg.connect(database_url, autocommit=True) as server:
+            server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
         return url
 
     return make

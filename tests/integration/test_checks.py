@@ -10,7 +10,6 @@ from django.core.checks import Tags, run_checks
 from commands import checks
 from commands.rules import readiness
 from e2e_site.schema import flyway
-from tests.integration.conftest import Manage
 from tests.support.migration_folder import MigrationFolder
 
 MakeDatabase = Callable[[], str]
@@ -18,10 +17,9 @@ UseDatabase = Callable[[str], None]
 
 
 @pytest.fixture
-def ready_database(empty_database: MakeDatabase, manage: Manage, django_uses: UseDatabase) -> str:
+def ready_database(complete_database: MakeDatabase, django_uses: UseDatabase) -> str:
     """The address of a database that is set up; Django uses it."""
-    url = empty_database()
-    assert manage(url, "setup").returncode == 0
+    url = complete_database()
     django_uses(url)
     return url
 

@@ -35,7 +35,7 @@ def statuses(bus: HandBus, ids: list[UUID]) -> set[str]:
 def test_the_queue_and_its_groups_are_listed(park: Park, manage_py: CommandLine) -> None:
     (funds,), net = park(code="NO_FUNDS", error_msg="none left"), park(2, code="NET")
     (item,) = manage_py("tsq", "list", "--code=NO_FUNDS", "--json").json["items"]
-    assert (item["id"], item["error_code"], item["error_message"]) == (str(funds), "NO_FUNDS", "none left")
+    assert (item["command_id"], item["error_code"], item["error_message"]) == (str(funds), "NO_FUNDS", "none left")
     assert (item["behavior"], item["error_type"], item["attempts"]) == ("fail_permanent", "PERMANENT", 1)
     lines = manage_py("tsq", "list", "--limit=2")
     assert {line.split()[0] for line in lines.out.splitlines()[1:]} == {str(command_id) for command_id in net}
@@ -60,6 +60,7 @@ def test_commands_named_by_their_ids_are_changed_at_once(bus: HandBus, park: Par
     assert (details["operator"], details["reason"]) == ("ada", "mended")
     assert manage_py("tsq", "cancel", third, "--reason=no need").code == 0
     assert manage_py("tsq", "complete", fourth, "--result=-", "--json", stdin='{"by": 1.50}').json == {
+        "action": "complete",
         "done": [str(fourth)],
         "left": [],
     }
@@ -81,7 +82,7 @@ def test_what_stands_elsewhere_by_now_is_left_and_told(bus: HandBus, park: Park,
     assert f"{command_id} was left as it is: it was canceled by grace at " in answer.err
     assert f"{gone} was left as it is: it is gone: it was pruned, or never was." in answer.err
     left = manage_py("tsq", "retry", gone, "--json").json["left"]
-    assert left == [{"command_id": str(gone), "reason": "is gone: it was pruned, or never was"}]
+    assert left == [{"command_id": str(gone), "status": None, "why": "is gone: it was pruned, or never was"}]
 
 
 def test_all_that_match_are_changed_by_an_operation_when_that_is_confirmed(

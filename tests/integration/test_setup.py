@@ -34,7 +34,7 @@ def succeeded(done: "subprocess.CompletedProcess[str]") -> str:
     return done.stdout
 
 
-def test_a_database_that_does_not_exist_is_made_whole(manage: Manage, missing_database: MakeDatabase) -> None:
+def test_a_database_that_does_not_exist_is_made_whole_once(manage: Manage, missing_database: MakeDatabase) -> None:
     url = missing_database()
 
     said = succeeded(manage(url, "setup")).splitlines()
@@ -42,12 +42,7 @@ def test_a_database_that_does_not_exist_is_made_whole(manage: Manage, missing_da
     assert everything_is_there(url)
     migrations = len(list((CHECKOUT / "migrations_flyway").glob("*.sql")))
     assert [line.split()[0] for line in said] == ["Database", "PGMQ", str(migrations), "Django's"]
-
-
-def test_a_second_setup_does_nothing(manage: Manage, missing_database: MakeDatabase) -> None:
-    url = missing_database()
-    succeeded(manage(url, "setup"))
-
+    # A second one does nothing.
     assert succeeded(manage(url, "setup")) == "The database is ready; nothing to do.\n"
 
 
@@ -119,9 +114,8 @@ def test_migrate_on_an_empty_database_says_what_is_missing_and_works(
     assert "Applying auth.0001_initial... OK" in said
 
 
-def test_permissions_and_roles_are_missing_until_setup_ran(manage: Manage, empty_database: MakeDatabase) -> None:
-    url = empty_database()
-    succeeded(manage(url, "setup"))
+def test_permissions_and_roles_are_missing_until_setup_ran(manage: Manage, complete_database: MakeDatabase) -> None:
+    url = complete_database()
     with psycopg.connect(url, autocommit=True) as conn:
         assert missing_in_django(conn) == []
         conn.execute("TRUNCATE auth_group_permissions")
@@ -157,9 +151,8 @@ def test_a_server_that_does_not_answer_is_one_clear_line(manage: Manage, command
     assert done.stdout.count("\n") == 1
 
 
-def test_a_changed_migration_stops_setup_and_is_named(manage: Manage, empty_database: MakeDatabase) -> None:
-    url = empty_database()
-    succeeded(manage(url, "setup"))
+def test_a_changed_migration_stops_setup_and_is_named(manage: Manage, complete_database: MakeDatabase) -> None:
+    url = complete_database()
     with psycopg.connect(url) as conn:
         conn.execute("UPDATE flyway_schema_history SET checksum = 1 WHERE version = '004'")
 

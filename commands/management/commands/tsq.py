@@ -81,7 +81,7 @@ class Command(ActingCommand):
         found = parked.page(options["domain"], form.chosen(parked.END_OF_TIME), place, options["limit"])
         goes_on = parked.place_text(*found.goes_on) if found.goes_on else ""
         if options["json"]:
-            items = [shapes.parked(row, options["domain"]) for row in found.rows]
+            items = [shapes.parked(row) for row in found.rows]
             more = {"next": goes_on or None, "looked": found.looked or None, "reach": found.reach}
             self.say_json({"items": items, **more})
             return Exit.DONE
@@ -96,7 +96,7 @@ class Command(ActingCommand):
         shown = found[:MOST_GROUPS]
         if options["json"]:
             items = [shapes.group(row) for row in shown]
-            self.say_json({"items": items, "next": None, "looked": None, "reach": None})
+            self.say_json({"items": items, "cut": len(found) > MOST_GROUPS})
             return Exit.DONE
         if shown:
             self.say_table(("COUNT", "ERROR CODE", "BEHAVIOR", "OLDEST (UTC)", "NEWEST (UTC)"), map(_group, shown))
