@@ -25,7 +25,7 @@ _NAMES = {"id": "command_id", "from": "since", "to": "until"}
 
 
 def _time(description: str) -> Any:
-    shown: dict[str, Any] = {"pattern": f"^{TIME}$"}
+    shown: dict[str, Any] = {"pattern": f"^({TIME})?$"}
     return Field("", max_length=_LONGEST_TIME, pattern=NO_NUL, description=description, json_schema_extra=shown)
 
 

@@ -34,8 +34,8 @@ _LINKS = {name: {"operationId": f"get_{name.lower()}", "parameters": _FIRST} for
 
 
 _TIME = "a time in UTC, or how long ago, such as 15min, 24h or 7d"
-_TIMES = {"pattern": rf"^(\d{{1,5}}(min|h|d)|{TIME})$"}
-_ID_PATTERN = "^[0-9a-fA-F]{1,8}(-[0-9a-fA-F]{1,4}){0,4}$"
+_TIMES = {"pattern": rf"^(\d{{1,5}}(min|h|d)|{TIME})?$"}
+_ID_PATTERN = "^([0-9a-fA-F]{1,8}(-[0-9a-fA-F]{1,4}){0,4})?$"
 
 
 def _text(description: str, **more: Any) -> Any:

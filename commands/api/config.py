@@ -11,7 +11,7 @@ from ninja import Router
 from ninja.params.functions import Header
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from commands.api.asked import a_number
+from commands.api.asked import Text, a_number
 from commands.api.auth import READING, changing
 from commands.api.problems import ProblemError, invalid_form
 from commands.api.schemas import ProblemDetails
@@ -19,7 +19,7 @@ from commands.api.values import Whole
 from settings_app import pause, redacted
 from settings_app.forms import ConfigurationForm
 from settings_app.models import Configuration, SettingsConflictError
-from settings_app.values import NAMES, SETTINGS, SWITCHES, Value, lease_warning
+from settings_app.values import LISTS, NAMES, SETTINGS, SWITCHES, Value, lease_warning
 from settings_app.writing import write
 
 router = Router()
@@ -57,6 +57,7 @@ class ConfigOut(BaseModel):
     backoff_multiplier: float = Field(description=SETTINGS["backoff_multiplier"].help_text)
     heartbeat: bool = Field(description=SWITCHES["heartbeat"].help_text)
     paused: bool = Field(description=SWITCHES["paused"].help_text)
+    redacted_keys: str = Field(description=LISTS["redacted_keys"].help_text, examples=["iban, password"])
     version: int = Field(description="The ETag, too.")
     updated_at: datetime
     updated_by: str = Field(description="Empty for settings that nobody changed.")
@@ -78,6 +79,7 @@ class ConfigIn(BaseModel):
     backoff_multiplier: Annotated[_Decimal, _told("backoff_multiplier")] = None
     heartbeat: _Switch | None = None
     paused: _Switch | None = None
+    redacted_keys: Text | None = Field(None, json_schema_extra={"maxLength": LISTS["redacted_keys"].most_characters})
     version: Whole | None = Field(None, description="What was read, where no If-Match says so.")
     updated_at: Any = Field(None, description="Not looked at.")
     updated_by: Any = Field(None, description="Not looked at.")

@@ -64,7 +64,7 @@ class _EachIn(BodyModel):
         json_schema_extra=between(int(ATTEMPTS.minimum), int(ATTEMPTS.maximum)),
     )
     reply: Annotated[bool, Field(strict=True)] = Field(True, description="Whether a reply is sent to its end.")
-    domain: str = Field(DOMAIN, json_schema_extra={"pattern": DOMAIN_PATTERN})
+    domain: str = Field(DOMAIN, min_length=1, json_schema_extra={"pattern": DOMAIN_PATTERN})
 
 
 class SendIn(_EachIn):

@@ -60,9 +60,9 @@ def test_a_generated_client_sends_waits_looks_and_retries(
         sent = call("commands.send_command", caller, body=asked)
         assert [str(status) for status in sent.expected.statuses] == ["IN_TROUBLESHOOTING_QUEUE"]
 
-        parked = call("tsq.list_parked", caller)
         found = call("commands.get_command", caller, sent.id, wait=20)
         assert (str(found.status), found.error.code) == ("IN_TROUBLESHOOTING_QUEUE", "NO_ACCOUNT")
+        assert str(found.expected.verdict) == "agrees"
         parked = call("tsq.list_parked", caller)
         assert [item.command_id for item in parked.items] == [sent.id]
 
@@ -70,7 +70,7 @@ def test_a_generated_client_sends_waits_looks_and_retries(
         again = models.RetryIn(reason="the account is there now", behavior=success)
         assert str(call("tsq.retry_parked", caller, sent.id, body=again).status) == "PENDING"
         done = call("commands.get_command", caller, sent.id, wait=20)
-        assert (str(done.status), str(done.expected.verdict)) == ("COMPLETED", "agrees")
+        assert str(done.status) == "COMPLETED"
         audit = call("audit.get_audit", caller, sent.id)
         assert [str(event.event) for event in audit.items][::-1] == [
             "SENT", "RECEIVED", "MOVED_TO_TSQ", "OPERATOR_RETRY", "RECEIVED", "COMPLETED",
