@@ -98,8 +98,8 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "commands/saved_views.html", shown)
 
 
-@login_required
 @require_POST
+@login_required
 def save(request: HttpRequest) -> HttpResponse:
     """Keep the filter of a list (``page``, ``query``) under a ``name``, and go back to the list."""
     form = SaveForm(request.POST)
@@ -127,8 +127,8 @@ def _save(request: HttpRequest, asked: Mapping[str, str]) -> str:
     return ""
 
 
-@login_required
 @require_POST
+@login_required
 def change(request: HttpRequest, view_id: int) -> HttpResponse:
     """Rename (``do=rename``, ``name``) or delete (``do=delete``) one of the user's own."""
     own = SavedView.objects.filter(user=_user(request), view_id=min(view_id, LARGEST_NUMBER))

@@ -25,7 +25,7 @@ from commands.bus.operations import Mix, send_many
 from commands.bus.send import send_test_command
 from commands.models import AuditEvent, TestCommand
 from commands.rules.behaviors import Behavior, BehaviorType
-from e2e_site.models import ApiToken
+from e2e_site.models import ApiToken, SavedView
 from e2e_site.programs import manage_command
 from tests.support.api import token_of
 from tests.support.clusters import CHECKOUT, server_url
@@ -189,6 +189,7 @@ def known() -> dict[str, str]:
         "audit_id": str(audit_id),
         "run_id": run_id,
         "token_id": str(ApiToken.objects.get().pk),
+        "view_id": str(SavedView.objects.create(user=other, page="commands", name="mine", query="size=50").pk),
         "part": "payload",
         "id": str(other.pk),
         "commands/testcommand": str(TestCommand.objects.get().pk),
