@@ -42,6 +42,21 @@ ROUTERS = {
     "/stats": "commands.api.stats.router",
     "/stats/load-test": "bench.loadtest.stats_api.router",
 }
+ABOUT = """
+All that a page can do: send, find and operate commands, watch the bus, change its settings.
+
+- **Who calls.** Make a token on [its page](/tokens/) and send it as `Authorization: Bearer cbt_…`; here, press
+  *Authorize*. The session of a login does too, with its CSRF token for changes. Where the site is public, reading
+  needs neither.
+- **What is refused** is answered as problem details (RFC 9457): `code` for programs, `detail` for people, and
+  `errors` with the field, what is wrong with it, and what is allowed.
+- **Lists** answer `items` and `next`: ask again with `cursor=` what `next` was. `looked` and `reach` say how far a
+  page looked.
+- **Sent once.** With a `command_id` (or for many a `key`) of your own, a request may be sent again: it acts once.
+- **Waiting.** `GET /api/v1/commands/{id}?wait=30` answers when the command is final. `POST /api/v1/commands/bulk`
+  and the bulk actions answer with an operation that says how far it is.
+- **Numbers** in payloads and results keep every digit. Times are in UTC.
+""".strip()
 _PROBLEMS_OF_ALL = (401, 403, 503)
 _PROBLEMS_OF_A_BODY = (400, 413, 415, 422)
 _METHODS = ("get", "put", "post", "delete", "patch")
@@ -136,7 +151,7 @@ def make() -> BusAPI:
         title="Command bus",
         version=__version__,
         urls_namespace="commands:api",
-        description="All that a page can do: send, find and operate commands, watch the bus, change its settings.",
+        description=ABOUT,
         auth=READING,
         docs=TryIt(),
         parser=ExactParser(),
