@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from commands.api.auth import READING, redactor_of, sees_redacted
 from commands.api.lists import NO_NUL, TIME, OperationNumber, PageOut, PageQuery, refused
 from commands.api.schemas import ProblemDetails
-from commands.api.values import Stored, stored
+from commands.api.values import OR_UUID, Stored, stored
 from commands.forms.audit import MOST_TEXT, OPERATOR_LENGTH, AuditForm
 from commands.reads import events, one_command, queries
 from commands.rules.redaction import Redactor
@@ -34,7 +34,7 @@ class AuditQuery(PageQuery):
 
     event: list[EventType] = Field([], description="One of these; may be repeated.")
     command_id: str = Field(
-        "", max_length=60, pattern=NO_NUL, description="A whole command id.", json_schema_extra={"format": "uuid"}
+        "", max_length=60, pattern=NO_NUL, description="A whole command id.", json_schema_extra={"pattern": OR_UUID}
     )
     operator: str = Field(
         "", max_length=OPERATOR_LENGTH, pattern=NO_NUL, description="A user name: what this operator did."

@@ -16,6 +16,7 @@ from commands.api.formats import ExactRenderer
 from commands.api.lists import NO_NUL, TIME, LeastAttempts, OperationNumber, PageOut, PageQuery, refused
 from commands.api.schemas import ProblemDetails
 from commands.api.sending import router
+from commands.api.values import OR_UUID
 from commands.forms.command_list import LONGEST, FilterForm
 from commands.reads import one_command, queries
 from commands.reads.command_reads import CommandReads
@@ -54,7 +55,7 @@ class CommandQuery(PageQuery):
     code: str = _text("The whole code of its last error.")
     attempts: LeastAttempts = Field(None, description="At least so many.")
     operation: OperationNumber = Field(None, description="Sent or changed by this operation.")
-    correlation: str = _text("A whole correlation id.", json_schema_extra={"format": "uuid"})
+    correlation: str = _text("A whole correlation id.", json_schema_extra={"pattern": OR_UUID})
     id: str = _text("A command id, or its beginning.", json_schema_extra={"pattern": _ID_PATTERN})
     payload: str = Field(
         "", max_length=10_000, pattern=NO_NUL, description="JSON that its payload contains, or a part of its text."

@@ -42,6 +42,8 @@ def _object(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_whole)]
 Weight = Annotated[Any, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
 # Left out or null where there is none: an empty text is none.
+OR_UUID = "^([0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12})?$"  # an empty parameter is none
+
 UuidText = Annotated[
     str,
     StringConstraints(min_length=1),

@@ -53,8 +53,11 @@ def test_a_generated_client_sends_waits_looks_and_retries(
     models = part("models")
     token = token_of(user_with(*ALL), *ALL)
     start_worker()
-    with served_site(bus.url, PUBLIC_READ="false") as site:
-        caller = part("client").AuthenticatedClient(base_url=site, token=token, raise_on_unexpected_status=True)
+    made = part("client").AuthenticatedClient
+    with (
+        served_site(bus.url, PUBLIC_READ="false") as site,
+        made(base_url=site, token=token, raise_on_unexpected_status=True) as caller,
+    ):
         behavior = models.BehaviorIn(type_=models.BehaviorType.FAIL_PERMANENT, error_code="NO_ACCOUNT")
         asked = models.SendIn(behavior=behavior, payload=models.SendInPayload.from_dict({"account": 7}))
         sent = call("commands.send_command", caller, body=asked)

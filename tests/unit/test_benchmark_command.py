@@ -1,7 +1,11 @@
 """bench/management/commands/benchmark.py: its options, and what `--check` says and counts."""
 
 import io
+import os
 import re
+import signal
+import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ from django.core.management.base import CommandError
 from bench.benchmark.cases import CASES
 from bench.benchmark.report import LATEST
 from bench.benchmark.results import Result
+from bench.management.commands import benchmark
 from bench.management.commands.benchmark import Command
 from tests.support.clusters import CHECKOUT
 from tests.support.measured import measured
@@ -122,3 +127,22 @@ def test_only_what_the_named_cases_decide_is_judged() -> None:
     _, printed = checked("million", results=[measured("million", {"seconds": [10.0], "memory": [60.0]})])
     assert len(printed.splitlines()) == 2
     assert printed.splitlines()[1].startswith("Send 1,000,000: memory of the sender")
+
+
+# -- how it is stopped -----------------------------------------------------------------------------------------------
+
+
+class Thing:
+    pass
+
+
+def test_a_ctrl_c_that_comes_in_a_finalizer_comes_again() -> None:
+    before = signal.signal(signal.SIGINT, benchmark._stop)
+    try:
+        thing = Thing()
+        weakref.finalize(thing, os.kill, os.getpid(), signal.SIGINT)  # what is raised there, Python drops
+        del thing
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(10)
+    finally:
+        signal.signal(signal.SIGINT, before)
