@@ -7,6 +7,7 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import AfterValidator, Field
 
+from commands.api.lists import MOST as MOST_LISTED
 from commands.api.problems import ProblemError, invalid
 from commands.reads import parked, queries
 from commands.reads.listing import LARGEST_NUMBER
@@ -15,7 +16,6 @@ from commands.rules.words import DOMAIN
 from e2e_site.named_sql import Row
 from e2e_site.texts import cut, storable
 
-MOST_LISTED = 100
 DOMAIN_LENGTH = 200
 CURSOR = "What `next` of the page before was; empty for the first page."
 

@@ -30,10 +30,6 @@ LONGEST_WAIT_S = 60
 _OPERATE = "commands.operate_command"
 # What the fields of the page's filter are called here.
 _NAMES = {"type": "command_type", "from": "created_after", "to": "created_before"}
-_FIRST = {"command_id": "$response.body#/items/0/id"}
-_LINKS = {name: {"operationId": f"get_{name.lower()}", "parameters": _FIRST} for name in ("Command", "Audit")}
-
-
 _TIME = "a time in UTC, or how long ago, such as 15min, 24h or 7d"
 _TIMES = {"pattern": rf"^(\d{{1,5}}(min|h|d)|{TIME})?$"}
 _ID_PATTERN = "^([0-9a-fA-F]{1,8}(-[0-9a-fA-F]{1,4}){0,4})?$"
@@ -85,7 +81,6 @@ class CommandPage(PageOut):
     operation_id="list_commands",
     summary="Commands, newest first",
     response={200: CommandPage, 404: ProblemDetails},
-    openapi_extra={"responses": {200: {"links": _LINKS}}},
 )
 def listed(request: HttpRequest, asked: Query[CommandQuery]) -> Any:
     """With the filters of the console. A page looks at a bounded number of candidates, however many match."""

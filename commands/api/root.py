@@ -20,6 +20,7 @@ from ninja.openapi.schema import OpenAPISchema
 
 from commands.api.auth import READING
 from commands.api.formats import ExactParser, ExactRenderer
+from commands.api.links import LINKS
 from commands.api.problems import handle_errors
 from commands.api.schemas import ProblemDetails
 from e2e_site import __version__
@@ -84,6 +85,9 @@ class BusAPI(NinjaAPI):
         for operations in schema["paths"].values():
             for operation in (operations[method] for method in _METHODS if method in operations):
                 _document_problems(operation)
+                for status, answer in operation["responses"].items():
+                    if links := LINKS.get((operation["operationId"], status)):
+                        answer["links"] = links
                 for parameter in operation.get("parameters", []):
                     parameter.pop("examples", None)  # a list, as its schema has it; here it would have to be an object
                     if parameter["schema"].get("default") == "":

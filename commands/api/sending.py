@@ -27,17 +27,12 @@ router = Router()
 _SENDING = changing("commands.add_testcommand", "send commands")
 
 
-def _link(operation: str) -> dict[str, Any]:
-    return {"operationId": operation, "parameters": {"command_id": "$response.body#/id"}}
-
-
 @router.post(
     "",
     auth=_SENDING,
     operation_id="send_command",
     summary="Send one command",
     response={201: SentOut, 200: SentOut, 409: ProblemDetails, 429: ProblemDetails},
-    openapi_extra={"responses": {201: {"links": {"Command": _link("get_command"), "Audit": _link("get_audit")}}}},
 )
 def send(request: HttpRequest, response: HttpResponse, body: SendIn) -> Any:
     """Under a `command_id` of your own it is sent once: the same again is answered 200, other content 409."""

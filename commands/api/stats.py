@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Router
 from pydantic import Field
 
+from commands.api.asked import MOST_LISTED, InDomain, domain_of
 from commands.api.auth import READING
-from commands.api.problems import invalid, invalid_form
-from commands.api.schemas import ProblemDetails
+from commands.api.problems import invalid_form
 from commands.api.stats_shapes import LatencyOut, OverviewOut, QueueWindowOut, RecentActivityOut, ThroughputOut
 from commands.forms.window import DEFAULT_MINUTES, LARGEST_MINUTES, WindowForm
 from commands.reads import columns as numbers
@@ -19,7 +19,7 @@ from commands.reads.events import NIL
 from commands.rules.formatting import Count, event_summary
 from commands.rules.grid import WIDTHS, Grid
 from commands.rules.histogram import Histogram
-from commands.rules.words import DOMAIN, EventType
+from commands.rules.words import EventType
 from commands.stats import samples
 from commands.stats.counts import status_counts
 from commands.stats.samples import Sample, Sampler
@@ -28,27 +28,20 @@ from e2e_site.shared import Shared
 from e2e_site.texts import cut, visible
 from settings_app.models import Configuration
 
-MOST_LISTED = 100
 MOST_TEXT = 200  # characters of a typed text
 SUMMARY_SHOWN = 1000  # characters
 MARKS = {"": "exact", "+": "at_least", "≈": "estimated"}
 SHARES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 ENDS = ("completed", "parked", "failed", "canceled")
 
-REFUSED = {400: ProblemDetails}  # a NUL character in the query
-
 router = Router()
 
 
-class OfDomain(Schema):
-    domain: str = Field("", max_length=MOST_TEXT, description=f"{DOMAIN} if left out.", examples=[DOMAIN])
-
-
-class RecentQuery(OfDomain):
+class RecentQuery(InDomain):
     limit: int = Field(20, ge=1, le=MOST_LISTED, description="The most events.")
 
 
-class WindowQuery(OfDomain):
+class WindowQuery(InDomain):
     minutes: int | None = Field(
         None,
         ge=1,
@@ -70,10 +63,10 @@ class WindowQuery(OfDomain):
     auth=READING,
     operation_id="get_overview",
     summary="How the bus stands now",
-    response={200: OverviewOut, **REFUSED},
+    response=OverviewOut,
 )
-def overview(request: HttpRequest, query: Query[OfDomain]) -> dict[str, Any]:
-    return _overviews.get(_domain(query.domain))
+def overview(request: HttpRequest, query: Query[InDomain]) -> dict[str, Any]:
+    return _overviews.get(domain_of(query.domain))
 
 
 @router.get(
@@ -81,10 +74,10 @@ def overview(request: HttpRequest, query: Query[OfDomain]) -> dict[str, Any]:
     auth=READING,
     operation_id="get_recent_activity",
     summary="The newest events",
-    response={200: RecentActivityOut, **REFUSED},
+    response=RecentActivityOut,
 )
 def recent_activity(request: HttpRequest, query: Query[RecentQuery]) -> dict[str, Any]:
-    rows = queries.newest_events(query.limit, domain=_domain(query.domain))
+    rows = queries.newest_events(query.limit, domain=domain_of(query.domain))
     return {"items": [_activity(row) for row in rows]}
 
 
@@ -93,7 +86,7 @@ def recent_activity(request: HttpRequest, query: Query[RecentQuery]) -> dict[str
     auth=READING,
     operation_id="get_throughput",
     summary="What was sent and how it ended, over a window",
-    response={200: ThroughputOut, **REFUSED},
+    response=ThroughputOut,
 )
 def throughput(request: HttpRequest, query: Query[WindowQuery]) -> dict[str, Any]:
     asked, columns = _window(query)
@@ -107,7 +100,7 @@ def throughput(request: HttpRequest, query: Query[WindowQuery]) -> dict[str, Any
     auth=READING,
     operation_id="get_latency",
     summary="How long commands waited and attempts ran, over a window",
-    response={200: LatencyOut, **REFUSED},
+    response=LatencyOut,
 )
 def latency(request: HttpRequest, query: Query[WindowQuery]) -> dict[str, Any]:
     asked, columns = _window(query)
@@ -120,7 +113,7 @@ def latency(request: HttpRequest, query: Query[WindowQuery]) -> dict[str, Any]:
     auth=READING,
     operation_id="get_queue_depth",
     summary="How long the queue is, and was over a window",
-    response={200: QueueWindowOut, **REFUSED},
+    response=QueueWindowOut,
 )
 def queue(request: HttpRequest, query: Query[WindowQuery]) -> dict[str, Any]:
     asked, columns = _window(query)
@@ -129,18 +122,9 @@ def queue(request: HttpRequest, query: Query[WindowQuery]) -> dict[str, Any]:
     return {**asked, "newest": _queue(newest), "columns": shown}
 
 
-def _domain(name: str) -> str:
-    if not name or name == DOMAIN:
-        return DOMAIN
-    names, _ = queries.domains()
-    if name not in names:
-        raise invalid("domain", f"There is no domain {cut(name, 40)!r}.", allowed=", ".join(names))
-    return name
-
-
 def _window(query: WindowQuery) -> tuple[dict[str, Any], Sequence[Column]]:
     """What every answer over a window begins with, and the columns."""
-    domain, sampler = _domain(query.domain), samples.sampler()
+    domain, sampler = domain_of(query.domain), samples.sampler()
     given = {name: value for name, value in query.dict().items() if value is not None}
     form = WindowForm(given, now=sampler.now)
     if not form.is_valid():

@@ -29,7 +29,7 @@ from tests.support.verdict import Sent, Verdict, judge, resumed_after
 from tests.support.waiting import wait_until
 from tests.support.workers import LiveBus, Worker
 
-LEAST_RATE = 2000  # commands/s acknowledged while a fault is on
+LEAST_RATE = 1200  # commands/s acknowledged while a fault is on, beside other tests
 LEAST_IN_FLIGHT = 20
 RESUMES_S, DRAINS_S = 10, 60
 MAX_ATTEMPTS = 10

@@ -5,6 +5,7 @@ import sys
 
 from pydantic import BaseModel
 
+from commands.api.links import LINKS
 from commands.api.root import api
 from tests.support.clusters import CHECKOUT
 
@@ -23,6 +24,19 @@ def test_every_operation_has_a_name_of_its_own_and_says_what_it_does() -> None:
     assert len(set(names)) == len(names)
     assert all(name.isidentifier() and name.islower() for name in names), "they name a client's functions"
     assert all(operation["summary"] for operation in operations)
+
+
+def test_links_lead_from_answers_to_operations_that_are_there() -> None:
+    operations = {
+        operation["operationId"]: operation
+        for path in api.get_openapi_schema()["paths"].values()
+        for operation in path.values()
+    }
+    for (name, status), links in LINKS.items():
+        assert status in operations[name]["responses"]
+        for link in links.values():
+            taken = {parameter["name"] for parameter in operations[link["operationId"]]["parameters"]}
+            assert link["parameters"].keys() <= taken
 
 
 def test_no_two_shapes_have_one_name() -> None:
