@@ -7,8 +7,9 @@ from django.http import HttpRequest
 from ninja import Query, Router
 from pydantic import Field
 
-from commands.api.asked import MOST_LISTED, InDomain, domain_of
+from commands.api.asked import InDomain, domain_of
 from commands.api.auth import READING
+from commands.api.lists import MOST as MOST_LISTED
 from commands.api.problems import invalid_form
 from commands.api.stats_shapes import LatencyOut, OverviewOut, QueueWindowOut, RecentActivityOut, ThroughputOut
 from commands.forms.window import DEFAULT_MINUTES, LARGEST_MINUTES, WindowForm
