@@ -3,11 +3,13 @@
 What it shows is read once a moment for all who look at it (`e2e_site.shared`), and sent again only where it changed.
 """
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -21,10 +23,18 @@ from commands.rules.formatting import Count
 from commands.rules.words import DOMAIN, Status
 from commands.stats.counts import StatusCounts, status_counts
 from e2e_site.shared import Shared
+from e2e_site.times import Times, times_of
 from e2e_site.unchanged import not_again
 from settings_app.models import Configuration
 
 EVENTS_SHOWN = 20
+# The rights that decide what the live part offers.
+RIGHTS = (
+    "commands.add_testcommand",
+    "commands.operate_command",
+    "settings_app.view_configuration",
+    "settings_app.change_configuration",
+)
 REJECTED_SHOWN = 5
 REJECTED_TOLD = timedelta(days=1)  # for how long a rejected message is told
 
@@ -51,7 +61,18 @@ def page(request: HttpRequest) -> HttpResponse:
 @require_safe
 @not_again
 def live(request: HttpRequest) -> HttpResponse:
-    return render(request, "commands/_dashboard.html", context(request))
+    """Drawn once a moment for all who are shown the same: hundreds may look, and drawing takes longer than reading."""
+    user = request.user
+    return HttpResponse(
+        _drawn.get(
+            Viewed(
+                domain=chosen_domain(request.GET).domain,
+                rights=tuple(user.has_perm(right) for right in RIGHTS) if user.is_authenticated else None,
+                times=times_of(request),
+                request=request,
+            )
+        )
+    )
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
@@ -62,6 +83,20 @@ def context(request: HttpRequest) -> dict[str, Any]:
     """
     chosen = chosen_domain(request.GET)
     return {**_seen.get(chosen.domain), "chosen": chosen, "now": chosen.now}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Viewed:
+    """What the live part depends on; of the ``request`` nothing but that. ``rights``: None for who is not logged in."""
+
+    domain: str
+    rights: tuple[bool, ...] | None
+    times: Times
+    request: HttpRequest = field(compare=False)
+
+
+def _draw(viewed: Viewed) -> str:
+    return render_to_string("commands/_dashboard.html", context(viewed.request), viewed.request)
 
 
 def _look(domain: str) -> dict[str, Any]:
@@ -98,3 +133,4 @@ def _cards(counts: StatusCounts, domain: str) -> list[tuple[Status, Count, str]]
 
 
 _seen: Shared[str, dict[str, Any]] = Shared(_look)
+_drawn: Shared[Viewed, str] = Shared(_draw)

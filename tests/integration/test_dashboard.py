@@ -138,7 +138,7 @@ def test_operations_under_way_are_told_and_who_works_them_off_without_a_worker()
 def test_viewers_share_what_one_of_them_had_counted(
     settings: Settings, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    dashboard._seen.forget()
+    forget()
     settings.SHARED_FOR_S = 60
     send()
     assert count(Client().get("/live/").text, "pending") == "1"
@@ -147,7 +147,26 @@ def test_viewers_share_what_one_of_them_had_counted(
         assert count(Client().get("/live/").text, "pending") == "1"
     settings.SHARED_FOR_S = 0
     assert count(Client().get("/live/").text, "pending") == "2"
+    forget()
+
+
+def forget() -> None:
     dashboard._seen.forget()
+    dashboard._drawn.forget()
+
+
+def test_what_is_drawn_for_some_viewers_is_not_shown_to_those_who_may_other_things(
+    settings: Settings, client_of: Callable[..., Client]
+) -> None:
+    forget()
+    settings.SHARED_FOR_S = 60
+    settings.PUBLIC_READ = True
+    reader, sender = client_of("rita", staff=False), client_of("sue", "add_testcommand", staff=False)
+    offer = 'href="/send/"'
+    for _ in range(2):
+        assert offer not in reader.get("/live/").text
+        assert offer in sender.get("/live/").text
+    forget()
 
 
 def test_while_one_viewer_computes_the_others_wait_for_its_answer(settings: Settings) -> None:
