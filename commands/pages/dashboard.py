@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from commands.pages import charts
-from commands.pages.domains import UnknownDomainError, chosen_domain, query_of_domain, unknown_domain
+from commands.pages.domains import ChosenDomain, UnknownDomainError, chosen_domain, query_of_domain, unknown_domain
 from commands.pages.odd import odd
 from commands.reads import queries
 from commands.reads.listing import query_of
@@ -62,13 +62,14 @@ def page(request: HttpRequest) -> HttpResponse:
 @not_again
 def live(request: HttpRequest) -> HttpResponse:
     """Drawn once a moment for all who are shown the same: hundreds may look, and drawing takes longer than reading."""
-    user = request.user
+    user, chosen = request.user, chosen_domain(request.GET)
     return HttpResponse(
         _drawn.get(
             Viewed(
-                domain=chosen_domain(request.GET).domain,
+                domain=chosen.domain,
                 rights=tuple(user.has_perm(right) for right in RIGHTS) if user.is_authenticated else None,
                 times=times_of(request),
+                chosen=chosen,
                 request=request,
             )
         )
@@ -82,6 +83,10 @@ def context(request: HttpRequest) -> dict[str, Any]:
     (`queries.newest_events`). Raises UnknownDomainError.
     """
     chosen = chosen_domain(request.GET)
+    return _context(chosen)
+
+
+def _context(chosen: ChosenDomain) -> dict[str, Any]:
     return {**_seen.get(chosen.domain), "chosen": chosen, "now": chosen.now}
 
 
@@ -92,11 +97,12 @@ class Viewed:
     domain: str
     rights: tuple[bool, ...] | None
     times: Times
+    chosen: ChosenDomain = field(compare=False)
     request: HttpRequest = field(compare=False)
 
 
 def _draw(viewed: Viewed) -> str:
-    return render_to_string("commands/_dashboard.html", context(viewed.request), viewed.request)
+    return render_to_string("commands/_dashboard.html", _context(viewed.chosen), viewed.request)
 
 
 def _look(domain: str) -> dict[str, Any]:

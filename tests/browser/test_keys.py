@@ -27,12 +27,14 @@ def test_keys_find_open_and_go(bus: HandBus, visit: Callable[..., Visitor]) -> N
     keys.press("g")
     keys.press("c")
     expect(page.get_by_role("heading", level=1)).to_have_text("Commands")
+    page.wait_for_load_state()  # until its scripts have run
     for key in ("j", "j", "j", "k"):
         keys.press(key)
     expect(page.locator(f"#command-{ids[1]} a").first).to_be_focused()
     keys.press("Enter")
     expect(page.locator("#command-id")).to_have_text(str(ids[1]))
 
+    page.wait_for_load_state()
     keys.press("/")
     expect(page.locator("#find")).to_be_focused()
     keys.type("jg?a")  # in a field they are letters
