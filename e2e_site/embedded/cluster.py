@@ -201,20 +201,27 @@ class Cluster:
         end_orphans(place.data)
         # PostgreSQL would trust a process id that another program has by now.
         (place.data / "postmaster.pid").unlink(missing_ok=True)
+        while True:
+            self._leave_taken_port(say)
+            options = {**_OPTIONS, "port": str(self.port), **self.options}
+            place.write(place.data / _CONFIG, "".join(f"{name} = '{value}'\n" for name, value in options.items()))
+            if place.log.exists():
+                place.log.replace(place.log.with_suffix(".log.1"))
+            place.write(place.log, "")
+            try:
+                place.run("pg_ctl", "start", "-D", place.data, "-w", "-t", str(_TIMEOUT_S), "-l", place.log)
+            except EmbeddedError as exc:
+                if is_free(self.port):  # else another program took it between our look and the server's
+                    why = telling_line(place.log.read_text() or str(exc))
+                    raise EmbeddedError(f"PostgreSQL does not start: {why} ({place.log})") from exc
+            else:
+                return
+
+    def _leave_taken_port(self, say: Callable[[str], None]) -> None:
         if not is_free(self.port):
             taken = self.port
             self._state.set(port=free_port())
             say(f"Port {taken} is taken by another program: the embedded PostgreSQL moves to port {self.port}.")
-        options = {**_OPTIONS, "port": str(self.port), **self.options}
-        place.write(place.data / _CONFIG, "".join(f"{name} = '{value}'\n" for name, value in options.items()))
-        if place.log.exists():
-            place.log.replace(place.log.with_suffix(".log.1"))
-        place.write(place.log, "")
-        try:
-            place.run("pg_ctl", "start", "-D", place.data, "-w", "-t", str(_TIMEOUT_S), "-l", place.log)
-        except EmbeddedError as exc:
-            why = telling_line(place.log.read_text() or str(exc))
-            raise EmbeddedError(f"PostgreSQL does not start: {why} ({place.log})") from exc
 
     def _create_database(self) -> None:
         if self._state.read().get("created"):

@@ -75,7 +75,8 @@ def end_orphans(data: Path) -> None:
 
 def free_port() -> int:
     """A free port of 127.0.0.1, below those that outgoing connections are given."""
-    for port in random.sample(range(20_000, 32_000), 100):
+    # Of the system: programs that seed their random numbers alike would ask for the same ports at the same time.
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
         if is_free(port):
             return port
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from tests.support.checkouts import NO_NETWORK, Checkout, free_port
+from e2e_site.embedded.process import free_port
+from tests.support.checkouts import NO_NETWORK, Checkout
 from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from e2e_site import web_server
+from e2e_site.embedded.process import free_port
 from tests.conftest import StartManage
-from tests.support.checkouts import free_port
 from tests.support.programs import StartedProgram
 from tests.support.proxy import Proxy
 from tests.support.served import served

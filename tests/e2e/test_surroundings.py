@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.checkouts import NO_NETWORK, Checkout, free_port
+from e2e_site.embedded.process import free_port
+from tests.support.checkouts import NO_NETWORK, Checkout
 from tests.support.waiting import wait_until
 
 OTHER_PROJECTS = {

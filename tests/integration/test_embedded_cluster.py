@@ -1,12 +1,13 @@
 """The embedded PostgreSQL: starting, being shared, being closed to others, surviving."""
 
+import dataclasses
 import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,31 @@ MakeCluster = Callable[[], Cluster]
 
 def quiet(line: str) -> None:
     """For starts whose words are not the subject."""
+
+
+class Taking(Mapping[str, str]):
+    """No settings; who reads them for the first time has the port taken, as by another program at that moment."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._server: socket.socket | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        self._server = self._server or socket.create_server(("127.0.0.1", self._port))
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __getitem__(self, name: str) -> str:
+        raise KeyError(name)
+
+    def __enter__(self) -> "Taking":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.close()
 
 
 @pytest.fixture
@@ -225,6 +251,15 @@ class TestSurviving:
         assert f"Port {taken} is taken" in said[0]
         assert f"port {running.port}" in said[0]
         assert query(running, "SELECT answer FROM kept") == 42
+
+    def test_a_port_that_is_taken_between_the_look_and_the_start_is_given_up_too(self, running: Cluster) -> None:
+        running.stop()
+        taken, said = running.port, list[str]()
+        with Taking(taken) as options:
+            dataclasses.replace(running, options=options).ensure_running(said.append)
+        assert running.port != taken
+        assert [f"Port {taken} is taken" in line for line in said] == [True]
+        assert query(running, "SELECT 42") == 42
 
     def test_without_its_state_it_begins_anew_and_keeps_the_old_data_aside(self, running: Cluster) -> None:
         execute(running, "CREATE TABLE kept ()")

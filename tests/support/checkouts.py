@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sys
 import sysconfig
 import venv
@@ -97,8 +96,3 @@ class Checkout:
                 name=cluster.name, state_dir=cluster.state_dir, major=cluster.major, checkout=cluster.checkout
             )
             shutil.rmtree(place.directory.parent, ignore_errors=True)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

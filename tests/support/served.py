@@ -7,7 +7,7 @@ from wsgiref.types import WSGIApplication
 
 from e2e_site import web_server
 from e2e_site.address import Address
-from tests.support.checkouts import free_port
+from e2e_site.embedded.process import free_port
 
 
 @contextmanager
