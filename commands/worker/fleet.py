@@ -139,6 +139,8 @@ def arguments(options: Options, *, max_wait: float | None) -> list[str]:
     words = ["--one-of-many", f"--engine={options.engine}", f"--domain={options.domain}", f"--grace={options.grace}"]
     if options.handlers is not None:
         words.append(f"--handlers={options.handlers}")
+    if options.around is not None:
+        words.append(f"--around={options.around}")
     if not options.samples:
         words.append("--no-sampler")
     if options.once:

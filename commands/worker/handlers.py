@@ -75,8 +75,10 @@ class HandlersError(SiteError):
     exit_code = Exit.REFUSED
 
 
-def registry_of(domain: str, module: str | None = None) -> HandlerRegistry:
+def registry_of(domain: str, module: str | None = None, around: str | None = None) -> HandlerRegistry:
     """What performs the commands of a domain, by their types: test commands, and what ``module`` registers.
+
+    ``around`` names a module whose ``around(handler)`` answers what is called instead of each handler.
 
     Raises `HandlersError` where there is no such module, or where it registers nothing, something twice, a
     `COMMAND_TYPE`, or something of another domain.
@@ -85,7 +87,17 @@ def registry_of(domain: str, module: str | None = None) -> HandlerRegistry:
     registry.register(domain, COMMAND_TYPE, handle_test_command)
     if module is not None:
         _register_from(module, registry, domain)
-    return registry
+    return registry if around is None else _wrapped(registry, around)
+
+
+def _wrapped(registry: HandlerRegistry, module: str) -> HandlerRegistry:
+    around = getattr(_imported(module, "--around"), "around", None)
+    if not callable(around):
+        raise HandlersError(f"--around {module}: it has no function around(handler).")
+    wrapped = HandlerRegistry()
+    for domain, command_type in registry.registered_handlers():
+        wrapped.register(domain, command_type, around(registry.get_or_raise(domain, command_type)))
+    return wrapped
 
 
 def _register_from(module: str, registry: HandlerRegistry, domain: str) -> None:
@@ -110,11 +122,11 @@ def _register_from(module: str, registry: HandlerRegistry, domain: str) -> None:
         raise HandlersError(f"--handlers {module}: it registers {_listed(others)}; this worker's domain is {domain}.")
 
 
-def _imported(module: str) -> ModuleType:
+def _imported(module: str, option: str = "--handlers") -> ModuleType:
     try:
         return import_module(module)
     except (Exception, SystemExit) as exc:
-        raise HandlersError(f"--handlers {module}: it cannot be imported: {_named(exc)}") from exc
+        raise HandlersError(f"{option} {module}: it cannot be imported: {_named(exc)}") from exc
 
 
 def _named(error: BaseException) -> str:

@@ -36,7 +36,7 @@ GOODBYE_S = 2.0  # for the last statements of a worker that ends
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the command line asks. ``max_wait`` and ``grace`` are seconds; ``handlers`` is the name of a module.
+    """What the command line asks. ``max_wait`` and ``grace`` are seconds; ``handlers`` and ``around`` name modules.
 
     ``samples``: whether it takes its turn at sampling.
     """
@@ -44,6 +44,7 @@ class Options:
     engine: Engine = Engine.NATIVE
     domain: str = DOMAIN
     handlers: str | None = None
+    around: str | None = None
     once: bool = False
     max_wait: float | None = None
     grace: float = 30.0

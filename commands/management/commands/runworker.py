@@ -46,6 +46,11 @@ class Command(SiteCommand):
             help="a module of yours, whose register(registry) registers handlers of the domain beside the site's own",
         )
         parser.add_argument(
+            "--around",
+            metavar="PACKAGE.MODULE",
+            help="a module of yours, whose around(handler) answers what is called instead of each handler: to watch it",
+        )
+        parser.add_argument(
             "--processes",
             type=Number(1, MOST_PROCESSES),
             metavar="N",
@@ -79,6 +84,7 @@ class Command(SiteCommand):
             engine=Engine(options["engine"]),
             domain=options["domain"],
             handlers=options["handlers"],
+            around=options["around"],
             once=options["once"],
             max_wait=options["max_wait"],
             grace=options["grace"],
@@ -88,7 +94,7 @@ class Command(SiteCommand):
         probes = Probes(address=options["health_address"], port=options["health_port"], file=options["heartbeat_file"])
         if options["one_of_many"]:
             name_lines()
-        registry = registry_of(parsed.domain, parsed.handlers)
+        registry = registry_of(parsed.domain, parsed.handlers, parsed.around)
         _refuse_without_set_up(parsed.engine, processes or 1)
         Domain.objects.known(parsed.domain)
         params, direct = connection_params(), direct_params()

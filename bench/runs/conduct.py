@@ -1,0 +1,229 @@
+"""One run from beginning to end.
+
+Scenario, seed ─► plan ─► place ─► workers ─► send, faults, watch ─► drain ─► ledgers ─► judge, check ─► document
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import TYPE_CHECKING, Protocol
+
+import psycopg
+from psycopg.rows import dict_row
+
+from bench.faults import catalogue
+from bench.faults.bench import Bench
+from bench.faults.inject import Injections
+from bench.faults.proxy import proxy_before
+from bench.fleet import Fleet, FleetWorker
+from bench.invariants.check import Limits, check
+from bench.ledgers.load import load_ledgers, server_ahead
+from bench.ledgers.sends import SendLedger
+from bench.oracle.facts import Facts
+from bench.oracle.judge import judge
+from bench.report.document import Document, Head
+from bench.runs import measure
+from bench.runs.depth import Depth
+from bench.runs.places import place
+from bench.runs.sender import Sender
+from bench.runs.verdict import Seen, decide
+from bench.scenarios.plan import Plan
+from bench.witness import Orders
+from commands.rules.words import DOMAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.runs.places import At
+    from bench.scenarios.model import Scenario
+
+__all__ = ["catalogue", "conduct"]
+LOOK_S = 0.1
+QUIET_LOOKS = 2  # one after the other, each of them empty
+FAULTS_END_WITHIN_S = 120  # after the load
+
+
+class Shown(Protocol):
+    """Who hears how a run goes on: its row, a terminal, a test."""
+
+    def phase(self, text: str) -> None: ...
+
+    def progress(self, done: int, total: int) -> None: ...
+
+    def is_canceled(self) -> bool: ...
+
+
+@dataclass
+class Unheard:
+    """Nobody listens."""
+
+    def phase(self, text: str) -> None: ...
+
+    def progress(self, done: int, total: int) -> None: ...
+
+    def is_canceled(self) -> bool:
+        return False
+
+
+def conduct(scenario: Scenario, seed: int | None = None, *, shown: Shown | None = None, run_id: int = 1) -> Document:
+    """Run it; the document. Raises BenchError where it cannot work at all; nothing is left running however it ends."""
+    plan = Plan(scenario, scenario.seed if seed is None else seed)
+    return _Run(plan, shown or Unheard(), run_id).whole()
+
+
+@dataclass
+class _Run:
+    plan: Plan
+    shown: Shown
+    run_id: int
+    unknowns: list[str] = field(default_factory=list)
+
+    def whole(self) -> Document:
+        started = datetime.now(UTC)
+        with ExitStack() as until_the_end:
+            self.shown.phase("making a database")
+            at = until_the_end.enter_context(place(self.plan.scenario))
+            ledger = until_the_end.enter_context(SendLedger(at.folder))
+            through_proxy = any(workers.through == "proxy" for workers in self.plan.scenario.workers)
+            proxy = until_the_end.enter_context(proxy_before(at.database.url)) if through_proxy else None
+            fleet = Fleet(list(self._workers(at, proxy.url if proxy else "")))
+            until_the_end.callback(fleet.stop)
+            conn = until_the_end.enter_context(psycopg.connect(**at.database.params, autocommit=True))
+            self.shown.phase("starting workers")
+            fleet.start(conn, self.shown.is_canceled)
+            before = measure.costs(conn)
+            bench = Bench(
+                plan=self.plan, database=at.database, cluster=at.cluster, proxy=proxy, fleet=fleet, ledger=ledger,
+                folder=at.folder, stop=Event(),
+            )  # fmt: skip
+            return self._measured(bench, started, before)
+
+    def _workers(self, at: At, proxied: str) -> Iterator[FleetWorker]:
+        rolls = self.plan.rolls
+        number = 0
+        for of in self.plan.scenario.workers:
+            for _ in range(of.count):
+                number += 1
+                environment = at.database.environment()
+                if of.through == "proxy":
+                    environment["DATABASE_URL"] = proxied
+                orders = Orders(
+                    folder=str(at.folder), worker="", rolls=vars(rolls) if rolls else None,
+                    crashes=tuple(catalogue.crash_orders(self.plan, at.folder)),
+                )  # fmt: skip
+                yield FleetWorker(name=f"w{number}", of=of, environment=environment, orders=orders)
+
+    def _measured(self, bench: Bench, started: datetime, before: dict[str, float]) -> Document:
+        began_at = datetime.now(UTC)
+        bench.began = time.monotonic()
+        sender, depth = Sender(bench.database.params, self.plan, bench.ledger), Depth(bench.database.params)
+        injections = Injections(bench)
+        depth.start()
+        sender.start()
+        injections.start()
+        bench.sender = sender
+        try:
+            self._watch(bench, sender, injections)
+            quiet = self._drained(bench, depth)
+        finally:
+            bench.stop.set()
+            sender.stop()
+            injections.wait(5)
+            depth.stop()
+            self.shown.phase("stopping workers")
+            bench.fleet.stop()
+            injections.release()
+        return self._document(bench, injections, depth, started, began_at, quiet=quiet, before=before)
+
+    def _watch(self, bench: Bench, sender: Sender, injections: Injections) -> None:
+        """Until all is sent and every fault is over."""
+        self.shown.phase("sending")
+        most = time.monotonic() + self.plan.scenario.lasts_s + FAULTS_END_WITHIN_S
+        while not (sender.is_done and injections.are_over):
+            self._look(bench)
+            if self.shown.is_canceled() or time.monotonic() > most:
+                self.unknowns.append("it was canceled" if self.shown.is_canceled() else "a fault did not end in time")
+                return
+        if sender.error is not None:
+            self.unknowns.append(f"sending broke off: {sender.error}")
+
+    def _drained(self, bench: Bench, depth: Depth) -> bool:
+        """Whether the queue became empty, and stayed so, in time."""
+        self.shown.phase("draining")
+        deadline = time.monotonic() + self.plan.scenario.seconds(self.plan.scenario.drains_within)
+        looks = 0
+        while looks < QUIET_LOOKS:
+            looks = looks + 1 if depth.is_empty() else 0
+            self._look(bench)
+            if time.monotonic() > deadline or self.shown.is_canceled():
+                self.unknowns.append("it never became quiet")
+                return False
+        return True
+
+    def _look(self, bench: Bench) -> None:
+        """Say how it stands; start again what a program point has ended."""
+        bench.stop.wait(LOOK_S)
+        catalogue.keep_up(bench)
+        self.shown.progress(bench.ledger.acknowledged, self.plan.count)
+
+    def _document(
+        self, bench: Bench, injections: Injections, depth: Depth, started: datetime, began_at: datetime, *, quiet: bool,
+        before: dict[str, float],
+    ) -> Document:  # fmt: skip
+        self.shown.phase("checking")
+        scenario = self.plan.scenario
+        with psycopg.connect(**bench.database.params, autocommit=True, row_factory=dict_row) as conn:
+            load_ledgers(conn, bench.folder, self.run_id)
+            injections.judge()
+            self.unknowns += [f"unasked, {death}" for death in bench.fleet.deaths()]
+            fired = [fault for fault, record in zip(scenario.faults, injections.records, strict=True) if record.fired]
+            facts = Facts(
+                run_id=self.run_id, plan=self.plan, began_at=began_at + server_ahead(conn), quiet=quiet,
+                expected=bench.expected, apart=frozenset(bench.apart), faults=tuple(injections.records),
+                loses_attempts=any(fault.loses_attempts for fault in fired),
+                overruns=any(fault.overruns for fault in fired),
+            )  # fmt: skip
+            judged, rules = judge(conn, facts), check(conn, self._limits(facts))
+            measured = measure.measured(conn, facts, depth.points, before)
+        decided = decide(
+            Seen(
+                accounting=judged.accounting,
+                verdicts=judged.verdicts,
+                rules=rules,
+                faults=injections.records,
+                expectations=measured.expectations(scenario, judged),
+                sometimes=measured.sometimes(scenario, judged),
+                known=frozenset(scenario.expect.known),
+                unknowns=self.unknowns,
+            )
+        )
+        ended = datetime.now(UTC)
+        head = Head(
+            run=self.run_id, scenario=scenario.scenario, about=scenario.about, seed=self.plan.seed,
+            engines=sorted({workers.engine.value for workers in scenario.workers}), verdict=decided.verdict,
+            expected_verdict=scenario.expect.verdict, why=decided.why, unknowns=decided.unknowns,
+            state="canceled" if self.shown.is_canceled() else "ended", started_at=started.isoformat(),
+            ended_at=ended.isoformat(), seconds=round((ended - started) / timedelta(seconds=1), 1),
+            command=f"manage.py bench run {scenario.scenario} --seed {self.plan.seed}",
+        )  # fmt: skip
+        return Document(
+            head=head, scenario=scenario.model_dump(mode="json", by_alias=True), fleet=bench.fleet.endings(),
+            accounting=judged.accounting, verdicts=judged.verdicts, matrix=judged.matrix, rules=rules,
+            expectations=measured.expectations(scenario, judged), sometimes=measured.sometimes(scenario, judged),
+            faults=injections.records, phases=self.plan.phases, points=measured.points, latency=measured.latency,
+            lanes=judged.lanes, stories=judged.stories, costs=measured.costs, deviations=judged.deviations,
+            versions=measured.versions, environment=measured.environment,
+        )  # fmt: skip
+
+    def _limits(self, facts: Facts) -> Limits:
+        bus = self.plan.scenario.bus
+        return Limits(
+            domain=DOMAIN, lease_s=bus.visibility_timeout, base_delay_ms=bus.base_delay_ms,
+            max_delay_ms=bus.max_delay_ms, backoff_multiplier=bus.backoff_multiplier, heartbeat=bus.heartbeat,
+            poll_interval_s=bus.poll_interval, run_id=facts.run_id, quiet=facts.quiet,
+            strict=not (facts.loses_attempts or facts.overruns), facts=facts,
+        )  # fmt: skip

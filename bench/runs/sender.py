@@ -1,0 +1,115 @@
+"""Sending what a plan says, when it is due, whatever becomes of it: an open loop with a ledger."""
+
+from __future__ import annotations
+
+import time
+from itertools import groupby
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from bench.faults.bench import told_by
+from bench.ledgers.sends import Told, Trying
+from commands.bus.bulk import NewCommand, send_chunk
+from commands.rules.words import DOMAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.ledgers.sends import SendLedger
+    from bench.scenarios.plan import Plan, Planned
+
+AT_ONCE = 500
+PAUSE_S = 0.02  # between two sends of a schedule: so many commands of a high rate share a statement
+_AGAIN_S = 0.05
+
+
+class Sender:
+    """Sends from a thread of its own. ``offered``: how many were due so far."""
+
+    def __init__(self, params: Mapping[str, Any], plan: Plan, ledger: SendLedger) -> None:
+        self._params = {**params, "application_name": "bench send", "connect_timeout": 5}
+        self._plan = plan
+        self._ledger = ledger
+        self._stop = Event()
+        self._thread = Thread(target=self._send, name="send", daemon=True)
+        self._conn: psycopg.Connection[Any] | None = None
+        self.offered = 0
+        self.shift_s = 0.0  # how wrong the sender's clock is: what it says in payloads, and nothing else
+        self.error: Exception | None = None
+        self.began = 0.0  # Unix seconds
+
+    def start(self) -> None:
+        self.began = time.time()
+        self._began = time.monotonic()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def is_done(self) -> bool:
+        return not self._thread.is_alive()
+
+    def _send(self) -> None:
+        try:
+            while self.offered < self._plan.count and not self._stop.is_set():
+                self._next()
+        except Exception as exc:  # noqa: BLE001  # the thread that waits for this one hears it
+            self.error = exc
+        finally:
+            if self._conn is not None:
+                self._conn.close()
+
+    def _next(self) -> None:
+        """What is due now, in one statement for each kind of reply; else wait for it."""
+        now_s = time.monotonic() - self._began
+        upto = self.offered
+        while upto < self._plan.count and upto - self.offered < AT_ONCE and self._plan.due_s(upto) <= now_s:
+            upto += 1
+        if upto == self.offered:
+            self._stop.wait(min(PAUSE_S, max(0.001, self._plan.due_s(upto) - now_s)))
+            return
+        if not self._connected():
+            self._stop.wait(_AGAIN_S)
+            return
+        due = sorted(map(self._plan.command, range(self.offered, upto)), key=lambda planned: planned.reply)
+        self.offered = upto
+        for reply, group in groupby(due, key=lambda planned: planned.reply):
+            self._send_chunk(list(group), reply=reply)
+        if self._plan.scenario.load:
+            self._stop.wait(PAUSE_S)
+
+    def _connected(self) -> bool:
+        """Before anything is written into the ledger: what a server that is away was not sent, was not tried."""
+        if self._conn is None or self._conn.closed:
+            try:
+                self._conn = psycopg.connect(**self._params, autocommit=True)
+            except psycopg.OperationalError:
+                self._conn = None
+        return self._conn is not None
+
+    def _send_chunk(self, commands: Sequence[Planned], *, reply: bool) -> None:
+        first = self._ledger.intend([self._trying(planned) for planned in commands])
+        chunk = [
+            NewCommand(behavior=one.behavior, payload=self._payload(one), command_id=one.command_id) for one in commands
+        ]
+
+        def send() -> None:
+            assert self._conn is not None
+            send_chunk(self._conn, DOMAIN, chunk, max_attempts=self._plan.scenario.bus.max_attempts, reply=reply)
+
+        told = told_by(send)
+        if told is not Told.UNKNOWN:
+            self._ledger.answer(first, len(commands), told)
+        if told is not Told.ACKNOWLEDGED and self._conn is not None:
+            self._conn.close()
+
+    def _trying(self, planned: Planned) -> Trying:
+        due = self.began + self._plan.due_s(planned.number)
+        return Trying(command_id=planned.command_id, kind=planned.kind, intended=due)
+
+    def _payload(self, planned: Planned) -> dict[str, Any]:
+        return {"number": planned.number, "sender_clock": round(time.time() + self.shift_s, 3)}

@@ -1,0 +1,273 @@
+"""The faults that a scenario can have, each with what it takes. Pure: `bench.faults` injects them.
+
+Each names the moment ``at`` which it begins (``steady+4s``). What is random in it follows from the seed of the run.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.scenarios.units import Duration
+
+
+class AnyFault(BaseModel):
+    """``needs_cluster``: it cannot be done to a server that others use. ``needs_proxy``: it is done to the network.
+
+    ``loses_attempts``: an attempt may come to no end by it; ``overruns``: an attempt may outlive its lease by it. Only
+    then are a further attempt, and the duplicates that it brings, ALLOWED.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    needs_cluster: ClassVar[bool] = False
+    needs_proxy: ClassVar[bool] = False
+    loses_attempts: ClassVar[bool] = False
+    overruns: ClassVar[bool] = False
+
+    do: str
+    at: str = Field(default="0s", description="phase+duration, or a duration after sending began")
+
+
+class _Losing(AnyFault):
+    loses_attempts = True
+
+
+class KillWorker(_Losing):
+    """F1: SIGKILL to a worker that has so many attempts in flight, and a new one after ``restart``."""
+
+    do: Literal["kill_worker"]
+    which: int = Field(default=0, ge=0, le=15)
+    in_flight: int = Field(default=1, ge=0, le=1000)
+    times: int = Field(default=1, ge=1, le=20)
+    restart: Duration = Duration(0)
+
+
+class StopWorker(AnyFault):
+    """F2: SIGTERM to a worker, and a new one after it ended. It has to end with 0, and no attempt may be lost."""
+
+    do: Literal["stop_worker"]
+    which: int = Field(default=0, ge=0, le=15)
+    in_flight: int = Field(default=1, ge=0, le=1000)
+    times: int = Field(default=1, ge=1, le=20)
+    restart: Duration = Duration(0)
+
+
+class FreezeWorker(_Losing):
+    """F3: SIGSTOP for longer than a lease while another works on, then SIGCONT."""
+
+    overruns = True
+    do: Literal["freeze_worker"]
+    which: int = Field(default=0, ge=0, le=15)
+    in_flight: int = Field(default=1, ge=0, le=1000)
+    lasts: Duration = Field(default=Duration(2, "L"), alias="for")
+
+
+class CrashAt(_Losing):
+    """F5: at a program point the process of a share of attempts ends, or that of ``poison`` commands each time."""
+
+    do: Literal["crash_at"]
+    point: Literal["received", "handled"] = "received"
+    share: float = Field(default=0, ge=0, le=1, strict=False)
+    poison: int = Field(default=0, ge=0, le=10, description="so many more commands that do it at every attempt")
+    how: Literal["exit", "kill", "segfault"] = "exit"
+
+
+class MalformedMessages(AnyFault):
+    """F6: messages that are no command, put into the queue by hand; each is rejected once and shown."""
+
+    do: Literal["malformed_messages"]
+    count: int = Field(default=20, ge=1, le=10_000)
+
+
+class UnregisteredType(AnyFault):
+    """F7: commands of a type that no handler performs."""
+
+    do: Literal["unregistered_type"]
+    count: int = Field(default=5, ge=1, le=1000)
+
+
+class EndConnections(_Losing):
+    """F8: ``pg_terminate_backend`` for every connection of the workers, again and again."""
+
+    do: Literal["end_connections"]
+    every: Duration = Duration(0.5)
+    lasts: Duration = Field(default=Duration(5), alias="for")
+
+
+class RestartServer(_Losing):
+    """F9: an immediate shutdown of PostgreSQL, as a crash, and its start after ``down``."""
+
+    needs_cluster = True
+    do: Literal["restart_server"]
+    down: Duration = Duration(0)
+
+
+class ReadOnly(_Losing):
+    """F10: the server takes no write for a while."""
+
+    needs_cluster = True
+    do: Literal["read_only"]
+    lasts: Duration = Field(default=Duration(4), alias="for")
+
+
+class Network(_Losing):
+    """F11: between workers and server. ``how``: ``delay`` each way, ``reset`` all connections, ``blackhole``: nothing
+    passes any more and nothing is said, ``lose_answers``: of so many COMMITs (``count``) the answer does not arrive."""
+
+    needs_proxy = True
+    overruns = True
+    do: Literal["network"]
+    how: Literal["delay", "reset", "blackhole", "lose_answers"]
+    delay: Duration = Duration(20, "ms")
+    lasts: Duration = Field(default=Duration(3), alias="for")
+    count: int = Field(default=5, ge=1, le=100)
+    of: Literal["receive", "finish"] = "finish"
+
+
+class FillConnections(_Losing):
+    """F12: all connections of the server but ``leave`` are taken by others, and the workers' are ended."""
+
+    needs_cluster = True
+    do: Literal["fill_connections"]
+    leave: int = Field(default=0, ge=0, le=20)
+    lasts: Duration = Field(default=Duration(5), alias="for")
+
+
+class HoldRow(AnyFault):
+    """F13: the rows of so many waiting commands are locked for a while; only those may be late."""
+
+    do: Literal["hold_row"]
+    rows: int = Field(default=1, ge=1, le=1000)
+    lasts: Duration = Field(default=Duration(3, "L"), alias="for")
+
+
+class HoldSnapshot(AnyFault):
+    """F14: a transaction that keeps old row versions from being removed; the rate has to stay."""
+
+    do: Literal["hold_snapshot"]
+    lasts: Duration = Field(default=Duration(15), alias="for")
+    least_share: float = Field(default=0.5, gt=0, le=1, strict=False, description="of the rate before")
+
+
+class Readers(AnyFault):
+    """F15: so many transactions that read the whole queue again and again."""
+
+    do: Literal["readers"]
+    count: int = Field(default=4, ge=1, le=16)
+    lasts: Duration = Field(default=Duration(10), alias="for")
+    least_share: float = Field(default=0.5, gt=0, le=1, strict=False)
+
+
+class DuplicateSends(AnyFault):
+    """F16: the same command sent by so many at the same moment: one is told yes, the others DuplicateCommandError."""
+
+    do: Literal["duplicate_sends"]
+    commands: int = Field(default=5, ge=1, le=100)
+    senders: int = Field(default=8, ge=2, le=32)
+
+
+class DuplicateMessages(AnyFault):
+    """F17: the message of a command is there twice."""
+
+    do: Literal["duplicate_messages"]
+    count: int = Field(default=10, ge=1, le=1000)
+
+
+class Operators(AnyFault):
+    """F18: so many operators act on the same parked commands at the same moment: exactly one wins each."""
+
+    do: Literal["operators"]
+    commands: int = Field(default=5, ge=1, le=100)
+    operators: int = Field(default=4, ge=2, le=16)
+
+
+class SenderClock(AnyFault):
+    """F19: what a sender believes the time to be is wrong by so much, from here to the end."""
+
+    do: Literal["sender_clock"]
+    hours: float = Field(default=1, ge=-24, le=24, strict=False)
+
+
+class LoseNotifications(AnyFault):
+    """F20: the notification connection of every worker is ended, and its return is held up by nothing."""
+
+    do: Literal["lose_notifications"]
+    every: Duration = Duration(0.5)
+    lasts: Duration = Field(default=Duration(5), alias="for")
+
+
+class BadSettings(AnyFault):
+    """F21: workers with settings that cannot work; each has to refuse with one line that says why."""
+
+    do: Literal["bad_settings"]
+
+
+class NoisyNeighbor(AnyFault):
+    """F23: another domain on the same server is flooded; the p99 of this one stays within ``most`` times."""
+
+    do: Literal["noisy_neighbor"]
+    commands: int = Field(default=20_000, ge=100, le=1_000_000)
+    most: float = Field(default=3, ge=1, le=100, strict=False)
+
+
+class FullDisk(_Losing):
+    """F24: the file system of the server is full for a while; it needs root."""
+
+    needs_cluster = True
+    do: Literal["full_disk"]
+    lasts: Duration = Field(default=Duration(4), alias="for")
+
+
+class UnreadableData(AnyFault):
+    """What PostgreSQL stores and Python cannot read, put into messages and rows by a foreign sender."""
+
+    do: Literal["unreadable_data"]
+    count: int = Field(default=4, ge=1, le=1000)
+
+
+class OddText(AnyFault):
+    """Handlers that fail with codes and messages that nothing can store or that would forge a log line."""
+
+    do: Literal["odd_text"]
+    count: int = Field(default=4, ge=1, le=1000)
+
+
+class FreezeServer(_Losing):
+    """Every process of the server stands still for a while (SIGSTOP), then goes on."""
+
+    needs_cluster = True
+    overruns = True
+    do: Literal["freeze_server"]
+    lasts: Duration = Field(default=Duration(2), alias="for")
+
+
+Fault = Annotated[
+    KillWorker
+    | StopWorker
+    | FreezeWorker
+    | CrashAt
+    | MalformedMessages
+    | UnregisteredType
+    | EndConnections
+    | RestartServer
+    | ReadOnly
+    | Network
+    | FillConnections
+    | HoldRow
+    | HoldSnapshot
+    | Readers
+    | DuplicateSends
+    | DuplicateMessages
+    | Operators
+    | SenderClock
+    | LoseNotifications
+    | BadSettings
+    | NoisyNeighbor
+    | FullDisk
+    | UnreadableData
+    | OddText
+    | FreezeServer,
+    Field(discriminator="do"),
+]

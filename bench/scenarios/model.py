@@ -1,0 +1,223 @@
+"""A scenario: what a run does and what it has to come to. Pure: the YAML reader, the builder and tests make it.
+
+    YAML, Python ─► Scenario ─► plan (plan.py) ─► run ─► verdict
+
+Every model refuses keys that it does not know and values out of bounds. A duration is written ``500ms``, ``3s``, ``2m``
+or, in leases of the scenario, ``1.5L``.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from bench.scenarios.faults import Fault
+from bench.scenarios.units import Duration, Seconds
+from commands.rules.behaviors import MAX_TRANSIENT_FAILURES, BehaviorType
+from commands.rules.words import Engine, Word
+from settings_app.values import SETTINGS
+
+MOST_COMMANDS = 1_000_000
+MOST_RATE = 20_000
+MOST_WORKERS = 16
+NAME = r"^[a-z][a-z0-9_]{0,59}$"
+
+
+class Strict(BaseModel):
+    """No unknown key, no value of another type, nothing changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class RunVerdict(Word):
+    """What a run comes to."""
+
+    PASS = "PASS", "Passed"  # a verdict
+    FAIL = "FAIL", "Failed"
+    UNKNOWN = "UNKNOWN", "Unknown"  # it never became quiet, a fault did not fire, or a checker could not decide
+
+
+class Oracle(StrEnum):
+    """By which promises commands are judged."""
+
+    CONTRACT = "contract"  # docs/promises.md
+    AS_BUILT = "as_built"  # what the library's worker does, its known deviations included
+
+
+class Place(StrEnum):
+    """Where a run works."""
+
+    OWN = "own"  # a database of its own on the site's server, made and dropped
+    CLUSTER = "cluster"  # a server of its own, for faults that a server shared with others cannot have
+    SITE = "site"  # the site's database: the run sends and reads, and may have no faults
+
+
+def _bound(name: str) -> tuple[float, float]:
+    setting = SETTINGS[name]
+    return float(setting.minimum), float(setting.maximum)
+
+
+def _setting(name: str) -> object:
+    least, most = _bound(name)
+    return Field(default=float(SETTINGS[name].default), ge=least, le=most, strict=False)
+
+
+def _whole(name: str) -> object:
+    least, most = _bound(name)
+    return Field(default=int(SETTINGS[name].default), ge=least, le=most)
+
+
+class Bus(Strict):
+    """The settings of the workers: those of `settings_app.values`, with their bounds and defaults."""
+
+    visibility_timeout: int = _whole("visibility_timeout")  # type: ignore[assignment]
+    max_attempts: int = _whole("max_attempts")  # type: ignore[assignment]
+    base_delay_ms: int = _whole("base_delay_ms")  # type: ignore[assignment]
+    max_delay_ms: int = _whole("max_delay_ms")  # type: ignore[assignment]
+    backoff_multiplier: float = _setting("backoff_multiplier")  # type: ignore[assignment]
+    poll_interval: float = _setting("poll_interval")  # type: ignore[assignment]
+    heartbeat: bool = False
+
+
+class Workers(Strict):
+    """``count`` processes of ``runworker``. ``through``: how they reach the server. ``release``: which version runs."""
+
+    count: int = Field(default=1, ge=0, le=MOST_WORKERS)
+    engine: Engine = Field(default=Engine.NATIVE, strict=False)
+    concurrency: int = _whole("concurrency")  # type: ignore[assignment]
+    batch_size: int = _whole("batch_size")  # type: ignore[assignment]
+    through: Literal["direct", "proxy"] = "direct"
+    release: str = Field(default="", pattern=r"^(\d+\.\d+\.\d+)?$", description="empty: the code that runs the bench")
+    handlers: str = Field(default="", description="a module of one's own, as of runworker --handlers")
+
+
+class Phase(Strict):
+    """A part of the load: an open loop at ``rate`` commands per second for so long."""
+
+    phase: str = Field(pattern=NAME)
+    lasts: Duration = Field(alias="for")
+    rate: float = Field(ge=0, le=MOST_RATE, strict=False)
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class Part(Strict):
+    """One behavior of a mix. ``sleep``: how long each attempt works. ``failures``: of fail_transient_then_succeed."""
+
+    weight: float = Field(gt=0, le=1_000_000, strict=False)
+    sleep: Duration = Duration(0)
+    failures: int = Field(default=1, ge=1, le=MAX_TRANSIENT_FAILURES)
+
+
+def _part(value: object) -> object:
+    return {"weight": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Rolls(Strict):
+    """What each attempt rolls, one after the other (regime D): the share of attempts that end so, by stage."""
+
+    permanent: float = Field(default=0, ge=0, le=1, strict=False)
+    transient: float = Field(default=0, ge=0, le=1, strict=False)
+    business_rule: float = Field(default=0, ge=0, le=1, strict=False)
+    timeout: float = Field(default=0, ge=0, le=1, strict=False)
+    sleep: Duration = Field(default=Duration(1.5, "L"), description="how long an attempt that rolls a timeout works")
+
+
+class Expect(Strict):
+    """What the run has to come to. ``verdict`` says so in one word: a scenario may be there to show a failure."""
+
+    verdict: RunVerdict = Field(default=RunVerdict.PASS, strict=False)
+    oracle: Oracle = Field(default=Oracle.CONTRACT, strict=False)
+    lost: int = Field(default=0, ge=0)
+    duplicate_effects: int | None = Field(default=None, ge=0, description="at most so many; None: as the faults allow")
+    p99: Duration | None = Field(default=None, description="end to end, from the intended time")
+    during: str = Field(default="", description="the phase for which p99 holds; empty: the whole")
+    resumes_within: Duration | None = Field(default=None, description="the first end after the last fault is over")
+    sometimes: tuple[Literal["redelivered", "every_behavior", "two_workers", "fault_fired"], ...] = Field(
+        default=(), strict=False
+    )
+    known: tuple[str, ...] = Field(default=(), strict=False, description="deviations D1 to D14 that are tolerated")
+
+
+class Scenario(Strict):
+    """A whole scenario. Either ``load`` or ``commands`` (all at once) says how many are sent."""
+
+    scenario: str = Field(pattern=NAME, description="its name")
+    about: str = Field(min_length=1, max_length=300, description="what it proves, in a sentence")
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    place: Place = Field(default=Place.OWN, strict=False)
+    bus: Bus = Bus()
+    workers: tuple[Workers, ...] = Field(default=(Workers(),), min_length=1, max_length=4, strict=False)
+    commands: int = Field(default=0, ge=0, le=MOST_COMMANDS)
+    load: tuple[Phase, ...] = Field(default=(), max_length=20, strict=False)
+    mix: dict[Annotated[BehaviorType, Field(strict=False)], Annotated[Part, BeforeValidator(_part)]] = Field(
+        min_length=1
+    )
+    rolls: Rolls | None = None
+    replies: float = Field(default=1, ge=0, le=1, strict=False, description="the share of commands that ask for one")
+    faults: tuple[Fault, ...] = Field(default=(), max_length=20, strict=False)
+    expect: Expect = Expect()
+    drains_within: Duration = Duration(60)
+    long: bool = Field(default=False, description="left out where the short set is run")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        problems = list(_problems(self))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def lease_s(self) -> int:
+        return self.bus.visibility_timeout
+
+    def seconds(self, duration: Duration) -> Seconds:
+        """A duration of this scenario in seconds."""
+        return duration.seconds(self.lease_s)
+
+    @property
+    def lasts_s(self) -> Seconds:
+        """How long the load lasts; 0 where all is sent at once."""
+        return sum((self.seconds(phase.lasts) for phase in self.load), 0.0)
+
+    def moment_s(self, at: str) -> Seconds:
+        """``steady+4s``, ``steady`` or ``4s`` as seconds after sending began. Raises ValueError."""
+        name, plus, more = at.partition("+")
+        begins = 0.0
+        for phase in self.load:
+            if phase.phase == name.strip():
+                return begins + (self.seconds(Duration.parse(more.strip())) if plus else 0.0)
+            begins += self.seconds(phase.lasts)
+        if plus or re.fullmatch(NAME, at.strip()):
+            names = ", ".join(phase.phase for phase in self.load) or "no phase"
+            raise ValueError(f"at {at!r} names no phase; there is {names}")
+        return self.seconds(Duration.parse(at))
+
+
+def _problems(scenario: Scenario) -> list[str]:
+    """What no single field can tell."""
+    found = []
+    if bool(scenario.load) == bool(scenario.commands):
+        found.append("a scenario has either load or commands")
+    names = [phase.phase for phase in scenario.load]
+    if len(set(names)) < len(names):
+        found.append("two phases have one name")
+    if scenario.expect.during and scenario.expect.during not in names:
+        found.append(f"expect.during names no phase; there is {', '.join(names) or 'no phase'}")
+    for fault in scenario.faults:
+        try:
+            scenario.moment_s(fault.at)
+        except ValueError as exc:
+            found.append(str(exc))
+        if fault.needs_cluster and scenario.place is not Place.CLUSTER:
+            found.append(f"{fault.do} needs place: cluster")
+        if fault.needs_proxy and all(workers.through != "proxy" for workers in scenario.workers):
+            found.append(f"{fault.do} needs workers with through: proxy")
+    if scenario.place is Place.SITE and scenario.faults:
+        found.append("place: site takes no faults")
+    if scenario.place is Place.SITE and any(workers.count for workers in scenario.workers):
+        found.append("place: site starts no workers: give count: 0")
+    return found

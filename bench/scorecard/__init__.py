@@ -1,0 +1,1 @@
+"""What the library does otherwise, from real runs: ``docs/scorecard.md``."""
