@@ -71,6 +71,7 @@ def clean(url: str) -> None:
                    OR (schemaname = 'public' AND (tablename = ANY (%s) OR tablename IN (
                        'test_command', 'e2e_config', 'e2e_worker', 'e2e_operation', 'load_run', 'load_sample',
                        'e2e_api_token', 'e2e_api_token_budget', 'e2e_saved_view',
+                       'bench_check', 'bench_execution', 'bench_run', 'bench_send',
                        'e2e_sample', 'e2e_database_sample', 'e2e_sampler_look', 'e2e_sample_total'))))
              """,
             [list(emptied)],
