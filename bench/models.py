@@ -137,9 +137,13 @@ class LoadSample(ReadOnlyModel):
 
 
 class BenchCheckQuerySet(ReadOnlyQuerySet["BenchCheck"]):
+    def with_clock(self) -> Self:
+        """With ``now``, the database's clock."""
+        return self.annotate(now=Now())
+
     def newest(self, domain: str) -> "BenchCheck | None":
-        """The last check of a domain, by its index, with ``now``, the database's clock."""
-        return self.filter(domain=domain).annotate(now=Now()).order_by("-check_id").first()
+        """The last check of a domain, by its index, with ``now``."""
+        return self.filter(domain=domain).with_clock().order_by("-check_id").first()
 
 
 class BenchCheck(ReadOnlyModel):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.invariants.site import CheckUnderWayError, begin_check
@@ -90,7 +90,7 @@ def make(request: HttpRequest, body: CheckIn) -> Any:
         ended = begin_check(domain)
     except CheckUnderWayError as exc:
         raise ProblemError(409, str(exc)) from exc
-    return (200, _found(domain)) if ended else (202, {"domain": domain})
+    return Status(200, _found(domain)) if ended else Status(202, {"domain": domain})
 
 
 def _found(domain: str) -> dict[str, Any]:

@@ -40,6 +40,10 @@ _SESSION = """
     SELECT set_config('jit', 'off', TRUE), set_config('work_mem', '64MB', TRUE), set_config('lock_timeout', '5s', TRUE),
            set_config('max_parallel_workers_per_gather', '0', TRUE)
 """
+_FOUND = f"""
+    SELECT command_id, left(detail, {_DETAIL}) AS detail, count(*) OVER () AS violations
+    FROM ({{}}) broken (command_id, detail) ORDER BY 1, 2 LIMIT {MOST_SAMPLES}
+"""  # noqa: S608  # of numbers and the queries of our own file
 _NO_LEDGER = "it compares with the ledgers of a run"
 _NOT_ASKED = {
     Needs.LEDGER: _NO_LEDGER,
@@ -105,7 +109,9 @@ def check(conn: psycopg.Connection[Any], limits: Limits) -> list[Rule]:
     try:
         return _Check(conn, limits).rules()
     except Exception as exc:  # noqa: BLE001  # a checker that raised would take the verdict of all others along
-        return [_rule(spec, limits, RuleWord.UNKNOWN, why=f"nothing could be read: {one_line(exc)}") for spec in specs()]
+        return [
+            _rule(spec, limits, RuleWord.UNKNOWN, why=f"nothing could be read: {one_line(exc)}") for spec in specs()
+        ]
 
 
 def _rule(spec: Spec, limits: Limits, word: RuleWord, **more: Any) -> Rule:
@@ -184,10 +190,7 @@ class _Check:
         }[needs]
 
     def _asked(self, spec: Spec) -> Rule:
-        found = self._execute(
-            f"SELECT command_id, left(detail, {_DETAIL}) AS detail, count(*) OVER () AS violations"
-            f" FROM ({spec.query(self.limits.domain)}) broken (command_id, detail) ORDER BY 1, 2 LIMIT {MOST_SAMPLES}"
-        )
+        found = self._execute(_FOUND.format(spec.query(self.limits.domain)))
         words = self._words([row["command_id"] for row in found if row["command_id"] is not None])
         samples = [
             Sample(

@@ -44,7 +44,7 @@ def make(request: HttpRequest) -> HttpResponse:
 
 
 def context(chosen: ChosenDomain) -> dict[str, Any]:
-    """The last ``check`` of a domain, or None, with its ``rules``, what is wrong with them first, each with its ``sql``."""
+    """The last ``check`` of a domain, or None, with its ``rules``, what is wrong first, each with its ``sql``."""
     check = BenchCheck.objects.newest(chosen.domain)
     queries = {spec.id: spec.shown(chosen.domain) for spec in specs()}
     order = ["BROKEN", "UNKNOWN", "HOLDS", "NOT_ASKED"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, LiteralString, cast
+from typing import Any, Literal, LiteralString
 
 from commands.rules.words import archive_table, command_queue, queue_table, reply_queue
 from e2e_site.named_sql import NamedSql
@@ -43,7 +43,7 @@ class Spec:
 
     def query(self, domain: str) -> LiteralString:
         """Lists ``command_id`` and ``detail`` of what breaks it; its values are psycopg's ``%(name)s``."""
-        return cast("LiteralString", _TOLD.sub("", statement(self.id, domain)).rstrip(";\n "))
+        return _TOLD.sub("", statement(self.id, domain)).rstrip(";\n ")  # as literal as the file is
 
     def shown(self, domain: str) -> str:
         """The query for people."""

@@ -1,4 +1,4 @@
-"""Checks of the site's own commands: made on a connection of their own, one at a time for a domain, and kept as rows."""
+"""Checks of the site's own commands: on a connection of their own, one at a time for a domain, and kept as rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ _KEEP = """
 """
 _FORGET = """
     DELETE FROM public.bench_check WHERE domain = %(domain)s AND check_id <= (
-        SELECT check_id FROM public.bench_check WHERE domain = %(domain)s ORDER BY check_id DESC OFFSET %(kept)s LIMIT 1)
+        SELECT check_id FROM public.bench_check WHERE domain = %(domain)s
+        ORDER BY check_id DESC OFFSET %(kept)s LIMIT 1)
 """
 
 
@@ -107,7 +108,9 @@ def decide(rules: Sequence[Rule], commands: int) -> tuple[RunVerdict, str]:
     undecided = [rule for rule in rules if rule.word is RuleWord.UNKNOWN]
     if broken:
         first = broken[0]
-        more = f", and {len(broken) - 1} more rules are" if len(broken) > 2 else ", and another one is" * len(broken[1:])
+        more = (
+            f", and {len(broken) - 1} more rules are" if len(broken) > 2 else ", and another one is" * len(broken[1:])
+        )
         times = f"{first.violations:,} time{'s' if first.violations > 1 else ''}"
         return RunVerdict.FAIL, f"{first.id} is broken {times} ({first.text.lower()}){more}."
     if undecided:

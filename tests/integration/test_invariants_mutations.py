@@ -65,19 +65,24 @@ OF_A_SITE = {
     ),
     "a parked command with another's message": Spoilt(
         "V07",
-        "UPDATE pgmq.a_test__commands SET message = message || '{\"command_id\": \"x\"}'"
+        'UPDATE pgmq.a_test__commands SET message = message || \'{"command_id": "x"}\''
         " WHERE message ->> 'command_id' = %(SRT)s::TEXT",
     ),
-    "running, and said to wait": Spoilt("V08", "UPDATE commandbus.command SET status = 'PENDING' WHERE command_id = %(SR)s"),
+    "running, and said to wait": Spoilt(
+        "V08", "UPDATE commandbus.command SET status = 'PENDING' WHERE command_id = %(SR)s"
+    ),
     "completed, and said to have failed": Spoilt(
         "V08", "UPDATE commandbus.command SET status = 'FAILED' WHERE command_id = %(SRC)s", {"V15", "V24"}
     ),
     "completed, and said to be parked": Spoilt(
-        "V08", "UPDATE commandbus.command SET status = 'IN_TROUBLESHOOTING_QUEUE' WHERE command_id = %(SRC)s",
+        "V08",
+        "UPDATE commandbus.command SET status = 'IN_TROUBLESHOOTING_QUEUE' WHERE command_id = %(SRC)s",
         {"V07", "V15", "V24"},
     ),
     "an attempt too many": Spoilt("V09", "UPDATE commandbus.command SET attempts = 2 WHERE command_id = %(SRC)s"),
-    "an attempt that was not counted": Spoilt("V09", "UPDATE commandbus.command SET attempts = 0 WHERE command_id = %(SR)s"),
+    "an attempt that was not counted": Spoilt(
+        "V09", "UPDATE commandbus.command SET attempts = 0 WHERE command_id = %(SR)s"
+    ),
     "attempts that begin with 2": Spoilt(
         "V10",
         "UPDATE commandbus.audit SET details_json = details_json || '{\"attempt\": 2}'"
@@ -96,7 +101,9 @@ OF_A_SITE = {
         "INSERT INTO pgmq.q_test__replies (vt, message) SELECT vt, message FROM pgmq.q_test__replies"
         " WHERE message ->> 'command_id' = %(SRC)s::TEXT",
     ),
-    "a reply that nobody asked for": Spoilt("V15", "UPDATE commandbus.command SET reply_queue = '' WHERE command_id = %(SRC)s"),
+    "a reply that nobody asked for": Spoilt(
+        "V15", "UPDATE commandbus.command SET reply_queue = '' WHERE command_id = %(SRC)s"
+    ),
     "a reply before the end": Spoilt(
         "V15",
         "INSERT INTO pgmq.q_test__replies (vt, message)"
@@ -104,7 +111,7 @@ OF_A_SITE = {
     ),
     "another outcome": Spoilt(
         "V15",
-        "UPDATE pgmq.q_test__replies SET message = message || '{\"outcome\": \"FAILED\"}'"
+        'UPDATE pgmq.q_test__replies SET message = message || \'{"outcome": "FAILED"}\''
         " WHERE message ->> 'command_id' = %(SRC)s::TEXT",
     ),
     "a member counted twice": Spoilt("V16", "UPDATE commandbus.batch SET completed_count = completed_count + 1"),
@@ -147,7 +154,9 @@ OF_A_SITE = {
     "completed, and not processed": Spoilt(
         "V24", "UPDATE public.test_command SET processed_at = NULL WHERE command_id = %(SRC)s"
     ),
-    "a result of what is parked": Spoilt("V24", "UPDATE public.test_command SET result = '{}' WHERE command_id = %(SRT)s"),
+    "a result of what is parked": Spoilt(
+        "V24", "UPDATE public.test_command SET result = '{}' WHERE command_id = %(SRT)s"
+    ),
     "parked, and not listed": Spoilt("V25", "DELETE FROM commandbus.parked WHERE command_id = %(SRT)s"),
     "listed, and not parked": Spoilt(
         "V25", "INSERT INTO commandbus.parked (domain, command_id) VALUES ('test', %(SRC)s)"
@@ -171,12 +180,14 @@ OF_A_RUN = {
     ),
     "an attempt executed twice": Spoilt(
         "V12",
-        "INSERT INTO public.bench_execution SELECT run_id, command_id, msg_id, attempt, worker, pid, now(), now(), 'Error'"
+        "INSERT INTO public.bench_execution"
+        " SELECT run_id, command_id, msg_id, attempt, worker, pid, now(), now(), 'Error'"
         " FROM public.bench_execution WHERE command_id = %(SRC)s",
     ),
     "executions side by side": Spoilt(
         "V13",
-        "UPDATE public.bench_execution SET began_at = (SELECT min(began_at) + interval '1 s' FROM public.bench_execution"
+        "UPDATE public.bench_execution"
+        " SET began_at = (SELECT min(began_at) + interval '1 s' FROM public.bench_execution"
         " WHERE command_id = %(SRRC)s) WHERE command_id = %(SRRC)s AND attempt = 2",
     ),
     "a completion that stands on nothing": Spoilt(

@@ -1,6 +1,6 @@
-"""What ``runworker --around`` wraps its handlers with to acknowledge before the work is done: a broken engine, for tests.
+"""What ``runworker --around`` wraps its handlers with to acknowledge before the work is done: broken, for tests.
 
-    runworker --around tests.support.hasty ─► every command is answered at once; its handler, witnessed, runs meanwhile
+runworker --around tests.support.hasty ─► every command is answered at once; its handler, witnessed, runs meanwhile
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Commands that go through a given word, driven by hand with the SQL functions; both ledgers of a run are kept beside.
 
-The ledgers are written as a sender and handlers would write them: from what they do and hear, not from the bus's tables.
+The ledgers are written as a sender and handlers would write them: by what they do and hear, not by the bus's tables.
 """
 
 import json
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -37,21 +38,21 @@ def limits(**more: Any) -> Limits:
 
 
 class Stories:
-    """Plays words. `ids`: the commands of each word, by the word."""
+    """Plays words. `ids`: the command of each word. ``first``: from where on the sender's ledger counts."""
 
-    def __init__(self, bus: HandBus) -> None:
+    def __init__(self, bus: HandBus, *, first: int = 0) -> None:
         self.bus = bus
         self.worker = uuid4()
         self.ids: dict[str, UUID] = {}
         self._open: list[Json] = []
-        self._number = 0
+        self._number = first
 
     def play(self, *words: str, reply: bool = True, batch: UUID | None = None) -> None:
         for word in words:
             command_id = self._sent(reply=reply, batch=batch)
             self.ids[word] = command_id
             self._open = []
-            for before, letter in zip(word, word[1:], strict=False):
+            for before, letter in pairwise(word):
                 self._step(command_id, before, letter)
 
     def play_batch(self, *words: str) -> UUID:
@@ -90,14 +91,17 @@ class Stories:
         """All of it happened an hour ago; messages stay as they are."""
         self.bus.conn.execute("UPDATE commandbus.audit SET ts = ts - interval '1 h'")
         self.bus.conn.execute(
-            "UPDATE public.bench_execution SET began_at = began_at - interval '1 h', ended_at = ended_at - interval '1 h'"
+            "UPDATE public.bench_execution"
+            " SET began_at = began_at - interval '1 h', ended_at = ended_at - interval '1 h'"
         )
 
     def _sent(self, *, reply: bool, batch: UUID | None) -> UUID:
         command_id = self.bus.send(reply="test__replies" if reply else "")
         self.tell(command_id, "acknowledged")
         if batch is not None:
-            self.bus.conn.execute("UPDATE commandbus.command SET batch_id = %s WHERE command_id = %s", [batch, command_id])
+            self.bus.conn.execute(
+                "UPDATE commandbus.command SET batch_id = %s WHERE command_id = %s", [batch, command_id]
+            )
         return command_id
 
     def _step(self, command_id: UUID, before: str, letter: str) -> None:
@@ -122,10 +126,14 @@ class Stories:
                     "SELECT commandbus.end_commands('test', %s, 'CANCELED', 'ann', 'why', p_from => %s)",
                     [[command_id], "IN_TROUBLESHOOTING_QUEUE" if before not in "SO" else "PENDING"],
                 )
+            case _:
+                raise ValueError(f"no step is called {letter}")
 
     def _receive(self, command_id: UUID) -> None:
         only = self.bus.command(command_id)["msg_id"]
-        attempt = self.bus.receive(1, worker=self.worker, only=only, lease=LEASE_S, alone=True)["commands"].get(command_id)
+        attempt = self.bus.receive(1, worker=self.worker, only=only, lease=LEASE_S, alone=True)["commands"].get(
+            command_id
+        )
         if attempt is None:  # it was parked
             return
         self._open.append(attempt)
@@ -162,13 +170,15 @@ def with_strays(stories: Stories) -> None:
     stories.tell(recovered, "unknown")
     attempt = bus.receive(1, worker=stories.worker, only=bus.command(recovered)["msg_id"])["commands"][recovered]
     bus.conn.execute(
-        "INSERT INTO public.bench_execution VALUES (%s, %s, %s, 1, 'w1', 1, clock_timestamp(), clock_timestamp(), 'ok')",
+        "INSERT INTO public.bench_execution"
+        " VALUES (%s, %s, %s, 1, 'w1', 1, clock_timestamp(), clock_timestamp(), 'ok')",
         [RUN, recovered, attempt["msg_id"]],
     )
     bus.finish(outcome(recovered, attempt, result={}))
     stories.tell(uuid4(), "unknown")
     stories.tell(uuid4(), "error")
-    for message in ({}, [], {"command_id": "nobody"}, {"command_id": str(uuid4())}):
+    messages: list[Any] = [{}, [], {"command_id": "nobody"}, {"command_id": str(uuid4())}]
+    for message in messages:
         bus.receive(1, worker=stories.worker, only=bus.send_message(message))
 
 
@@ -178,6 +188,8 @@ def mend_one(stories: Stories) -> None:
     command_id = bus.send()
     stories.tell(command_id, "acknowledged")
     stories.ids["SO"] = command_id
-    message = bus.value("SELECT message FROM pgmq.q_test__commands WHERE message ->> 'command_id' = %s", [str(command_id)])
+    message = bus.value(
+        "SELECT message FROM pgmq.q_test__commands WHERE message ->> 'command_id' = %s", [str(command_id)]
+    )
     bus.conn.execute("DELETE FROM pgmq.q_test__commands WHERE message ->> 'command_id' = %s", [str(command_id)])
     bus.conn.execute("SELECT commandbus.send_lost_message('test', %s, 'ann', 'it was lost')", [json.dumps(message)])
