@@ -112,7 +112,7 @@ def decide(rules: Sequence[Rule], commands: int) -> tuple[RunVerdict, str]:
             f", and {len(broken) - 1} more rules are" if len(broken) > 2 else ", and another one is" * len(broken[1:])
         )
         times = f"{first.violations:,} time{'s' if first.violations > 1 else ''}"
-        return RunVerdict.FAIL, f"{first.id} is broken {times} ({first.text.lower()}){more}."
+        return RunVerdict.FAIL, f"{first.id} is broken {times}{more}. Not so: {first.text[0].lower()}{first.text[1:]}."
     if undecided:
         first = undecided[0]
         more = f" ({len(undecided) - 1} more)" if len(undecided) > 1 else ""

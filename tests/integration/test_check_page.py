@@ -52,7 +52,7 @@ def test_the_command_line_says_what_holds_and_what_does_not(bus: HandBus, capsys
     document = json.loads(capsys.readouterr().out)
     assert (document["verdict"], document["domain"], document["commands"]) == ("FAIL", "test", 4)
     assert [rule["samples"][0]["command_id"] for rule in document["rules"] if rule["word"] == "BROKEN"] == [spoilt]
-    assert document["why"].startswith("V09 is broken 1 time (")
+    assert document["why"].startswith("V09 is broken 1 time. Not so: the attempts of each command")
     assert bench_check() == Exit.FAILED
     assert f"      {spoilt} SRC: 2 attempts after SRC" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""The invariants hold on whatever may be there, say what they cannot decide, and tell what breaks them with its word."""
+"""The invariants hold on whatever there may be, say what they cannot decide, and tell of what breaks them its word."""
 
 from collections.abc import Callable
 from datetime import timedelta
