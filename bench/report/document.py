@@ -155,7 +155,10 @@ class Sample(Part):
 
 
 class Rule(Part):
-    """What an invariant came to. ``when``: A at any time, Q when quiet. ``sql``: the query that lists violators."""
+    """What an invariant came to. ``when``: A at any time, Q when quiet. ``sql``: the query that lists violators.
+
+    ``deviations``: those of the library's worker that break it, which a scenario may name as known.
+    """
 
     id: str
     text: str
@@ -166,6 +169,7 @@ class Rule(Part):
     samples: list[Sample] = []
     why: str = ""
     sql: str = ""
+    deviations: list[str] = []
 
 
 class Criterion(Part):
