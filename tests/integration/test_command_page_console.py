@@ -90,6 +90,21 @@ def test_what_an_expectation_does_not_cover_is_said() -> None:
     assert verdict(page(slow)) == "Unknown: Nothing says what it has to do: it has no test_command row."
 
 
+def test_a_worker_that_died_allows_what_its_attempt_made_necessary() -> None:
+    worker("gone", silence=60)
+    sent = send()
+    ask("SELECT commandbus.receive_commands('test', 1, 0, p_worker => worker_id) FROM public.e2e_worker")
+    assert verdict(page(sent)) == ("Not yet: The worker of attempt 1 died, or gives no sign of life. It is on its way.")
+    finish(begin()[sent])
+    ask("UPDATE commandbus.audit SET ts = ts - interval '5 min'")
+    ask("UPDATE commandbus.command SET updated_at = updated_at - interval '5 min'")
+    shown = page(sent)
+    assert verdict(shown) == (
+        "Allowed: The worker of attempt 1 died, or gives no sign of life. With that, it ended as it may."
+    )
+    assert part(shown, "expected-statuses") == "Completed with 1 or 2 attempts"
+
+
 def test_a_worker_with_settings_of_its_own_is_not_judged_by_those_of_all() -> None:
     worker("alpha")
     sent = send(execution_time_ms=20_000)

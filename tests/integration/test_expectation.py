@@ -125,7 +125,7 @@ class Losses:
 
 losses = st.builds(Losses, attempts=st.frozensets(st.integers(1, 6), max_size=4), at_once=st.booleans())
 many = settings(
-    derandomize=True, database=None, deadline=None, max_examples=60,
+    derandomize=True, database=None, deadline=None, max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 
