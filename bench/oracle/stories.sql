@@ -78,8 +78,9 @@ WHERE verdict IN ('MISMATCH', 'KNOWN') AND status IS NOT NULL;
 -- name: attempts
 CREATE TEMP TABLE judge_attempt AS
 WITH event AS (
-    SELECT command_id, audit_id, ts, event_type, (details_json ->> 'msg_id')::bigint AS msg_id,
-           (details_json ->> 'attempt')::int AS attempt, details_json ->> 'reason' AS reason
+    SELECT command_id, audit_id, ts, event_type, details_json ->> 'reason' AS reason,
+           CASE WHEN details_json ->> 'msg_id' ~ '^[0-9]{1,18}$' THEN (details_json ->> 'msg_id')::bigint END AS msg_id,
+           CASE WHEN details_json ->> 'attempt' ~ '^[0-9]{1,9}$' THEN (details_json ->> 'attempt')::int END AS attempt
     FROM commandbus.audit JOIN judge_suspect USING (command_id) WHERE domain = %(domain)s
 ), begun AS (
     SELECT command_id, msg_id, attempt, ts, lead(ts) OVER (PARTITION BY command_id ORDER BY audit_id) AS next_ts

@@ -8,6 +8,7 @@ not: the answer is everything that may come of it, and a little more.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, fsum, lgamma, log, log1p
 from uuid import UUID
 
@@ -48,8 +49,8 @@ def rolled_expectation(rolls: Rolls, command_id: UUID, circumstances: Circumstan
             break
         calm.append(attempt)
     if not attempt.passed and not circumstances.kills:
-        return _exact(circumstances, calm, attempt)
-    return _set(circumstances, calm, [attempt, *attempts])
+        return _exact(circumstances, tuple(calm), attempt)
+    return _set(circumstances, tuple(calm), (attempt, *attempts))
 
 
 def _attempts(rolls: Rolls, command_id: UUID, circumstances: Circumstances) -> Iterator[_Attempt]:
@@ -91,7 +92,8 @@ def _passed(circumstances: Circumstances, does: Behavior) -> int:
     return -(-(does.execution_time_ms + circumstances.margin_ms) // circumstances.lease_ms) - 1
 
 
-def _exact(circumstances: Circumstances, calm: Sequence[_Attempt], last: _Attempt) -> Expectation:
+@lru_cache(maxsize=4096)
+def _exact(circumstances: Circumstances, calm: tuple[_Attempt, ...], last: _Attempt) -> Expectation:
     """Each attempt ends before the next begins."""
     assert last.end is not None
     statuses = frozenset({last.end})
@@ -114,7 +116,8 @@ def _exact(circumstances: Circumstances, calm: Sequence[_Attempt], last: _Attemp
 # -- where attempts may overlap, or come to no end ---------------------------------------------------------------------
 
 
-def _set(circumstances: Circumstances, calm: Sequence[_Attempt], following: Sequence[_Attempt]) -> Expectation:
+@lru_cache(maxsize=4096)
+def _set(circumstances: Circumstances, calm: tuple[_Attempt, ...], following: tuple[_Attempt, ...]) -> Expectation:
     """Any of those that follow may be the last that begins, up to the first that leaves no time for another.
 
     ``calm`` are those before, which fail well within their lease.
