@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e_site.command import SiteCommand
 
-WORDS = ("run", "list", "schema", "database", "check")
+WORDS = ("run", "list", "schema", "database", "check", "explain")
 
 
 class Command(SiteCommand):
