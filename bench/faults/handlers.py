@@ -41,7 +41,8 @@ async def end_oddly(command: Command, context: HandlerContext) -> dict[str, Any]
         case "by rule":
             raise BusinessRuleException(ODD, _LONG, {ODD: ODD})
         case _:
-            return {"odd\0": ODD}
+            pass
+    return {"odd\0": ODD}
 
 
 def register(registry: HandlerRegistry) -> None:

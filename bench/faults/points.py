@@ -15,7 +15,7 @@ from bench.faults.inject import injects, judges
 from bench.faults.looks import are_final, codes_of, value
 from bench.faults.sending import send_extra
 from bench.scenarios.faults import CrashAt
-from bench.witness import CRASHED, Crash
+from bench.witness import CRASHED, FINISHING, Crash
 from commands.bus.bulk import NewCommand
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.expectation import Bounds, Expectation
@@ -32,6 +32,12 @@ PARKED_WITHIN_S = 90  # processes start again and again meanwhile
 ALL_UP_WITHIN_S = 60
 RESTART_MS = 10_000  # of a worker, and until a lone attempt has its turn: of each of a poison command's attempts
 
+_HAS_END = """
+    SELECT EXISTS (
+        SELECT FROM commandbus.audit
+        WHERE command_id = %s AND details_json ->> 'msg_id' = %s AND details_json ->> 'attempt' = %s
+          AND event_type <> 'RECEIVED' AND details_json ->> 'reason' IS DISTINCT FROM 'LEASE_EXPIRED')
+"""
 _INNOCENT = """
     SELECT count(*) FROM commandbus.command
     WHERE domain = %s AND last_error_code = %s AND status = 'IN_TROUBLESHOOTING_QUEUE' AND command_id <> ALL (%s)
@@ -79,12 +85,24 @@ def crash_at(fault: CrashAt, bench: Bench, recorder: Recorder) -> None:
         armed.unlink()
     bench.wait_until(lambda: all(worker.is_up for worker in bench.fleet.workers), ALL_UP_WITHIN_S, "all workers")
     recorder.end()
-    recorder.fire(f"{_hits(bench.folder, fault)} times")
+    recorder.fire(f"{len(_hits(bench.folder, fault))} processes")
 
 
 @judges(CrashAt)
 def _after_crashes(fault: CrashAt, bench: Bench, recorder: Recorder) -> None:
-    poison = poison_ids(bench.plan, bench.number_of(fault))
+    hits = _hits(bench.folder, fault)
+    with bench.connection() as conn:
+        ended = sum(bool(value(conn, _HAS_END, [command_id, msg_id, attempt])) for command_id, msg_id, attempt in hits)
+    if fault.point == FINISHING:
+        text = "each end that was on its way to the server counts"
+        recorder.criterion(text, ended == len(hits), f"{ended} of {len(hits)}")
+    else:
+        recorder.criterion("no attempt that was hit has an end", ended == 0, f"{ended} of {len(hits)}")
+    _judge_poison(bench, recorder, bench.number_of(fault))
+
+
+def _judge_poison(bench: Bench, recorder: Recorder, number: int) -> None:
+    poison = poison_ids(bench.plan, number)
     if not poison:
         return
     most = bench.plan.scenario.bus.max_attempts
@@ -128,11 +146,13 @@ def _armed(folder: Path, number: int) -> Path:
     return folder / f"armed-{number}"
 
 
-def _hits(folder: Path, fault: CrashAt) -> int:
-    """How many processes were ended by such an order, by the ledgers of those processes."""
+def _hits(folder: Path, fault: CrashAt) -> list[tuple[str, str, str]]:
+    """Command, message and attempt at which a process was ended so, by the ledgers of those processes."""
     said = f" {fault.point}:{fault.how}"
-    return sum(
-        line.startswith(f"{CRASHED} ") and line.endswith(said)
-        for path in folder.glob("executions-*.log")
-        for line in path.read_text().splitlines()
-    )
+    found = []
+    for path in folder.glob("executions-*.log"):
+        for line in path.read_text().splitlines():
+            if line.startswith(f"{CRASHED} ") and line.endswith(said):
+                _, command_id, msg_id, attempt, _ = line.split(" ", 4)
+                found.append((command_id, msg_id, attempt))
+    return found
