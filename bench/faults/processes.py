@@ -151,7 +151,13 @@ def _after_frost(fault: FreezeWorker, bench: Bench, recorder: Recorder) -> None:
 
 
 def _begun_again(bench: Bench, recorder: Recorder, found: list[tuple[UUID, float | None]]) -> None:
-    """Each command that a process held began again, or was parked for it, once its lease was over."""
+    """Each command that a process held began again, or was parked for it, once its lease was over.
+
+    Not asked where other faults may have kept the other workers from it.
+    """
+    faults = bench.plan.scenario.faults
+    if sum(fault.loses_attempts or fault.overruns for fault in faults) > 1:
+        return
     within = bench.lease_s + SLACK_S
     late = [str(command_id) for command_id, after in found if after is None or after > within]
     longest = max((after for _, after in found if after is not None), default=0.0)

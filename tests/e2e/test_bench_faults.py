@@ -19,7 +19,7 @@ def run(start_manage: StartManage, folder: Path, load: str, *faults: str) -> dic
         f"faults: [{', '.join(faults)}]\n"
     )
     program = start_manage("bench", "run", str(scenario), "--seed", str(SEED), "--json", str(document))
-    code = program.wait(60)
+    code = program.wait(110)
     assert code == 0, f"seed {SEED}:\n{program.output}"
     read: dict[str, Any] = json.loads(document.read_text())
     return read
@@ -49,9 +49,9 @@ def test_processes_that_die_lose_nothing(start_manage: StartManage, tmp_path: Pa
         "{do: kill_worker, which: 0, at: 300ms, in_flight: 1}",
         "{do: crash_at, at: 1s, point: finishing, share: 0.1, for: 500ms}",
     ]
-    document = run(start_manage, tmp_path, "for: 3s, rate: 60", *faults)
+    document = run(start_manage, tmp_path, "for: 2s, rate: 80", *faults)
     assert [fault["fired"] for fault in document["faults"]] == [True] * len(faults)
-    assert document["accounting"]["completed"] == document["accounting"]["attempted"] == 180
+    assert document["accounting"]["completed"] == document["accounting"]["attempted"] == 160
     codes = [ending["exit_code"] for ending in document["fleet"]]
     assert -9 in codes, "Killed"
     assert 70 in codes, "Ended at a program point"

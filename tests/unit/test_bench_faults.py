@@ -61,7 +61,7 @@ def test_a_record_tells_the_number_of_its_fault_and_one_paragraph() -> None:
     (fault,) = plan({"do": "crash_at", "poison": 1}).scenario.faults
     record = record_of(fault, 2.5)
     assert (record.id, record.planned_s, record.fired) == ("F5", 2.5, None)
-    assert record.text.startswith("At a program point")
+    assert record.text.startswith("at a program point")
     assert "received" not in record.text
 
 
