@@ -105,7 +105,8 @@ class _Run:
     def _workers(self, at: At, proxied: str) -> Iterator[FleetWorker]:
         rolls = self.plan.rolls
         number = 0
-        for of in self.plan.scenario.workers:
+        for asked in self.plan.scenario.workers:
+            of = catalogue.with_handlers(self.plan, asked)
             for _ in range(of.count):
                 number += 1
                 environment = at.database.environment()
