@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.faults import processes
+from bench.faults import neighbors, network, operators, processes, senders, servers
 from bench.scenarios.faults import CrashAt
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.faults.bench import Bench
     from bench.scenarios.plan import Plan
 
-__all__ = ["crash_orders", "keep_up", "processes"]
+__all__ = ["crash_orders", "keep_up", "neighbors", "network", "operators", "processes", "senders", "servers"]
 
 
 def crash_orders(plan: Plan, folder: Path) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from django.conf import settings
 from psycopg import sql
 
 from bench.errors import BenchError
+from bench.faults.disk import small_disk
 from bench.scenarios.model import Place
 from e2e_site.database import connection_params
 from e2e_site.embedded.cluster import Cluster
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 PURPOSE = "bench"
 CONNECTIONS = "60"  # of a server of a run's own: few, so that it can be filled
+LITTLE_LOG = {"max_wal_size": "64MB", "min_wal_size": "32MB"}  # on a small disk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,9 @@ def place(scenario: Scenario) -> Iterator[At]:
             if scenario.place is Place.SITE:
                 yield At(database=_site(), cluster=None, folder=folder)
                 return
-            cluster = until_the_end.enter_context(_cluster()) if scenario.place is Place.CLUSTER else None
+            small = any(fault.needs_small_disk for fault in scenario.faults)
+            own = scenario.place is Place.CLUSTER
+            cluster = until_the_end.enter_context(_cluster(small=small)) if own else None
             server = cluster.url("postgres") if cluster else None
             database = until_the_end.enter_context(own_database(PURPOSE, server=server))
             take_settings(database, scenario.bus)
@@ -71,15 +75,16 @@ def _site() -> OwnDatabase:
 
 
 @contextmanager
-def _cluster() -> Iterator[Cluster]:
-    """A server of its own, beside the demo's, that nothing else uses."""
+def _cluster(*, small: bool) -> Iterator[Cluster]:
+    """A server of its own, beside the demo's, that nothing else uses; on a ``small`` disk where one can be mounted."""
     with TemporaryDirectory(prefix="bench-server-", dir=settings.BASE_DIR / ".data") as state:
         cluster = Cluster(
             name=Path(state).name, state_dir=Path(state) / "state", checkout=settings.BASE_DIR,
-            options={"max_connections": CONNECTIONS},
+            options={"max_connections": CONNECTIONS, **(LITTLE_LOG if small else {})},
         )  # fmt: skip
-        try:
-            cluster.ensure_running(lambda line: None)
-            yield cluster
-        finally:
-            cluster.remove()
+        with small_disk(cluster) if small else nullcontext():
+            try:
+                cluster.ensure_running(lambda line: None)
+                yield cluster
+            finally:
+                cluster.remove()

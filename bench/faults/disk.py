@@ -1,0 +1,84 @@
+"""A disk of a run's own server that can be filled: a small file system in memory, where this user may mount one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from bench.faults.bench import FaultError
+from e2e_site.embedded.home import home
+from e2e_site.texts import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from e2e_site.embedded.cluster import Cluster
+
+SIZE_MB = 480  # PostgreSQL starts only where 200 MB are free
+_BALLAST = "ballast"
+_PIECE = 4096
+_TRIES = 50
+
+
+def place_of(cluster: Cluster) -> Path:
+    """The directory of its data."""
+    return home(
+        name=cluster.name, state_dir=cluster.state_dir, major=cluster.major, checkout=cluster.checkout
+    ).directory
+
+
+@contextmanager
+def small_disk(cluster: Cluster) -> Iterator[None]:
+    """Before its first start and after its end. Where it may not be mounted nothing is, and the fault says so."""
+    own = home(name=cluster.name, state_dir=cluster.state_dir, major=cluster.major, checkout=cluster.checkout)
+    own.make()
+    options = f"size={SIZE_MB}m,mode=0700"
+    is_mounted = _ran("mount", "-t", "tmpfs", "-o", options, "bench", str(own.directory)) == ""
+    try:
+        yield
+    finally:
+        if is_mounted:
+            _ran("umount", "--lazy", str(own.directory))
+        shutil.rmtree(own.directory, ignore_errors=True)
+
+
+def _ran(*command: str) -> str:
+    """Nothing, or why it could not be done."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # fixed words
+    except OSError as exc:
+        return one_line(exc)
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
+
+
+class Ballast:
+    """A file that takes all the room that is left; raises FaultError where the disk is not the run's own."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        directory = place_of(cluster)
+        if not os.path.ismount(directory):
+            raise FaultError("a small disk for the server could not be mounted: it needs root and a right to mount")
+        self._disk = directory
+        self._path = directory / _BALLAST
+
+    @property
+    def free(self) -> int:
+        """Bytes."""
+        stat = os.statvfs(self._disk)
+        return stat.f_bavail * stat.f_frsize
+
+    def fill(self) -> None:
+        """Take what is free now; what the server gives free later is free until the next call."""
+        with self._path.open("ab") as file:
+            for _ in range(_TRIES):
+                if (free := self.free) < _PIECE:
+                    return
+                with suppress(OSError):  # full in between
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, free)
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
