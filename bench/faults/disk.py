@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from bench.faults.bench import FaultError
 from e2e_site.embedded.home import home
-from e2e_site.texts import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from e2e_site.embedded.cluster import Cluster
+    from e2e_site.embedded.home import Home
 
 SIZE_MB = 480  # PostgreSQL starts only where 200 MB are free
 _BALLAST = "ballast"
@@ -26,33 +26,37 @@ _TRIES = 50
 
 def place_of(cluster: Cluster) -> Path:
     """The directory of its data."""
-    return home(
-        name=cluster.name, state_dir=cluster.state_dir, major=cluster.major, checkout=cluster.checkout
-    ).directory
+    return _home(cluster).directory
 
 
 @contextmanager
 def small_disk(cluster: Cluster) -> Iterator[None]:
     """Before its first start and after its end. Where it may not be mounted nothing is, and the fault says so."""
-    own = home(name=cluster.name, state_dir=cluster.state_dir, major=cluster.major, checkout=cluster.checkout)
+    own = _home(cluster)
     own.make()
-    options = f"size={SIZE_MB}m,mode=0700"
-    is_mounted = _ran("mount", "-t", "tmpfs", "-o", options, "bench", str(own.directory)) == ""
+    _ran("mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m,mode=0700", "bench", str(own.directory))
     try:
         yield
     finally:
-        if is_mounted:
-            _ran("umount", "--lazy", str(own.directory))
-        shutil.rmtree(own.directory, ignore_errors=True)
+        take_away(cluster)
 
 
-def _ran(*command: str) -> str:
-    """Nothing, or why it could not be done."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # fixed words
-    except OSError as exc:
-        return one_line(exc)
-    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
+def take_away(cluster: Cluster) -> None:
+    """The disk of a cluster that has been removed, if it had one."""
+    directory = place_of(cluster)
+    if directory.is_mount():
+        _ran("umount", "--lazy", str(directory))
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _home(cluster: Cluster) -> Home:
+    return home(name=cluster.name, state_dir=cluster.state_dir, major=cluster.major, checkout=cluster.checkout)
+
+
+def _ran(*command: str) -> None:
+    """Where that is not allowed, nothing happens: a fault looks whether there is a disk."""
+    with suppress(OSError):
+        subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # fixed words
 
 
 class Ballast:
@@ -60,7 +64,7 @@ class Ballast:
 
     def __init__(self, cluster: Cluster) -> None:
         directory = place_of(cluster)
-        if not os.path.ismount(directory):
+        if not directory.is_mount():
             raise FaultError("a small disk for the server could not be mounted: it needs root and a right to mount")
         self._disk = directory
         self._path = directory / _BALLAST

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from django.conf import settings
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from bench.faults.bench import FaultError
 from bench.faults.inject import injects, judges
@@ -121,7 +122,7 @@ def _parked(conn: psycopg.Connection[Any], ids: list[UUID]) -> int:
 @judges(Operators)
 def judge_operators(fault: Operators, bench: Bench, recorder: Recorder) -> None:
     """One event of an operator for each command, and what follows from it."""
-    letters = psycopg.types.json.Jsonb({event.value: letter for event, letter in LETTERS.items()})
+    letters = Jsonb({event.value: letter for event, letter in LETTERS.items()})
     wrong, won = [], Counter[str]()
     with bench.connection() as conn:
         found = conn.execute(_WINNERS, [fault.do, list(_WON)]).fetchall()
@@ -171,7 +172,7 @@ def _starts(bench: Bench, without_queue: str) -> Iterator[_Start]:
     for name in ("concurrency", "batch_size", "visibility_timeout", "poll_interval"):
         option = f"--{name.replace('_', '-')}"
         yield _Start(arguments=(f"{option}=0",), says=option)
-        yield _Start(arguments=(f"{option}={SETTINGS[name].maximum + 1}",), says=option)
+    yield _Start(arguments=(f"--concurrency={SETTINGS['concurrency'].maximum + 1}",), says="--concurrency")
     yield _Start(arguments=("--engine=steam",), says="--engine")
     yield _Start(arguments=("--domain=nowhere",), says="--domain")
     yield _Start(arguments=("--handlers=no.such.module",), says="--handlers no.such.module")
