@@ -1,6 +1,6 @@
 """PostgreSQL's protocol as far as losing an answer needs it: what a client asked, and whether that is answered. Pure.
 
-    bytes of the client ─► asks ─► texts      bytes of the server ─► answers ─► is_answered, in_transaction
+bytes of the client ─► asks ─► texts      bytes of the server ─► answers ─► is_answered, in_transaction
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ _RESUMED = """
     WITH since AS (SELECT clock_timestamp() - make_interval(secs => %(ago)s) AS at)
     SELECT (SELECT extract(epoch FROM min(e.ts) - max(since.at))::float8
             FROM since JOIN commandbus.audit r ON r.ts > since.at AND r.event_type = %(received)s
-            JOIN commandbus.audit e ON e.domain = r.domain AND e.command_id = r.command_id AND e.event_type = ANY (%(ends)s)
-                AND e.details_json ->> 'attempt' = r.details_json ->> 'attempt'
+            JOIN commandbus.audit e ON e.domain = r.domain AND e.command_id = r.command_id
+                AND e.event_type = ANY (%(ends)s) AND e.details_json ->> 'attempt' = r.details_json ->> 'attempt'
             WHERE r.domain = %(domain)s)
 """
 _ENDS = [EventType.COMPLETED, EventType.FAILED, EventType.BUSINESS_RULE_FAILED, EventType.MOVED_TO_TSQ]

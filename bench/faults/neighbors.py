@@ -32,7 +32,8 @@ _LEFT = f"SELECT EXISTS (SELECT FROM pgmq.{queue_table(command_queue(NEIGHBOR))}
 _DONE = "SELECT count(*) FROM commandbus.command WHERE domain = %s AND status = 'COMPLETED'"
 # End to end, of commands that were due between two moments, counted in seconds back from now.
 _P99 = """
-    SELECT percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM e.ts - s.intended_at) * 1000)::float8, count(*)
+    SELECT percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM e.ts - s.intended_at) * 1000)::float8,
+           count(*)
     FROM public.bench_send s
     JOIN commandbus.audit e ON e.domain = %(domain)s AND e.command_id = s.command_id
         AND e.event_type IN ('COMPLETED', 'BUSINESS_RULE_FAILED', 'MOVED_TO_TSQ')
@@ -56,7 +57,9 @@ def noisy_neighbor(fault: NoisyNeighbor, bench: Bench, recorder: Recorder) -> No
             recorder.begin()
             sent = _flood(fault, bench)
             recorder.fire(f"{sent:,} commands of a neighbor were sent at once")
-            bench.wait_until(lambda: not _value(conn, _LEFT, []), DRAINED_WITHIN_S, "the end of the neighbor's commands")
+            bench.wait_until(
+                lambda: not _value(conn, _LEFT, []), DRAINED_WITHIN_S, "the end of the neighbor's commands"
+            )
             recorder.end()
         finally:
             worker.stop()

@@ -1,4 +1,4 @@
-"""Faults of operators: several act on the same parked command at the same moment (F18), or start workers wrong (F21)."""
+"""Faults of operators: several act on one parked command at the same moment (F18), or start workers wrong (F21)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WORK_S, _OF_A_LEASE = 1.5, 0.5  # of an attempt: what is retried must not be pa
 _ACTIONS = {
     "retry": "SELECT commandbus.operator_retry(%(domain)s, %(id)s, %(who)s)",
     "cancel": "SELECT commandbus.operator_cancel(%(domain)s, %(id)s, 'by the bench', %(who)s)",
-    "complete": "SELECT commandbus.operator_complete(%(domain)s, %(id)s, '{\"by\": \"hand\"}', %(who)s)",
+    "complete": 'SELECT commandbus.operator_complete(%(domain)s, %(id)s, \'{"by": "hand"}\', %(who)s)',
 }
 # What becomes of it where that operator wins: its status, and its story.
 _ENDS = {

@@ -1,6 +1,6 @@
 """A network between clients and server that a run can spoil: an asyncio TCP proxy in a thread of its own.
 
-    client ─► _Way ─► server, one for each connection      a fault, in its own thread ─► delay, reset, blackhole, …
+client ─► _Way ─► server, one for each connection      a fault, in its own thread ─► delay, reset, blackhole, …
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Proxy:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        if not parts.hostname or parts.hostname.startswith("%2f"):
+        if not parts.hostname or parts.hostname.startswith("%"):
             raise BenchError("a run can spoil a network only: its server is reached by a socket in the file system.")
         self.target = (parts.hostname, parts.port or 5432)
         self.counts = Counts()

@@ -111,7 +111,7 @@ def judge_duplicate_sends(fault: DuplicateSends, bench: Bench, recorder: Recorde
 
 @injects(DuplicateMessages)
 def duplicate_messages(fault: DuplicateMessages, bench: Bench, recorder: Recorder) -> None:
-    """Each message gets its copy in the transaction that sends it: every other copy at once, the others a moment later."""
+    """Each message gets its copy in the transaction that sends it: every other one at once, the others a bit later."""
     expect_success(bench, fault.do)
     copied = 0
     recorder.begin()

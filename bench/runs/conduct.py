@@ -250,7 +250,7 @@ def _wait_for_server(bench: Bench) -> None:
     deadline = time.monotonic() + SERVER_BACK_WITHIN_S
     while True:
         try:
-            psycopg.connect(**bench.database.params, connect_timeout=5).close()
+            psycopg.connect(**{**bench.database.params, "connect_timeout": 5}).close()
         except psycopg.Error as exc:
             if time.monotonic() > deadline:
                 raise BenchError(f"the server of the run did not come back: {one_line(exc)}") from exc

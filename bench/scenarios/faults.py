@@ -124,9 +124,9 @@ class ReadOnly(_Losing):
 
 
 class Network(_Losing):
-    """F11: between workers or sender and server. ``how``: ``delay`` each way; ``reset`` all connections, ``count`` times;
-    ``blackhole``: nothing passes any more and nothing is said; ``lose_answers``: ``count`` statements of a kind (``of``,
-    of the workers; sends, of the sender) are committed and their answer does not arrive."""
+    """F11: between workers or sender and server. ``how``: ``delay`` each way; ``reset`` all connections (``count``
+    times); ``blackhole``: nothing passes any more and nothing is said; ``lose_answers``: ``count`` statements of a kind
+    (``of``: of the workers; sends: of the sender) are committed and their answer does not arrive."""
 
     overruns = True
     do: Literal["network"]

@@ -1,4 +1,4 @@
-"""Faults of network and server in whole runs: ``manage.py bench run`` with real workers, a proxy, a server of its own."""
+"""Faults of network and server in whole runs: real workers, a proxy, a server of the run's own."""
 
 import json
 from pathlib import Path
