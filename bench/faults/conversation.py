@@ -37,7 +37,7 @@ class Conversation:
         if self.opaque:
             return
         self._of_client += data
-        while not self.opaque and (message := self._first() if not self._begun else _next(self._of_client)):
+        while message := _next(self._of_client) if self._begun else self._first():
             self._answered = False
             self._note(*message)
 
@@ -65,10 +65,8 @@ class Conversation:
         del self._of_client[:length]
         if code in (_TLS, _GSS):
             self._refusable += 1
-        elif code == _CANCEL:
-            self.opaque = True
         else:
-            self._begun = True
+            self._begun, self.opaque = True, code == _CANCEL  # after which nothing more comes
         return b"", b""
 
     def _note(self, kind: bytes, body: bytes) -> None:

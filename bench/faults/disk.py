@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SIZE_MB = 480  # PostgreSQL starts only where 200 MB are free
 _BALLAST = "ballast"
 _PIECE = 4096
-_TRIES = 50
+_TRIES = 100
 
 
 def place_of(cluster: Cluster) -> Path:
@@ -78,11 +78,14 @@ class Ballast:
     def fill(self) -> None:
         """Take what is free now; what the server gives free later is free until the next call."""
         with self._path.open("ab") as file:
+            most = self.free
             for _ in range(_TRIES):
-                if (free := self.free) < _PIECE:
+                if (piece := min(most, self.free)) < _PIECE:
                     return
-                with suppress(OSError):  # full in between
-                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, free)
+                try:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, piece)
+                except OSError:  # the server took some of it in between
+                    most = piece // 2
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)

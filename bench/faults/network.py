@@ -144,19 +144,25 @@ def _blackhole(fault: Network, bench: Bench, recorder: Recorder, networks: list[
         bench.wait_until(lambda: bench.in_flight(conn) > 0, CAUGHT_WITHIN_S, "an attempt in flight")
     recorder.begin()
     began = time.monotonic()
-    for whose, proxy, _ in networks:
-        proxy.blackhole()
-        if not is_silent(HOST, proxy.port):
-            raise FaultError(f"something still passes between {whose} and server")
-    looked = time.monotonic()
+    ours = [_go_dark(bench, whose, proxy) for whose, proxy, _ in networks]
     recorder.fire(f"nothing passes for {lasts_s:g} s")
-    bench.wait(lasts_s - (looked - began))
-    for whose, proxy, patience_s in networks:
-        left = [at - began for at in proxy.counts.left if at > looked]
+    bench.wait(max(0.0, lasts_s - (time.monotonic() - began)))
+    for (whose, proxy, patience_s), so_many in zip(networks, ours, strict=True):
+        left = [at - began for at in proxy.counts.left[so_many:]]
         if left or lasts_s > patience_s + _SLACK_S:
             text = f"{whose} give a connection up that says nothing, within {patience_s:g} s"
             seen = f"after {left[0]:.1f} s" if left else "they did not"
             recorder.criterion(text, bool(left) and left[0] <= patience_s + _SLACK_S, seen)
+
+
+def _go_dark(bench: Bench, whose: str, proxy: Proxy) -> int:
+    """Let nothing pass, and look; how many have given up by then, the one that looked among them."""
+    before = len(proxy.counts.left)
+    proxy.blackhole()
+    if not is_silent(HOST, proxy.port):
+        raise FaultError(f"something still passes between {whose} and server")
+    bench.wait_until(lambda: len(proxy.counts.left) > before, _SLACK_S, "the end of the one that looked")
+    return len(proxy.counts.left)
 
 
 def _lose_answers(fault: Network, bench: Bench, recorder: Recorder, networks: list[_Network]) -> None:

@@ -152,9 +152,12 @@ class _Start:
 def bad_settings(fault: BadSettings, bench: Bench, recorder: Recorder) -> None:
     """Start workers wrong, a few side by side; write settings into their row that cannot work."""
     recorder.begin()
-    with _queue_missing(bench) as domain, ThreadPoolExecutor(AT_ONCE) as pool:
-        starts = list(_starts(bench, domain))
+    starts = list(_starts(bench))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         complaints = [said for said in pool.map(lambda start: _complaint(bench, start), starts) if said]
+    with _queue_missing(bench) as domain:
+        starts.append(_Start(arguments=(f"--domain={domain}",), says=command_queue(domain)))
+        complaints += [said for said in [_complaint(bench, starts[-1])] if said]
     recorder.fire(f"{len(starts)} starts that cannot work")
     recorder.criterion(
         f"each refuses within {REFUSED_WITHIN_S} s, by one line that says why", not complaints,
@@ -168,7 +171,7 @@ def bad_settings(fault: BadSettings, bench: Bench, recorder: Recorder) -> None:
     )  # fmt: skip
 
 
-def _starts(bench: Bench, without_queue: str) -> Iterator[_Start]:
+def _starts(bench: Bench) -> Iterator[_Start]:
     for name in ("concurrency", "batch_size", "visibility_timeout", "poll_interval"):
         option = f"--{name.replace('_', '-')}"
         yield _Start(arguments=(f"{option}=0",), says=option)
@@ -178,7 +181,6 @@ def _starts(bench: Bench, without_queue: str) -> Iterator[_Start]:
     yield _Start(arguments=("--handlers=no.such.module",), says="--handlers no.such.module")
     yield _Start(arguments=("--around=bench.errors",), says="--around bench.errors")
     yield _Start(arguments=("--processes=0",), says="--processes")
-    yield _Start(arguments=(f"--domain={without_queue}",), says=command_queue(without_queue))
     engines = {worker.of.engine for worker in bench.fleet.workers if worker.is_up}
     for engine in engines:
         other = Engine.LIBRARY if engine is Engine.NATIVE else Engine.NATIVE

@@ -155,15 +155,18 @@ def freeze(fault: FreezeServer, bench: Bench, recorder: Recorder) -> None:
         _wait_for_flight(bench, conn)
     recorder.begin()
     with _frozen(postmaster) as frozen:
-        bench.wait_until(
-            lambda: all(process.status() == psutil.STATUS_STOPPED for process in frozen), _STOPPED_WITHIN_S, "a stop"
-        )
+        bench.wait_until(lambda: all(map(_stands_still, frozen)), _STOPPED_WITHIN_S, "a stop of all its processes")
         if not is_silent("127.0.0.1", cluster.port):
             raise FaultError("the server still answers")
         recorder.fire(f"{len(frozen)} processes stand still")
         bench.wait(bench.plan.scenario.seconds(fault.lasts))
     recorder.end()
     live_on(bench, recorder, before)
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    """Or it had ended, and the main process has not collected it."""
+    return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
 
 
 @contextmanager

@@ -27,10 +27,9 @@ def test_a_question_is_open_until_the_server_is_ready() -> None:
     conversation.asks(message(b"Q", b"SELECT 1\0"))
     assert (conversation.texts, conversation.is_answered) == ([b"SELECT 1\0"], False)
     conversation.answers(message(b"D", b"1"))
-    assert not conversation.is_answered
+    assert (conversation.in_transaction, conversation.is_answered) == (False, False)
     conversation.answers(READY)
-    assert conversation.is_answered
-    assert not conversation.in_transaction
+    assert (conversation.in_transaction, conversation.is_answered) == (False, True)
 
 
 def test_a_message_may_come_in_pieces() -> None:
