@@ -64,6 +64,8 @@ class Depth:
                 conn = conn or psycopg.connect(**self._params, autocommit=True)
                 row = conn.execute(_DEPTH).fetchone()
             except psycopg.Error:
+                if conn is not None:
+                    conn.close()
                 conn = None
                 continue
             assert row is not None

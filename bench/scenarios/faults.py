@@ -13,8 +13,9 @@ from bench.scenarios.units import Duration
 
 
 class AnyFault(BaseModel):
-    """``needs_cluster``: it cannot be done to a server that others use. ``needs_proxy``: it is done to the network.
+    """``needs_cluster``: it cannot be done to a server that others use. ``needs_small_disk``: nor on a large disk.
 
+    ``needs_proxy`` and ``needs_sender_proxy``: it is done to the network of the workers, of the sender.
     ``loses_attempts``: an attempt may come to no end by it; ``overruns``: an attempt may outlive its lease by it. Only
     then are a further attempt, and the duplicates that it brings, ALLOWED.
     """
@@ -22,12 +23,20 @@ class AnyFault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     needs_cluster: ClassVar[bool] = False
-    needs_proxy: ClassVar[bool] = False
+    needs_small_disk: ClassVar[bool] = False
     loses_attempts: ClassVar[bool] = False
     overruns: ClassVar[bool] = False
 
     do: str
     at: str = Field(default="0s", description="phase+duration, or a duration after sending began")
+
+    @property
+    def needs_proxy(self) -> bool:
+        return False
+
+    @property
+    def needs_sender_proxy(self) -> bool:
+        return False
 
 
 class _Losing(AnyFault):
@@ -114,6 +123,7 @@ class RestartServer(_Losing):
     """F9: an immediate shutdown of PostgreSQL, as a crash, and its start after ``down``."""
 
     needs_cluster = True
+    overruns = True
     do: Literal["restart_server"] = "restart_server"
     down: Duration = Duration(0)
 
@@ -122,28 +132,39 @@ class ReadOnly(_Losing):
     """F10: the server takes no write for a while."""
 
     needs_cluster = True
+    overruns = True
     do: Literal["read_only"] = "read_only"
     lasts: Duration = Field(default=Duration(4), validation_alias="for", serialization_alias="for")
 
 
 class Network(_Losing):
-    """F11: between workers and server. ``how``: ``delay`` each way, ``reset`` all connections, ``blackhole``: nothing
-    passes any more and nothing is said, ``lose_answers``: of so many COMMITs (``count``) the answer does not arrive."""
+    """F11: between workers or sender and server. ``how``: ``delay`` each way; ``reset`` all connections (``count``
+    times); ``blackhole``: nothing passes any more and nothing is said; ``lose_answers``: ``count`` statements of a kind
+    (``of``: of the workers; sends: of the sender) are committed and their answer does not arrive."""
 
-    needs_proxy = True
     overruns = True
     do: Literal["network"] = "network"
     how: Literal["delay", "reset", "blackhole", "lose_answers"]
+    whose: Literal["workers", "sender", "both"] = "workers"
     delay: Duration = Duration(20, "ms")
     lasts: Duration = Field(default=Duration(3), validation_alias="for", serialization_alias="for")
     count: int = Field(default=5, ge=1, le=100)
     of: Literal["receive", "finish"] = "finish"
+
+    @property
+    def needs_proxy(self) -> bool:
+        return self.whose != "sender"
+
+    @property
+    def needs_sender_proxy(self) -> bool:
+        return self.whose != "workers"
 
 
 class FillConnections(_Losing):
     """F12: all connections of the server but ``leave`` are taken by others, and the workers' are ended."""
 
     needs_cluster = True
+    overruns = True
     do: Literal["fill_connections"] = "fill_connections"
     leave: int = Field(default=0, ge=0, le=20)
     lasts: Duration = Field(default=Duration(5), validation_alias="for", serialization_alias="for")
@@ -229,9 +250,11 @@ class NoisyNeighbor(AnyFault):
 
 
 class FullDisk(_Losing):
-    """F24: the file system of the server is full for a while; it needs root."""
+    """F24: the file system of the server is full for a while; it needs a right to mount."""
 
     needs_cluster = True
+    needs_small_disk = True
+    overruns = True
     do: Literal["full_disk"] = "full_disk"
     lasts: Duration = Field(default=Duration(4), validation_alias="for", serialization_alias="for")
 
