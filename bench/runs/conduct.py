@@ -177,6 +177,7 @@ class _Run:
         self.shown.phase("checking")
         scenario = self.plan.scenario
         with psycopg.connect(**bench.database.params, autocommit=True, row_factory=dict_row) as conn:
+            after = {**measure.costs(conn), "watch_s": depth.spent_s, "watched_s": depth.lasted_s}
             load_ledgers(conn, bench.folder, self.run_id)
             injections.judge()
             self.unknowns += [f"unasked, {death}" for death in bench.fleet.deaths()]
@@ -188,7 +189,7 @@ class _Run:
                 overruns=any(fault.overruns for fault in fired),
             )  # fmt: skip
             judged, rules = judge(conn, facts), check(conn, self._limits(facts))
-            measured = measure.measured(conn, facts, depth.points, before)
+            measured = measure.measured(conn, facts, depth.points, before, after)
         decided = decide(
             Seen(
                 accounting=judged.accounting,
@@ -198,7 +199,7 @@ class _Run:
                 expectations=measured.expectations(scenario, judged),
                 sometimes=measured.sometimes(scenario, judged),
                 known=frozenset(scenario.expect.known),
-                unknowns=self.unknowns,
+                unknowns=[*self.unknowns, *measured.unknowns],
             )
         )
         ended = datetime.now(UTC)
