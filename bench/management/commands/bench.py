@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e_site.command import SiteCommand
 
-WORDS = ("run",)
+WORDS = ("run", "capacity", "scorecard")
 
 
 class Command(SiteCommand):
