@@ -18,7 +18,7 @@ from bench.errors import BenchError
 from bench.programs import worker
 from bench.report.document import Accounting, Document, Head
 from bench.runs import measure, surroundings
-from bench.scenarios.model import Phase, RunVerdict, Scenario, Workers
+from bench.scenarios.model import Part, Phase, RunVerdict, Scenario, Workers
 from bench.scenarios.units import Duration
 from bench.testbed import LOOK_S, MAX_ATTEMPTS, SUCCESS, Testbed
 from commands.bus.bulk import NewCommand, send_chunk
@@ -172,5 +172,5 @@ def _scenario(asked: Asked, knee: Knee) -> Scenario:
         about=f"The highest rate that is kept up with p99 below {asked.p99_ms:g} ms.",
         workers=(Workers(count=asked.workers, engine=asked.engine, concurrency=slots, batch_size=slots),),
         load=(Phase(phase="steady", lasts=Duration(asked.seconds), rate=knee.rate or asked.first),),
-        mix={BehaviorType.SUCCESS: 1},  # type: ignore[dict-item]  # a weight is read as one
+        mix={BehaviorType.SUCCESS: Part(weight=1)},
     )

@@ -133,7 +133,7 @@ def bed(engine: Engine) -> Iterator[Bed]:
     with ExitStack() as until_the_end:
         database = until_the_end.enter_context(own_database(PURPOSE))
         conn = until_the_end.enter_context(
-            psycopg.connect(**{**database.params, "row_factory": dict_row}, autocommit=True)
+            psycopg.connect(**database.params, row_factory=dict_row, autocommit=True)
         )
         _take_settings(conn)
         program = until_the_end.enter_context(

@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 
 import commandbus.sync.bus
 import psycopg
-from psycopg.types.json import Json
 from commandbus import Command, DuplicateCommandError, HandlerContext, HandlerRegistry, TroubleshootingQueue, Worker
 from commandbus.pgmq.client import PgmqMessage
 from commandbus.sync import SyncCommandBus
@@ -53,15 +52,8 @@ _LIBRARY = SyncCommandBus(pool=None)  # type: ignore[arg-type]  # not needed wit
 
 def operators(bed: Bed) -> Shown:
     """D6: four operators retry one command at the same moment."""
-    bed.conn.execute("UPDATE public.e2e_config SET paused = true")
-    try:
-        return _retried(bed)
-    finally:
-        bed.conn.execute("UPDATE public.e2e_config SET paused = false")
-
-
-def _retried(bed: Bed) -> Shown:
-    parked = _parked(bed)
+    parked = bed.send(BehaviorType.FAIL_PERMANENT)
+    bed.until(lambda: bed.is_final(parked))
     retry = _by_the_library if bed.engine is Engine.LIBRARY else _by_our_function
     with ThreadPoolExecutor(1) as thread, psycopg.connect(**bed.database.params) as other:
         # While the row is held all of them have looked and none has written.
@@ -70,31 +62,9 @@ def _retried(bed: Bed) -> Shown:
         met = bed.until(lambda: bed.waiting_for_locks() >= AT_ONCE)
         other.rollback()
         taken = retries.result(timeout=WITHIN_S)
-    messages = bed.value(
-        "SELECT count(*) FROM pgmq.q_test__commands WHERE message ->> 'command_id' = %s", str(parked)
-    )
-    evidence = f"{AT_ONCE} retries at once: {taken} taken, {messages} messages in the queue"
-    return Shown(is_there=messages > 1 if met else None, evidence=evidence)
-
-
-def _parked(bed: Bed) -> UUID:
-    """A command in the troubleshooting queue, parked by our own functions: the workers are paused."""
-    command = bed.send(BehaviorType.FAIL_PERMANENT)
-    answer: dict[str, Any] = {}
-
-    def received() -> bool:
-        answer.update(bed.value("SELECT commandbus.receive_commands(%s, 100, 30)", DOMAIN))
-        return any(str(each[1]) == str(command) for each in answer["commands"])
-
-    if not bed.until(received) or bed.is_final(command):
-        raise BenchError("The command to be parked was taken by a worker, though it is paused.")
-    (msg_id,) = (each[0] for each in answer["commands"] if str(each[1]) == str(command))
-    outcome = {
-        "command_id": str(command), "msg_id": msg_id, "attempt": 1, "kind": "permanent", "error_code": "E",
-        "error_msg": "no",
-    }  # fmt: skip
-    bed.value("SELECT commandbus.finish_commands(%s, %s::jsonb)", DOMAIN, Json([outcome]))
-    return command
+    events = bed.word(parked).count("O")
+    evidence = f"of {AT_ONCE} retries at once {taken} put a message into the queue, {events} events OPERATOR_RETRY"
+    return Shown(is_there=max(taken, events) > 1 if met else None, evidence=evidence)
 
 
 def _by_the_library(bed: Bed, command: UUID) -> int:
