@@ -1,6 +1,6 @@
 """Capacity as a run: a database of its own, workers that stay warm, a search for the knee, a document.
 
-    rate, rate, … ─► trials (trial.py) ─► search (search.py) ─► limiting resource (limits.py) ─► Document.capacity
+rate, rate, … ─► trials (trial.py) ─► search (search.py) ─► limiting resource (limits.py) ─► Document.capacity
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def conduct(asked: Asked, said: Callable[[Try], None] = lambda _: None, *, run_i
             "versions": surroundings.versions(testbed.conn),
             "environment": surroundings.environment(testbed.conn, before),
         }
-    return _document(asked, knee, trials.tries, started, run_id, about)
+    return _document(asked, knee, trials.tries, started=started, run_id=run_id, about=about)
 
 
 def _warm_up(testbed: Testbed, fleet: Sequence[MeasuredProgram]) -> None:
@@ -103,8 +103,9 @@ def _warm_up(testbed: Testbed, fleet: Sequence[MeasuredProgram]) -> None:
 
 
 def _document(
-    asked: Asked, knee: Knee, tries: Sequence[tuple[Try, Limit]], started: datetime, run_id: int, about: dict[str, Any]
-) -> Document:
+    asked: Asked, knee: Knee, tries: Sequence[tuple[Try, Limit]], *, started: datetime, run_id: int,
+    about: dict[str, Any],
+) -> Document:  # fmt: skip
     ended = datetime.now(UTC)
     found = _limit(knee, tries)
     verdict, why = told(asked, knee, found)

@@ -1,6 +1,6 @@
 """Looking for the knee: the highest rate that is kept up. Pure: a function offers a rate and says how that went.
 
-    first, twice that, … until one is not kept up ─► halve the gap ─► again from near there, so often ─► median, spread
+first, twice that, … until one is not kept up ─► halve the gap ─► again from near there, so often ─► median, spread
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from statistics import fmean
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psycopg import sql
 
@@ -110,7 +110,7 @@ def judged(offered: Offered, trial: int, most_ms: float, *, busy: float, gave_up
     why = "kept up"
     if late and not kept and busy < ALL_FULL and not gave_up:
         kept, why = None, f"the sender was late by {max(delay, 1000 * offered.behind_s):.0f} ms"
-    elif gave_up or offered.growth > 0 and offered.p99 < most_ms and not kept:
+    elif gave_up or (not kept and offered.p99 < most_ms):
         why = f"the backlog grew by {offered.growth:,.0f} a second"
     elif not kept:
         why = f"p99 was {offered.p99:,.1f} ms"

@@ -52,9 +52,8 @@ def handle(options: dict[str, Any], out: Any) -> Exit:
     )  # fmt: skip
 
     def said(found: Try) -> None:
-        out.write(
-            f"{found.trial}: {found.rate:8,.0f}/s  p50 {found.p50_ms:8,.1f} ms  p99 {found.p99_ms:8,.1f} ms  {found.why}"
-        )
+        figures = f"p50 {found.p50_ms:8,.1f} ms  p99 {found.p99_ms:8,.1f} ms"
+        out.write(f"{found.trial}: {found.rate:8,.0f}/s  {figures}  {found.why}")
         out.flush()
 
     document = keep(conduct(asked, said))

@@ -77,7 +77,10 @@ def _failed_after_its_end(seen: Seen) -> bool:
 
 def _another_end(seen: Seen) -> bool:
     """Two ends that differ, one twice that no reply tells of, or an attempt after one that stays."""
-    return len(set(seen.finals)) > 1 or "TT" in seen.finals or re.search(r"[TB][^O]*R", seen.word) is not None
+    return any(
+        len(set(life) & set(_FINAL)) > 1 or life.count("T") > 1 or re.search("[TB].*R", life) is not None
+        for life in seen.word.split("O")  # a retry by an operator begins another
+    )
 
 
 def _beyond_the_limit(seen: Seen) -> bool:

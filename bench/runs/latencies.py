@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isinf
 from typing import TYPE_CHECKING, Any, Literal, LiteralString
 
+from psycopg import sql
 from psycopg.rows import tuple_row
 
 from bench.report.document import Latency
@@ -123,9 +124,9 @@ def late(conn: psycopg.Connection[Any], *, most_s: float, since_s: float, until_
 
 def _latency(conn: psycopg.Connection[Any], name: Name, values: LiteralString) -> Latency:
     shares = [*NAMED, *SPECTRUM]
-    query: LiteralString = (
-        "SELECT count(ms), max(ms), percentile_cont(%s::float8[]) WITHIN GROUP (ORDER BY ms) FROM (" + values + ") v"
-    )
+    query = sql.SQL("""
+        SELECT count(ms), max(ms), percentile_cont(%s::float8[]) WITHIN GROUP (ORDER BY ms) FROM ({}) AS v
+    """).format(sql.SQL(values))
     with conn.cursor(row_factory=tuple_row) as cursor:
         row = cursor.execute(query, [shares]).fetchone()
     assert row is not None

@@ -108,7 +108,7 @@ def offered(plan: Plan, at_s: float) -> int:
     due = 0
     for phase, (_, begins, ends) in zip(plan.scenario.load, plan.phases, strict=True):
         whole = round((ends - begins) * phase.rate)
-        due += whole if at_s >= ends else min(whole, max(0, floor((at_s - begins) * phase.rate) + (at_s > begins)))
+        due += whole if at_s >= ends else min(whole, max(0, floor((at_s - begins) * phase.rate) + (at_s >= begins)))
     return due
 
 

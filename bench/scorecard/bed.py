@@ -132,9 +132,7 @@ def bed(engine: Engine) -> Iterator[Bed]:
     """A database with a worker of that engine in it, both gone afterwards. Raises BenchError, OwnDatabaseError."""
     with ExitStack() as until_the_end:
         database = until_the_end.enter_context(own_database(PURPOSE))
-        conn = until_the_end.enter_context(
-            psycopg.connect(**database.params, row_factory=dict_row, autocommit=True)
-        )
+        conn = until_the_end.enter_context(psycopg.connect(**database.params, row_factory=dict_row, autocommit=True))
         _take_settings(conn)
         program = until_the_end.enter_context(
             worker(database, domain=DOMAIN, engine=engine, concurrency=SLOTS, batch_size=SLOTS, once=False)

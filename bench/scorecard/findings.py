@@ -51,7 +51,5 @@ def finding(name: str, engine: Engine, shown: Shown) -> Finding:
 def wrong(findings: Sequence[Finding]) -> list[Finding]:
     """What must not be: a deviation of the library's worker in engine ``native``."""
     return [
-        one
-        for one in findings
-        if one.engine is Engine.NATIVE and one.word is Found.PRESENT and one.id not in OF_BOTH
+        one for one in findings if one.engine is Engine.NATIVE and one.word is Found.PRESENT and one.id not in OF_BOTH
     ]

@@ -44,9 +44,7 @@ def page(findings: Sequence[Finding], versions: Mapping[str, str], day: str) -> 
         "| | Deviation | Engine `library` | Seen | Engine `native` | Seen |",
         "|---|---|---|---|---|---|",
     ]
-    for name in TITLES:
-        if name in library and name in native:
-            lines.append(_line(library[name], native[name]))
+    lines += [_line(library[name], native[name]) for name in TITLES if name in library and name in native]
     letters = (
         "A story such as `SRRC` has a letter for each event of a command: S sent, R received (an attempt begins), "
         "F failed and will be retried, C completed, T moved to the troubleshooting queue, B business rule failed; "

@@ -116,9 +116,7 @@ def late_failures(bed: Bed) -> Shown:
     command = _overlapping(bed, {"type": "fail_transient", "execution_time_ms": SHORT_MS, "error_code": "LATE"})
     word, row = bed.word(command), bed.command(command)
     error = row["last_error_code"] or "no error"
-    return Shown(
-        is_there=word.endswith("F") or error == "LATE", evidence=f"{row['status']} with {error}, `{word}`"
-    )
+    return Shown(is_there=word.endswith("F") or error == "LATE", evidence=f"{row['status']} with {error}, `{word}`")
 
 
 def _overlapping(bed: Bed, second: dict[str, object]) -> UUID:

@@ -1,4 +1,4 @@
-"""``manage.py bench capacity`` and ``bench scorecard`` from outside, in small: what they print, keep and leave behind."""
+"""``manage.py bench capacity`` and ``bench scorecard``, in small: what they print, keep and leave behind."""
 
 import json
 from pathlib import Path

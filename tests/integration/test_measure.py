@@ -10,7 +10,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from bench.oracle.facts import Facts
-from bench.report.document import FaultRecord, Latency, Point
+from bench.oracle.judge import Judged
+from bench.report.document import Accounting, FaultRecord, Latency, Point
 from bench.runs.measure import Measured, costs, measured
 from bench.scenarios.model import Scenario
 from bench.scenarios.plan import Plan
@@ -118,9 +119,7 @@ def test_what_was_not_taken_or_is_not_of_the_plan_has_no_latency(conn: Rows) -> 
 def test_each_second_has_its_counts_and_its_depth(conn: Rows) -> None:
     done(conn, 0.1, 0.2)
     retried = tried(conn, 0.5)
-    story(
-        conn, retried, ("SENT", 0.5), ("RECEIVED", 0.6), ("FAILED", 0.7), ("RECEIVED", 2.1), ("COMPLETED", 2.2)
-    )
+    story(conn, retried, ("SENT", 0.5), ("RECEIVED", 0.6), ("FAILED", 0.7), ("RECEIVED", 2.1), ("COMPLETED", 2.2))
     depth = [Point(at_s=0.9, visible=4, leased=3, oldest_s=0.3), Point(at_s=1.9, visible=1, leased=1, oldest_s=0.1)]
     points = looked_at(conn, facts(), depth).points
     assert [point.at_s for point in points] == [1, 2, 3]
@@ -141,23 +140,17 @@ def test_p99_of_a_phase_counts_what_never_ended_as_late(conn: Rows) -> None:
     for during, held in (("first", True), ("second", False), ("", False)):
         of = facts({"p99": "100ms", "during": during})
         found = looked_at(conn, of)
-        criterion = found.expectations(of.plan.scenario, JUDGED)[-1]
+        criterion = found.expectations(of.plan.scenario, NOTHING_LOST)[-1]
         assert criterion.held is held, criterion
 
 
 def record(began: float, ended: float, *, fired: bool = True) -> FaultRecord:
-    return FaultRecord(
-        do="kill_worker", id="F1", text="", planned_s=began, began_s=began, ended_s=ended, fired=fired
-    )
+    return FaultRecord(do="kill_worker", id="F1", text="", planned_s=began, began_s=began, ended_s=ended, fired=fired)
 
 
-class _NoneLost:
-    class accounting:  # noqa: N801  # stands for the field
-        lost = 0
-        duplicate_effects = 0
-
-
-JUDGED: Any = _NoneLost
+NOTHING_LOST = Judged(
+    accounting=Accounting(**dict.fromkeys(Accounting.model_fields.keys() - {"samples"}, 0)), verdicts={}
+)
 
 
 def test_it_resumes_with_the_first_end_of_what_began_after_the_last_fault(conn: Rows) -> None:
@@ -174,9 +167,7 @@ def test_it_resumes_with_the_first_end_of_what_began_after_the_last_fault(conn: 
 
 def test_delivered_again_is_told_from_retried(conn: Rows) -> None:
     story(conn, tried(conn, 0), ("RECEIVED", 0.1), ("FAILED", 0.2), ("RECEIVED", 0.3), ("COMPLETED", 0.4))
-    story(
-        conn, tried(conn, 0), ("RECEIVED", 0.1), ("RECEIVED", 0.3), ("LATE_FAILED", 0.35), ("COMPLETED", 0.4)
-    )
+    story(conn, tried(conn, 0), ("RECEIVED", 0.1), ("RECEIVED", 0.3), ("LATE_FAILED", 0.35), ("COMPLETED", 0.4))
     done(conn, 0, 0.1)
     happened = looked_at(conn, facts()).happened
     assert (happened.retried, happened.redelivered) == (2, 1)

@@ -23,7 +23,7 @@ def tried(rate: float, trial: int, kept: bool | None) -> Try:
 
 def bus(capacity: float, *, noise: float = 0.0, seed: int = 1, sender: float = 1e9) -> Offer:
     """A bus that keeps up ``capacity``, give or take so much of it each time; its sender can offer ``sender``."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311  # noise
 
     def offer(rate: float, trial: int) -> Try:
         if rate > sender:

@@ -36,8 +36,13 @@ def test_a_deviation_of_the_library_in_native_is_wrong_unless_both_send_by_it() 
 
 
 def test_the_page_has_a_line_for_each_and_says_how_it_was_made() -> None:
-    text = page([*both("D4", True, False), *both("D9", False, None)], {"reliable-cmd": "0.2.2", "commit": "x"}, "2026-05-01")
-    assert "| D4 | Every overlapping attempt that succeeds sends its own reply | **still present** | 3 replies, `SRRC`" in text
+    text = page(
+        [*both("D4", True, False), *both("D9", False, None)], {"reliable-cmd": "0.2.2", "commit": "x"}, "2026-05-01"
+    )
+    assert (
+        "| D4 | Every overlapping attempt that succeeds sends its own reply | **still present** | 3 replies, `SRRC`"
+        in text
+    )
     assert "| does not show | a\\|b |" in text
     assert "| D9 | The worker ends when a connection is lost | **fixed** |" in text
     assert "Of 2 deviations 1 is still present, 1 is fixed." in text
