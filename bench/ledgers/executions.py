@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from bench.witness import BEGUN, CRASHED, ENDED
+from bench.witness import BEGUN, ENDED
 
 _NANOSECONDS = 1e9
 
@@ -44,9 +44,8 @@ def _of(path: Path, worker: str, pid: int) -> Iterator[Execution]:
         )  # fmt: skip
 
     with path.open() as file:
-        for each in file:
-            line = each.strip("\0")  # what is left of a segment
-            if not line.endswith("\n") or "\0" in line:  # its process was killed while it wrote
+        for line in file:
+            if not line.endswith("\n"):  # its process was killed while it wrote
                 continue
             what, command_id, msg_id, attempt, time, outcome = line[:-1].split(" ", 5)
             key, moment = (command_id, msg_id, attempt), int(time) / _NANOSECONDS
@@ -63,7 +62,5 @@ def _of(path: Path, worker: str, pid: int) -> Iterator[Execution]:
 def crashes(folder: Path) -> int:
     """How many processes were ended at a program point."""
     return sum(
-        line.lstrip("\0").startswith(f"{CRASHED} ")
-        for path in folder.glob("executions-*.log")
-        for line in path.read_text().splitlines()
+        line.startswith("X ") for path in folder.glob("executions-*.log") for line in path.read_text().splitlines()
     )

@@ -51,7 +51,7 @@ class Bed:
 
     engine: Engine
     database: OwnDatabase
-    conn: psycopg.Connection[dict[str, Any]]
+    conn: psycopg.Connection[Any]
     program: MeasuredProgram
 
     # -- doing ------------------------------------------------------------------------------------------------------
@@ -96,17 +96,19 @@ class Bed:
 
     def value(self, query: LiteralString | sql.Composed, *params: Any) -> Any:
         row = self.conn.execute(query, list(params)).fetchone()
-        return next(iter(row.values())) if row else None
+        return row[0] if row else None
 
     def word(self, command_id: UUID) -> str:
         """Its story in `LETTERS`."""
         rows = self.conn.execute(
             "SELECT event_type FROM commandbus.audit WHERE command_id = %s ORDER BY audit_id", [command_id]
         ).fetchall()
-        return "".join(LETTERS[EventType(row["event_type"])] for row in rows)
+        return "".join(LETTERS[EventType(event_type)] for (event_type,) in rows)
 
     def command(self, command_id: UUID) -> dict[str, Any]:
-        row = self.conn.execute("SELECT * FROM commandbus.command WHERE command_id = %s", [command_id]).fetchone()
+        with self.conn.cursor(row_factory=dict_row) as cursor:
+            query: LiteralString = "SELECT * FROM commandbus.command WHERE command_id = %s"
+            row = cursor.execute(query, [command_id]).fetchone()
         if row is None:
             raise BenchError(f"Command {command_id} is not there.")
         return row
@@ -116,9 +118,9 @@ class Bed:
 
     def replies(self, command_id: UUID) -> list[str]:
         """The outcomes that were replied."""
-        query = sql.SQL("SELECT message ->> 'outcome' AS o FROM {} WHERE message ->> 'command_id' = %s ORDER BY msg_id")
+        query = sql.SQL("SELECT message ->> 'outcome' FROM {} WHERE message ->> 'command_id' = %s ORDER BY msg_id")
         table = sql.Identifier("pgmq", queue_table(reply_queue(DOMAIN)))
-        return [row["o"] for row in self.conn.execute(query.format(table), [str(command_id)]).fetchall()]
+        return [outcome for (outcome,) in self.conn.execute(query.format(table), [str(command_id)]).fetchall()]
 
     def waiting_for_locks(self) -> int:
         query: LiteralString = """
@@ -132,7 +134,7 @@ def bed(engine: Engine) -> Iterator[Bed]:
     """A database with a worker of that engine in it, both gone afterwards. Raises BenchError, OwnDatabaseError."""
     with ExitStack() as until_the_end:
         database = until_the_end.enter_context(own_database(PURPOSE))
-        conn = until_the_end.enter_context(psycopg.connect(**database.params, row_factory=dict_row, autocommit=True))
+        conn = until_the_end.enter_context(psycopg.connect(**database.params, autocommit=True))
         _take_settings(conn)
         program = until_the_end.enter_context(
             worker(database, domain=DOMAIN, engine=engine, concurrency=SLOTS, batch_size=SLOTS, once=False)

@@ -82,14 +82,18 @@ def batches(bed: Bed) -> Shown:
 
 def malformed(bed: Bed) -> Shown:
     """D8: messages that are no command, and one of a command that is not there."""
+    newest: LiteralString = "SELECT coalesce(max(audit_id), 0) FROM commandbus.audit"
+    mark = bed.value(newest)
     bad = [bed.put({"command_id": "no-uuid"}), bed.put([1, 2])]
     unknown = bed.put({"domain": DOMAIN, "command_type": COMMAND_TYPE, "command_id": str(uuid4())})
     reads = sql.SQL("SELECT coalesce(min(read_ct), 0) FROM {} WHERE msg_id = ANY (%s)").format(_QUEUE)
     kept = sql.SQL("SELECT count(*) FROM {} WHERE msg_id = ANY (%s)").format(_ARCHIVE)
-    told: LiteralString = "SELECT count(*) FROM commandbus.audit WHERE event_type = 'MESSAGE_REJECTED'"
+    told: LiteralString = (
+        "SELECT count(*) FROM commandbus.audit WHERE event_type = 'MESSAGE_REJECTED' AND audit_id > %s"
+    )
     bed.until(lambda: bed.value(reads, bad) >= READS or bed.value(kept, bad) == len(bad))
     again = int(bed.value(reads, bad))
-    away, events = int(bed.value(kept, [*bad, unknown])), int(bed.value(told))
+    away, events = int(bed.value(kept, [*bad, unknown])), int(bed.value(told, mark))
     bed.conn.execute(sql.SQL("DELETE FROM {} WHERE msg_id = ANY (%s)").format(_QUEUE), [bad])
     return Shown(
         is_there=again >= READS or not events,

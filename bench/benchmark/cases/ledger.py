@@ -1,5 +1,6 @@
 """What the ledger of a run's handlers costs: a drain with and without it."""
 
+import resource
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,14 +20,22 @@ AROUND = "bench.witness"
     metrics={
         "without": Metric(label="drain, handlers alone", unit="commands/s"),
         "with": Metric(label="drain, each execution witnessed", unit="commands/s"),
+        "processor": Metric(label="of the worker's processor, for each command", unit="µs", digits=1),
+        "processor-with": Metric(label="the same, witnessed", unit="µs", digits=1),
     },
     seconds=25,
 )
 def ledger(run: Run) -> None:
-    """In turns, every second round the other way round: `bench.witness` round each handler, as in every run."""
+    """In turns, every second round the other way round: `bench.witness` round each handler, as in every run.
+
+    The processor's time is that of the whole worker, its start included; it shows the cost on a busy machine too.
+    """
     for number in range(run.rounds):
         for witnessed in (True, False) if number % 2 else (False, True):
+            before = _children_s()
             run.record("with" if witnessed else "without", _witnessed(run) if witnessed else _alone(run))
+            spent_us = (_children_s() - before) / run.sizes["commands"] * 1e6
+            run.record("processor-with" if witnessed else "processor", spent_us)
 
 
 def _alone(run: Run) -> float:
@@ -45,3 +54,9 @@ def _witnessed(run: Run) -> float:
     if written != count:
         raise BenchError(f"The ledger has {written:,} of {count:,} executions.")
     return drained.rate
+
+
+def _children_s() -> float:
+    """Processor time of the programs that we started and that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
