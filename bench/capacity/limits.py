@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
 FULL = 85.0  # percent of one processor: a process that has no more of it
 ALL_FULL = 90.0  # percent of all processors
 OFTEN = 0.3  # of the looks at busy server processes: what they wait for limits them
+OURS = 0.5  # of what is used of all processors: less is ours where others take them
+BUSY = 0.5  # of the server's processes, on the average look: what is idle most of the time waits for nothing
 LEAST = 5  # samples
 WAITS = {
     "write-ahead log": "the server's processes wait for the write-ahead log to be written and synced",
@@ -36,31 +38,40 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """``resource`` in a word or two, and ``why`` in figures. ``shares``: means of all looks, by name."""
+    """``resource`` in a word or two, and ``why`` in figures. ``shares``: means of all looks, by name, in percent;
+    ``active`` is a number of processes."""
 
     resource: str
     why: str
     shares: Mapping[str, float]
 
 
-def limit(looks: Sequence[Look]) -> Limit:
-    """The resource that was used up in these looks, as far as they tell. What is nearest to its end comes first."""
+def limit(looks: Sequence[Look], processors: int) -> Limit:
+    """The resource that was used up in these looks, as far as they tell, on a machine with so many processors."""
     if len(looks) < LEAST:
         return Limit(resource="not told", why=f"there are {len(looks)} samples only", shares={})
     shares = _shares(looks)
+    resource, why = next(_used_up(shares, processors), ("not told", f"nothing was used up: {_all(shares)}"))
+    return Limit(resource=resource, why=why, shares=shares)
+
+
+def _used_up(shares: Mapping[str, float], processors: int) -> Iterator[tuple[str, str]]:
+    """What is used up, the most telling first, each with why."""
+    ours = sum(shares.get(name, 0.0) for name in ("workers", "server", "sender"))
+    full = shares["machine"] >= ALL_FULL
+    if full and "server" in shares and ours < OURS * shares["machine"] * processors:
+        yield "other programs on the machine", f"most of what is used is not ours: {_all(shares)}"
     for name, text in WAITS.items():
-        if shares[name] >= 100 * OFTEN:
-            why = f"{text}: {shares[name]:.0f} % of those that are active"
-            return Limit(resource=name, why=why, shares=shares)
+        if shares[name] >= 100 * OFTEN and shares["active"] >= BUSY:
+            yield name, f"{text}: {shares[name]:.0f} % of those that are active"
     if shares["worker"] >= FULL:
         why = f"a worker process uses {shares['worker']:.0f} % of one processor, and more it cannot use"
-        return Limit(resource="processor of a worker", why=f"{why}; {_all(shares)}", shares=shares)
-    if shares["machine"] >= ALL_FULL:
-        return Limit(resource=_largest(shares), why=_all(shares), shares=shares)
+        yield "processor of a worker", f"{why}; {_all(shares)}"
+    if full:
+        yield _largest(shares), _all(shares)
     if shares.get("backend", 0.0) >= FULL:
         why = f"one process of the server uses {shares['backend']:.0f} % of one processor"
-        return Limit(resource="processor of a server process", why=f"{why}; {_all(shares)}", shares=shares)
-    return Limit(resource="not told", why=f"nothing was used up: {_all(shares)}", shares=shares)
+        yield "processor of a server process", f"{why}; {_all(shares)}"
 
 
 def _shares(looks: Sequence[Look]) -> dict[str, float]:
@@ -70,6 +81,7 @@ def _shares(looks: Sequence[Look]) -> dict[str, float]:
         "workers": fmean(sum(look.workers) for look in looks),
         "worker": fmean(max(look.workers, default=0.0) for look in looks),
         "sender": fmean(look.sender for look in looks),
+        "active": fmean(look.active for look in looks),
     }
     for name in ("server", "backend"):
         values = [value for look in looks if (value := getattr(look, name)) is not None]

@@ -8,11 +8,13 @@ from statistics import fmean
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+import psutil
 from psycopg import sql
 
 from bench.benchmark.offer import (
     DRAIN_S,
     PAUSE_S,
+    SLOPE_ALLOWED,
     WARM_UP_S,
     Offered,
     clock_offset,
@@ -56,8 +58,8 @@ class Trials:
         """Raises BenchError where a worker has ended, or what was sent does not come to its end."""
         self._clean()
         offered, looks, gave_up = self._offered(rate)
-        found = judged(offered, trial, self.most_ms, busy=busy(looks), gave_up=gave_up)
-        self.tries.append((found, limit(looks)))
+        found = judged(offered, trial, self.most_ms, seconds=self.seconds, busy=busy(looks), gave_up=gave_up)
+        self.tries.append((found, limit(looks, psutil.cpu_count() or 1)))
         self.said(found)
         return found
 
@@ -98,19 +100,21 @@ class Trials:
         self.testbed.conn.execute(sql.SQL("VACUUM (ANALYZE) {}").format(waiting_table(DOMAIN)))
 
 
-def judged(offered: Offered, trial: int, most_ms: float, *, busy: float, gave_up: bool = False) -> Try:
-    """Whether the rate was kept up, and why not. ``busy``: percent of all processors meanwhile.
+def judged(offered: Offered, trial: int, most_ms: float, *, seconds: float, busy: float, gave_up: bool = False) -> Try:
+    """Whether the rate, offered for so many seconds, was kept up, and why not. ``busy``: percent of all processors.
 
-    A sender that is late while processors are free was not able to offer the rate; one that is late because nothing is
-    left for it shows that the rate cannot be kept up.
+    A backlog that grew by less than what may wait anyhow, the rate for ``most_ms``, did not grow. A sender that is late
+    while processors are free was not able to offer the rate; one that is late because nothing is left for it shows that
+    the rate cannot be kept up.
     """
     delay = percentile(offered.send_delays, 99)
     late = not offered.valid or delay > LATE_SHARE * most_ms
-    kept: bool | None = offered.sustained(most_ms) and not gave_up
+    grew = gave_up or offered.growth > offered.rate * max(SLOPE_ALLOWED, most_ms / 1000 / seconds)
+    kept: bool | None = offered.valid and offered.p99 < most_ms and not grew
     why = "kept up"
     if late and not kept and busy < ALL_FULL and not gave_up:
         kept, why = None, f"the sender was late by {max(delay, 1000 * offered.behind_s):.0f} ms"
-    elif gave_up or (not kept and offered.p99 < most_ms):
+    elif grew:
         why = f"the backlog grew by {offered.growth:,.0f} a second"
     elif not kept:
         why = f"p99 was {offered.p99:,.1f} ms"

@@ -110,6 +110,7 @@ def offered(p99: float = 10, *, growth: float = 0, delay: float = 1, behind_s: f
     ("found", "busy", "gave_up", "kept", "why"),
     [
         (offered(), 50, False, True, "kept up"),
+        (offered(growth=4), 50, False, True, "kept up"),  # 40 more after all: less than may wait anyhow
         (offered(60), 50, False, False, "p99 was 60.0 ms"),
         (offered(growth=300), 50, False, False, "the backlog grew by 300 a second"),
         (offered(60, delay=40), 50, False, None, "the sender was late by 40 ms"),
@@ -121,7 +122,7 @@ def offered(p99: float = 10, *, growth: float = 0, delay: float = 1, behind_s: f
 def test_a_rate_is_kept_up_or_not_or_was_not_offered(
     found: Offered, busy: float, gave_up: bool, kept: bool | None, why: str
 ) -> None:
-    one = judged(found, 1, 50, busy=busy, gave_up=gave_up)
+    one = judged(found, 1, 50, seconds=10, busy=busy, gave_up=gave_up)
     assert (one.kept, one.why) == (kept, why)
 
 
@@ -137,6 +138,7 @@ def looks(**more: object) -> list[Look]:
     [
         (looks(workers=[97.0, 20.0]), "processor of a worker"),
         (looks(machine=98.0, workers=[60.0], server=120.0), "processors of the machine, most of all for the server"),
+        (looks(machine=98.0, workers=[30.0], waits={"locks": 2}), "other programs on the machine"),
         (looks(backend=95.0, server=95.0), "processor of a server process"),
         (looks(waits={"write-ahead log": 1}), "write-ahead log"),
         (looks(waits={"locks": 1}), "locks"),
@@ -148,7 +150,7 @@ def looks(**more: object) -> list[Look]:
     ],
 )
 def test_what_is_used_up_limits(seen: list[Look], resource: str) -> None:
-    assert limit(seen).resource == resource
+    assert limit(seen, processors=2).resource == resource
 
 
 @pytest.mark.parametrize(
