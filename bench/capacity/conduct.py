@@ -19,7 +19,6 @@ from bench.programs import worker
 from bench.report.document import Accounting, Document, Head
 from bench.runs import measure, surroundings
 from bench.scenarios.model import Part, Phase, RunVerdict, Scenario, Workers
-from bench.scenarios.units import Duration
 from bench.testbed import LOOK_S, MAX_ATTEMPTS, SUCCESS, Testbed
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.behaviors import BehaviorType
@@ -168,10 +167,14 @@ def _limit(knee: Knee, tries: Sequence[tuple[Try, Limit]]) -> Limit:
 def _scenario(asked: Asked, knee: Knee) -> Scenario:
     """A run at the knee, as a scenario that can be run."""
     slots = SLOTS[asked.engine]
+    rate = knee.rate or asked.first
+    steady = Phase.model_validate({"phase": "steady", "for": f"{asked.seconds:g}s", "rate": rate})
     return Scenario(
         scenario=NAME,
         about=f"The highest rate that is kept up with p99 below {asked.p99_ms:g} ms.",
         workers=(Workers(count=asked.workers, engine=asked.engine, concurrency=slots, batch_size=slots),),
-        load=(Phase(phase="steady", lasts=Duration(asked.seconds), rate=knee.rate or asked.first),),
+        load=(
+            Phase.model_validate({"phase": "steady", "for": f"{asked.seconds:g}s", "rate": knee.rate or asked.first}),
+        ),
         mix={BehaviorType.SUCCESS: Part(weight=1)},
     )

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import commandbus.sync.bus
 import psycopg
 from commandbus import Command, DuplicateCommandError, HandlerContext, HandlerRegistry, TroubleshootingQueue, Worker
-from commandbus.pgmq.client import PgmqMessage
+from commandbus._core.pgmq_sql import PgmqMessage
 from commandbus.sync import SyncCommandBus
 from commandbus.sync.pgmq import SyncPgmqClient
 from commandbus.sync.worker import SyncWorker
@@ -120,9 +120,9 @@ class _FastClock(datetime):
 
 def clocks(bed: Bed) -> Shown:
     """D12: a sender whose clock is an hour fast."""
-    command_id, module = uuid4(), commandbus.sync.bus
-    right = module.datetime
-    module.datetime = _FastClock
+    command_id = uuid4()
+    module: Any = commandbus.sync.bus
+    right, module.datetime = module.datetime, _FastClock
     try:
         with psycopg.connect(**bed.database.params) as conn:
             _LIBRARY.send(DOMAIN, COMMAND_TYPE, command_id, {}, conn=conn)
@@ -196,7 +196,7 @@ async def _ends_when_stopped(params: dict[str, Any]) -> bool:
             await asyncio.to_thread(_wait, lambda: _first(conn, _AT_REST), "The worker was not at rest")
             with conn.transaction():
                 _LIBRARY.send(DOMAIN, COMMAND_TYPE, uuid4(), {}, conn=conn)
-            conn.execute(f"NOTIFY pgmq_notify_{command_queue(DOMAIN)}")  # type: ignore[arg-type]  # our own word
+            conn.execute(f"NOTIFY pgmq_notify_{command_queue(DOMAIN)}")
         await asyncio.to_thread(_wait, lambda: stopping, "The worker did not stop")
         ended, _ = await asyncio.wait([running], timeout=ENDS_WITHIN_S)
         running.cancel()
@@ -261,7 +261,7 @@ def _received(conn: psycopg.Connection[Any], command_id: UUID, taken: list[int])
 
 
 def _first(conn: psycopg.Connection[Any], query: str) -> Any:
-    row = conn.execute(query).fetchone()  # type: ignore[arg-type]  # our own text
+    row = conn.execute(query).fetchone()
     return row[0] if row else None
 
 

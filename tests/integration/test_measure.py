@@ -148,9 +148,8 @@ def record(began: float, ended: float, *, fired: bool = True) -> FaultRecord:
     return FaultRecord(do="kill_worker", id="F1", text="", planned_s=began, began_s=began, ended_s=ended, fired=fired)
 
 
-NOTHING_LOST = Judged(
-    accounting=Accounting(**dict.fromkeys(Accounting.model_fields.keys() - {"samples"}, 0)), verdicts={}
-)
+NUMBERS: dict[str, Any] = dict.fromkeys(Accounting.model_fields.keys() - {"samples"}, 0)
+NOTHING_LOST = Judged(accounting=Accounting(**NUMBERS), verdicts={})
 
 
 def test_it_resumes_with_the_first_end_of_what_began_after_the_last_fault(conn: Rows) -> None:

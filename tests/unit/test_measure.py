@@ -28,7 +28,8 @@ def scenario(expect: dict[str, Any], **more: Any) -> Scenario:
 
 
 def judged(**counts: int) -> Judged:
-    return Judged(accounting=Accounting(**{**dict.fromkeys(COUNTS, 0), **counts}), verdicts={})
+    numbers: dict[str, Any] = {**dict.fromkeys(COUNTS, 0), **counts}
+    return Judged(accounting=Accounting(**numbers), verdicts={})
 
 
 def criterion(expect: dict[str, Any], happened: Happened, **counts: int) -> Criterion:
