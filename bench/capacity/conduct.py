@@ -173,8 +173,6 @@ def _scenario(asked: Asked, knee: Knee) -> Scenario:
         scenario=NAME,
         about=f"The highest rate that is kept up with p99 below {asked.p99_ms:g} ms.",
         workers=(Workers(count=asked.workers, engine=asked.engine, concurrency=slots, batch_size=slots),),
-        load=(
-            Phase.model_validate({"phase": "steady", "for": f"{asked.seconds:g}s", "rate": knee.rate or asked.first}),
-        ),
+        load=(steady,),
         mix={BehaviorType.SUCCESS: Part(weight=1)},
     )
