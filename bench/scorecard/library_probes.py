@@ -63,7 +63,7 @@ def operators(bed: Bed) -> Shown:
         other.rollback()
         taken = retries.result(timeout=WITHIN_S)
     events = bed.word(parked).count("O")
-    evidence = f"of {AT_ONCE} retries at once {taken} put a message into the queue, {events} events OPERATOR_RETRY"
+    evidence = f"of {AT_ONCE} retries at once {taken} put a message into the queue; events OPERATOR_RETRY: {events}"
     return Shown(is_there=max(taken, events) > 1 if met else None, evidence=evidence)
 
 

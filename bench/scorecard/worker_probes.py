@@ -61,7 +61,10 @@ def replies(bed: Bed) -> Shown:
     command = bed.send(BehaviorType.TIMEOUT, ms=LONG_MS)
     _rest(bed, command, LONG_MS)
     found = bed.replies(command)
-    return Shown(is_there=len(found) > 1, evidence=f"{len(found)} replies, `{bed.word(command)}`")
+    return Shown(
+        is_there=len(found) > 1,
+        evidence=f"{len(found)} {'replies' if len(found) != 1 else 'reply'}, `{bed.word(command)}`",
+    )
 
 
 def batches(bed: Bed) -> Shown:
@@ -76,8 +79,8 @@ def batches(bed: Bed) -> Shown:
         word, attempts = bed.word(good), bed.command(good)["attempts"]
     bed.until(lambda: bed.is_final(bad))
     if not came:
-        return Shown(is_there=None, evidence=f"the other command did not end: `{word}`")
-    return Shown(is_there="R" not in word, evidence=f"the other command: `{word}`, {attempts} attempts counted")
+        return Shown(is_there=None, evidence=f"the row beside it did not end: `{word}`")
+    return Shown(is_there="R" not in word, evidence=f"the row beside it: `{word}`, attempts counted: {attempts}")
 
 
 def malformed(bed: Bed) -> Shown:
