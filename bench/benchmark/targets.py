@@ -264,7 +264,16 @@ _OBSERVER = (
     ),
 )
 
-TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE, *_API, *_OBSERVER)
+_LEDGER = (
+    _at_least(
+        text="Drain with the handlers' ledger of a run, over without it",
+        measure=ratio(of("ledger", "with"), of("ledger", "without")),
+        limit=0.9,
+        unit="x",
+    ),
+)
+
+TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE, *_API, *_OBSERVER, *_LEDGER)
 
 
 def needed() -> frozenset[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.faults import (
     connections, messages, neighbors, network, odd, operators, points, processes, rows, senders, servers,
-)  # fmt: skip
+)
 from bench.scenarios.faults import CrashAt, OddText
 
 if TYPE_CHECKING:
