@@ -200,8 +200,8 @@ def of_story(story: Story) -> Course:
             key = of, attempt = message(event.at_s), event.attempt or 0
             deliveries.append(
                 Delivery(
-                    attempt=attempt, worker=named.get(key) or event.worker, began_s=event.at_s, ended_s=None, message=of,
-                    lease_s=event.at_s + story.lease_s if story.lease_s > 0 else None,
+                    attempt=attempt, message=of, worker=named.get(key) or event.worker, began_s=event.at_s,
+                    ended_s=None, lease_s=event.at_s + story.lease_s if story.lease_s > 0 else None,
                 )
             )  # fmt: skip
         elif event.type in _ENDS:
@@ -215,9 +215,7 @@ def of_story(story: Story) -> Course:
         Moment(at_s=event.at_s, type=event.type, attempt=event.attempt, code=event.code) for event in story.events
     ]
     known = [moment.at_s for moment in moments] + [work.ended_s or work.began_s for work in works]
-    return Course(
-        deliveries=_with_backoffs(deliveries), works=works, moments=moments, until_s=max(known, default=0.0)
-    )
+    return Course(deliveries=_with_backoffs(deliveries), works=works, moments=moments, until_s=max(known, default=0.0))
 
 
 def close_up(course: Course, window: tuple[float, float] | None = None) -> CloseUp | None:
@@ -259,10 +257,10 @@ class _Drawing:
             ready = ready if begun is None or (ready is not None and ready > begun) else begun
             if ready is not None and one.began_s > ready:
                 waited = _length(one.began_s - ready)
-                self._add(row, "waits", "slate", ready, one.began_s, f"Waited {waited} for a worker")
+                self._add(row, ("waits", "slate"), (ready, one.began_s), f"Waited {waited} for a worker")
             if one.due_s is not None and one.ended_s is not None:
                 length = _length(one.due_s - one.ended_s)
-                self._add(row, "backoff", "amber", one.ended_s, one.due_s, f"Backoff: {length}")
+                self._add(row, ("backoff", "amber"), (one.ended_s, one.due_s), f"Backoff: {length}")
             ready = one.due_s if one.ended_s is not None else one.lease_s
         return row
 
@@ -312,13 +310,13 @@ class _Drawing:
         if one.lease_s is not None:
             length = _length(one.lease_s - one.began_s)
             title = f"Lease of attempt {one.attempt}: {length}, until {_seconds(one.lease_s)}"
-            self._add(row, "lease", "slate", one.began_s, one.lease_s, title)
+            self._add(row, ("lease", "slate"), (one.began_s, one.lease_s), title)
         until, tone = self._until(one), event_style(one.end or EventType.RECEIVED).tone
         kind: Kind = "held" if traced else "works" if one.ended_s is not None else "open"
         told = f"{name}: " + (_length(until - one.began_s) if one.ended_s is not None else "no end is known")
-        self._add(row, kind, tone, one.began_s, until, told)
+        self._add(row, (kind, tone), (one.began_s, until), told)
         if one.ended_s is not None and self._across.low <= one.ended_s <= self._across.high:
-            title = f"{EventType.label_of(one.end)}, attempt {one.attempt}, at {_seconds(one.ended_s)}"
+            title = f"{_label(one.end)}, attempt {one.attempt}, at {_seconds(one.ended_s)}"
             row.ends.append(End(x=self._across.place(one.ended_s), tone=tone, title=title))
 
     def _work(self, row: Row, one: Work, deliveries: Sequence[Delivery]) -> None:
@@ -329,10 +327,11 @@ class _Drawing:
         outcome = f", {cut(visible(one.outcome), 60)}" if one.outcome else ""
         overlaps = ", while another execution of it went on" if one.overlaps else ""
         title = f"Execution of attempt {one.attempt}: {lasted}{outcome}{overlaps}"
-        self._add(row, kind, tone, one.began_s, self._until(one), title)
+        self._add(row, (kind, tone), (one.began_s, self._until(one)), title)
 
-    def _add(self, row: Row, kind: Kind, tone: str, begin: float, end: float, title: str) -> None:
-        """What of it is in the window."""
+    def _add(self, row: Row, piece: tuple[Kind, str], span: tuple[float, float], title: str) -> None:
+        """What of it is in the window; ``piece``: its kind and tone."""
+        (kind, tone), (begin, end) = piece, span
         low, high = max(begin, self._across.low), min(end, self._across.high)
         if low > high:
             return
@@ -372,9 +371,7 @@ def _with_backoffs(deliveries: Sequence[Delivery]) -> list[Delivery]:
     return found
 
 
-def _axis(
-    course: Course, deliveries: Sequence[Delivery], works: Sequence[Work], left_out: int
-) -> tuple[float, float]:
+def _axis(course: Course, deliveries: Sequence[Delivery], works: Sequence[Work], left_out: int) -> tuple[float, float]:
     moments = [moment.at_s for moment in course.moments]
     begins = [one.began_s for one in (*deliveries, *works)]
     begin = min(begins) if left_out else min([*begins, *moments])
@@ -384,7 +381,8 @@ def _axis(
     ends += [at for one in deliveries if (at := one.due_s) is not None]
     last = max(ends)
     # A lease of minutes after work of milliseconds would leave nothing of the work to be seen.
-    leases = [one.lease_s for one in deliveries if one.lease_s is not None and one.lease_s - begin <= 3 * (last - begin)]
+    most = begin + 3 * (last - begin)
+    leases = [one.lease_s for one in deliveries if one.lease_s is not None and one.lease_s <= most]
     return begin, max([last, *leases])
 
 
@@ -400,7 +398,7 @@ def _lines(deliveries: Sequence[Delivery], works: Sequence[Work], moments: Seque
         for one in works
     ]  # fmt: skip
     lines += [
-        Line(what=EventType.label_of(moment.type), attempt=moment.attempt, worker="", began_s=moment.at_s,
+        Line(what=_label(moment.type), attempt=moment.attempt, worker="", began_s=moment.at_s,
              ended_s=None, note=moment.code, tone=event_style(moment.type).tone)
         for moment in moments
         if moment.type != EventType.RECEIVED
@@ -409,7 +407,7 @@ def _lines(deliveries: Sequence[Delivery], works: Sequence[Work], moments: Seque
 
 
 def _delivery_note(one: Delivery) -> str:
-    parts = [EventType.label_of(one.end) if one.end else "no end is known"]
+    parts = [_label(one.end) if one.end else "no end is known"]
     parts += [one.code] if one.code else []
     parts += [f"lease until {_seconds(one.lease_s)}"] if one.lease_s is not None else []
     parts += [f"retry from {_seconds(one.due_s)} on"] if one.due_s is not None else []
@@ -425,12 +423,17 @@ def _work_note(one: Work) -> str:
 def _described(deliveries: Iterable[Delivery], works: Sequence[Work]) -> str:
     told = [
         f"attempt {one.attempt} by {one.worker or 'a worker not told'} from {_seconds(one.began_s)}, "
-        + (EventType.label_of(one.end).lower() if one.end else "no end known")
+        + (_label(one.end).lower() if one.end else "no end known")
         for one in deliveries
     ]
     overlapping = sum(work.overlaps for work in works)
     said = [f"{len(works)} executions in the ledger, {overlapping} of them overlapping"] if works else []
     return visible("; ".join(told + said)) or "No attempt began."
+
+
+def _label(event_type: str) -> str:
+    """A word of a newer library is its own, made fit to be read."""
+    return cut(visible(EventType.label_of(event_type)), 60)
 
 
 def _letter(event_type: str) -> str:
@@ -440,7 +443,7 @@ def _letter(event_type: str) -> str:
 def _told(moment: Moment) -> str:
     attempt = f", attempt {moment.attempt}" if moment.attempt else ""
     code = f", {cut(visible(moment.code), 60)}" if moment.code else ""
-    return f"{EventType.label_of(moment.type)}{attempt}{code}, at {_seconds(moment.at_s)}"
+    return f"{_label(moment.type)}{attempt}{code}, at {_seconds(moment.at_s)}"
 
 
 def _length(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The charts of a run: timelines over one shared axis with its faults shaded, and the spectrum of its latencies. Pure."""
+"""The charts of a run: timelines over one shared axis, its faults shaded, and the spectrum of its latencies. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from e2e_site.charts.geometry import Series, Stretch, line_chart
 from e2e_site.charts.scales import short_time
+from e2e_site.texts import cut, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -115,13 +116,15 @@ def span(document: Document) -> tuple[float, float]:
 
 def stretches(faults: Iterable[FaultRecord]) -> list[Stretch]:
     """The faults that began, each from its beginning to its end."""
-    return [
-        Stretch(low=fault.began_s, high=fault.began_s if fault.ended_s is None else fault.ended_s, label=fault.id,
-                title=f"{fault.id} {fault.do}, from {fault.began_s:.1f} s"
-                      + (f" to {fault.ended_s:.1f} s" if fault.ended_s is not None else ""))
-        for fault in faults
-        if fault.began_s is not None
-    ]  # fmt: skip
+    found = []
+    for fault in faults:
+        if fault.began_s is None:
+            continue
+        until = "" if fault.ended_s is None else f" to {fault.ended_s:.1f} s"
+        title = visible(f"{fault.id} {fault.do}, from {fault.began_s:.1f} s{until}")
+        high = fault.began_s if fault.ended_s is None else fault.ended_s
+        found.append(Stretch(low=fault.began_s, high=high, label=cut(visible(fault.id), 12), title=title))
+    return found
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:

@@ -8,7 +8,9 @@ from django import template
 from bench.report import shown as parts
 from bench.report.document import CommandVerdict, Document, RuleWord
 from bench.scenarios.model import RunVerdict
-from commands.rules.formatting import duration
+from commands.rules.formatting import duration, status_style
+from commands.rules.words import Status
+from e2e_site.texts import cut, visible
 
 register = template.Library()
 
@@ -66,6 +68,12 @@ def command_ref(context: template.Context, command_id: str) -> dict[str, Any]:
     found: parts.Shown = context["shown"]
     site = found.on_site and not context.get("standalone") and is_id(command_id)
     return {"id": command_id, "told": command_id in found.told, "site": site}
+
+
+@register.inclusion_tag("commands/_badge.html")
+def status_mark(status: str) -> dict[str, Any]:
+    """A status of a document, which may be a word of another version."""
+    return {"style": status_style(status), "label": cut(visible(Status.label_of(status)), 40)}
 
 
 @register.filter
