@@ -19,7 +19,7 @@ from e2e_site.texts import cut, visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.report.document import Story
+    from bench.report.document import Event, Execution, Story
 
 MOST_DELIVERIES = 60  # the newest
 MOST_LETTERS = 70
@@ -205,7 +205,7 @@ def of_story(story: Story) -> Course:
                 )
             )  # fmt: skip
         elif event.type in _ENDS:
-            _end(deliveries, event.attempt, event.at_s, event.type, event.code)
+            _end(deliveries, event, story.executions)
     works = [
         Work(attempt=done.attempt, worker=done.worker, began_s=done.began_s, ended_s=done.ended_s, outcome=done.outcome,
              overlaps=done.overlaps, message=message(done.began_s))
@@ -279,10 +279,11 @@ class _Drawing:
         rows: list[tuple[Row, float]] = []
         place_of: dict[tuple[int, int], int] = {}
         named = cut(visible(worker), NAME_SHOWN) or "worker not told"
-        deliveries = [one for one in things if isinstance(one, Delivery)]
+        deliveries = {(one.message, one.attempt): one for one in things if isinstance(one, Delivery)}
         traced = {(one.message, one.attempt) for one in things if isinstance(one, Work)}
         for one in sorted(things, key=lambda one: (one.began_s, isinstance(one, Work))):
-            until, key = self._until(one), (one.message, one.attempt)
+            key = (one.message, one.attempt)
+            until = self._until(one, deliveries.get(key))
             if isinstance(one, Work) and key in place_of:
                 place = place_of[key]
             else:
@@ -294,24 +295,25 @@ class _Drawing:
             row, busy = rows[place]
             rows[place] = row, max(busy, until)
             if isinstance(one, Delivery):
-                self._delivery(row, one, traced=key in traced)
+                self._delivery(row, one, until, traced=key in traced)
             else:
-                self._work(row, one, deliveries)
+                self._work(row, one, until, deliveries.get(key))
         return [row for row, _ in rows]
 
-    def _until(self, one: Delivery | Work) -> float:
+    def _until(self, one: Delivery | Work, of: Delivery | None) -> float:
+        """How far it is drawn; without an end to that of its lease, or to now. ``of``: the delivery that it is of."""
         if one.ended_s is not None:
             return one.ended_s
-        lease_s = one.lease_s if isinstance(one, Delivery) else None
-        return max(one.began_s, min(self._until_s, lease_s if lease_s is not None else self._until_s))
+        lease_s = of.lease_s if of is not None else None
+        return max(one.began_s, min(self._until_s, self._until_s if lease_s is None else lease_s))
 
-    def _delivery(self, row: Row, one: Delivery, *, traced: bool) -> None:
+    def _delivery(self, row: Row, one: Delivery, until: float, *, traced: bool) -> None:
         name = f"Attempt {one.attempt}"
         if one.lease_s is not None:
             length = _length(one.lease_s - one.began_s)
             title = f"Lease of attempt {one.attempt}: {length}, until {_seconds(one.lease_s)}"
             self._add(row, ("lease", "slate"), (one.began_s, one.lease_s), title)
-        until, tone = self._until(one), event_style(one.end or EventType.RECEIVED).tone
+        tone = event_style(one.end or EventType.RECEIVED).tone
         kind: Kind = "held" if traced else "works" if one.ended_s is not None else "open"
         told = f"{name}: " + (_length(until - one.began_s) if one.ended_s is not None else "no end is known")
         self._add(row, (kind, tone), (one.began_s, until), told)
@@ -319,15 +321,15 @@ class _Drawing:
             title = f"{_label(one.end)}, attempt {one.attempt}, at {_seconds(one.ended_s)}"
             row.ends.append(End(x=self._across.place(one.ended_s), tone=tone, title=title))
 
-    def _work(self, row: Row, one: Work, deliveries: Sequence[Delivery]) -> None:
-        end = next((d.end for d in deliveries if (d.message, d.attempt) == (one.message, one.attempt)), "")
-        tone = "rose" if one.overlaps else event_style(end or EventType.RECEIVED).tone
+    def _work(self, row: Row, one: Work, until: float, of: Delivery | None) -> None:
+        end = of.end if of is not None and of.end else EventType.RECEIVED
+        tone = "rose" if one.overlaps else event_style(end).tone
         kind: Kind = "works" if one.ended_s is not None else "open"
         lasted = _length(one.ended_s - one.began_s) if one.ended_s is not None else "no end"
         outcome = f", {cut(visible(one.outcome), 60)}" if one.outcome else ""
         overlaps = ", while another execution of it went on" if one.overlaps else ""
         title = f"Execution of attempt {one.attempt}: {lasted}{outcome}{overlaps}"
-        self._add(row, (kind, tone), (one.began_s, self._until(one)), title)
+        self._add(row, (kind, tone), (one.began_s, until), title)
 
     def _add(self, row: Row, piece: tuple[Kind, str], span: tuple[float, float], title: str) -> None:
         """What of it is in the window; ``piece``: its kind and tone."""
@@ -353,13 +355,22 @@ class _Drawing:
         ]
 
 
-def _end(deliveries: list[Delivery], attempt: int | None, at_s: float, end: str, code: str) -> None:
-    """Note the end on the delivery that it names, else on the newest that is open."""
-    for place in range(len(deliveries) - 1, -1, -1):
-        one = deliveries[place]
-        if one.ended_s is None and attempt in (None, one.attempt):
-            deliveries[place] = Delivery(**{**vars(one), "ended_s": at_s, "end": end, "code": code})
-            return
+def _end(deliveries: list[Delivery], event: Event, executions: Sequence[Execution]) -> None:
+    """Note the end on the open delivery that it names.
+
+    One that names none, as the library's COMPLETED, on that whose execution ended next to it; else on the newest.
+    """
+    fitting = [n for n, one in enumerate(deliveries) if one.ended_s is None and event.attempt in (None, one.attempt)]
+    if not fitting:
+        return
+    ends = {done.attempt: done.ended_s for done in executions if done.ended_s is not None}
+    traced = [n for n in fitting if deliveries[n].attempt in ends]
+    if event.attempt is None and traced:
+        place = min(traced, key=lambda n: abs(ends[deliveries[n].attempt] - event.at_s))
+    else:
+        place = fitting[-1]
+    ended = {"ended_s": event.at_s, "end": event.type, "code": event.code}
+    deliveries[place] = Delivery(**{**vars(deliveries[place]), **ended})
 
 
 def _with_backoffs(deliveries: Sequence[Delivery]) -> list[Delivery]:

@@ -215,6 +215,8 @@ def facts(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, st
 def _fact(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "not known" if value is None else str(value)
 
 

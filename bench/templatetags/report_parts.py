@@ -1,5 +1,6 @@
 """Filters and tags of a run's document, on its page and in its file."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -87,6 +88,15 @@ def ms(milliseconds: float | None) -> str:
 @register.filter
 def seconds_text(seconds: float | None) -> str:
     return NONE if seconds is None else duration(seconds * 1000)
+
+
+@register.filter
+def clock_text(moment: str) -> str:
+    """An ISO moment to the second, in UTC; anything else as it stands."""
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return moment
 
 
 @register.filter

@@ -299,10 +299,10 @@ def _stories() -> list[Story]:
               why="It was acknowledged, and is not there.",
               word="", expected="SRC", status="ABSENT", events=[], executions=[], lease_s=LEASE_S),
         Story(command_id=command(500), behavior="timeout", verdict=CommandVerdict.KNOWN,
-              why="Executed twice, with two replies (D4).", word="SRRCC", expected="SR+Cc*", status="COMPLETED",
+              why="Executed twice, with two replies (D4).", word="SRRCC", expected="SR+C+", status="COMPLETED",
               events=[Event(at_s=8.9, type="SENT"), Event(at_s=9.0, type="RECEIVED", attempt=1, worker="w2.1"),
                       Event(at_s=12.04, type="RECEIVED", attempt=2, worker="w2.1"),
-                      Event(at_s=13.5, type="COMPLETED"), Event(at_s=16.6, type="LATE_COMPLETED", attempt=1)],
+                      Event(at_s=13.5, type="COMPLETED"), Event(at_s=16.6, type="COMPLETED")],
               executions=[
                   Execution(command_id=command(500), attempt=1, worker="w2.1", lane=4, began_s=9.0, ended_s=13.5,
                             outcome="ok", overlaps=True),

@@ -120,11 +120,22 @@ def test_more_deliveries_than_can_be_drawn_are_counted() -> None:
     assert drawn(*(delivery(n, n, n + 0.5) for n in range(1, 81))).left_out == 20
 
 
-def test_the_end_of_a_story_that_names_no_attempt_is_that_of_the_newest_open_one() -> None:
+def test_ends_of_a_story_that_name_no_attempt_are_those_of_the_executions_that_ended_then() -> None:
     (story,) = [one for one in documents.full().stories if one.word == "SRRCC"]
     course = of_story(story)
-    assert [(one.attempt, one.end) for one in course.deliveries] == [(1, "LATE_COMPLETED"), (2, "COMPLETED")]
+    assert [(one.attempt, one.ended_s) for one in course.deliveries] == [(1, 13.5), (2, 16.6)]
     assert [one.lease_s for one in course.deliveries] == [12.0, 15.04]
+    told = of_story(story.model_copy(update={"executions": []}))
+    assert [one.ended_s for one in told.deliveries] == [16.6, 13.5]  # nothing says which: the newest first
+
+
+def test_an_execution_that_died_is_drawn_no_longer_than_its_lease() -> None:
+    (story,) = [one for one in documents.full().stories if one.word == "SRRC"]
+    picture = close_up(of_story(story))
+    assert picture is not None
+    lease, held, died = picture.rows[1].pieces
+    assert (held.kind, died.kind) == ("held", "open")
+    assert died.x + died.width <= lease.x + lease.width + 0.2
 
 
 def test_the_backoffs_of_a_story_reach_to_the_next_delivery() -> None:

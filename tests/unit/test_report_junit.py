@@ -32,7 +32,7 @@ def test_each_invariant_fault_and_expectation_is_a_case() -> None:
     assert suite.attrib["name"] == "kill"
     assert outcomes(suite, "invariants") == {
         "L1": "failure: 1 violation", "V03": "failure: 40 violations", "V11": "passed",
-        "V15": "skipped: not decided: it never became quiet", "V16": "skipped: not asked: no batch is there",
+        "V15": "skipped: not decided: it never became quiet", "V16": "skipped: not asked: no batch there",
     }  # fmt: skip
     assert outcomes(suite, "faults") == {
         "F1": "failure: not so: at most 3 are done twice (4)",
