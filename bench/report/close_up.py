@@ -268,7 +268,8 @@ class _Drawing:
         """As few rows for each worker as keep apart what it had at the same time."""
         found: list[Row] = []
         by_worker: dict[str, list[Delivery | Work]] = defaultdict(list)
-        for one in (*deliveries, *works):
+        things: list[Delivery | Work] = [*deliveries, *works]
+        for one in things:
             by_worker[one.worker].append(one)
         for worker, things in by_worker.items():
             found += self._of_worker(worker, things)
@@ -384,10 +385,11 @@ def _with_backoffs(deliveries: Sequence[Delivery]) -> list[Delivery]:
 
 def _axis(course: Course, deliveries: Sequence[Delivery], works: Sequence[Work], left_out: int) -> tuple[float, float]:
     moments = [moment.at_s for moment in course.moments]
-    begins = [one.began_s for one in (*deliveries, *works)]
+    things: list[Delivery | Work] = [*deliveries, *works]
+    begins = [one.began_s for one in things]
     begin = min(begins) if left_out else min([*begins, *moments])
     ends = [*begins, *moments]
-    ends += [at for one in (*deliveries, *works) if (at := one.ended_s) is not None]
+    ends += [at for one in things if (at := one.ended_s) is not None]
     ends += [at for one in deliveries if one.ended_s is None and (at := one.lease_s) is not None]
     ends += [at for one in deliveries if (at := one.due_s) is not None]
     last = max(ends)

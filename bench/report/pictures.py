@@ -7,14 +7,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from e2e_site.charts.geometry import Series, Stretch, line_chart
-from e2e_site.charts.scales import short_time
+from e2e_site.charts.scales import short, short_time
 from e2e_site.texts import cut, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from bench.report.document import Document, FaultRecord, Latency, Point
-    from e2e_site.charts.geometry import Value
+    from e2e_site.charts.geometry import Format, Value
     from e2e_site.charts.shapes import Chart
 
 MOST_POINTS = 150  # a chart has no room for more
@@ -51,13 +51,12 @@ def timelines(document: Document) -> list[Picture]:
 
     def picture(
         key: str, title: str, y_label: str, series: Sequence[Series], description: str, *, log: bool = False,
-        y_format: Callable[[float], str] | None = None,
+        y_format: Format = short,
     ) -> Picture:  # fmt: skip
-        formats = {"y_format": y_format} if y_format else {}
         chart = line_chart(
             title=title, description=f"{description} {_said(document.faults)}".strip(), x=x, series=series,
             x_label="seconds since sending began", y_label=y_label, log_y=log, width=WIDTH, height=HEIGHT,
-            x_range=axis, stretches=faults, **formats,
+            x_range=axis, stretches=faults, y_format=y_format,
         )  # fmt: skip
         return Picture(key=key, title=title, chart=chart)
 

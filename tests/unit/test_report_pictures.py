@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bench.report.document import Execution, Latency, Point
+from bench.report.document import Document, Execution, Latency, Point
 from bench.report.lanes import MOST_ROWS, swimlane
 from bench.report.pictures import MOST_POINTS, share_text, spectrum, stretches, thinned, timelines
 from tests.support import documents
@@ -16,7 +16,7 @@ def execution(began_s: float, ended_s: float | None, worker: str = "w1.1", *, ov
     )
 
 
-def run_of(*lanes: Execution, lease_s: float = 3.0) -> documents.Document:
+def run_of(*lanes: Execution, lease_s: float = 3.0) -> Document:
     document = documents.empty()
     document.scenario = {"bus": {"visibility_timeout": lease_s}}
     document.lanes = list(lanes)
