@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.faults import (
-    connections, messages, neighbors, network, odd, operators, points, processes, rows, senders, servers,
+    connections,
+    messages,
+    neighbors,
+    network,
+    odd,
+    operators,
+    points,
+    processes,
+    rows,
+    senders,
+    servers,
 )
 from bench.scenarios.faults import CrashAt, OddText
 
