@@ -110,7 +110,8 @@ class _Witness:
             self._watch_statements()
 
     def write(self, what: str, command: Command, context: HandlerContext, outcome: str = "") -> None:
-        line = f"{what} {command.command_id} {context.msg_id} {context.attempt} {time.time_ns()} {outcome}\n"
+        # The id as its number: a third of the time that its text takes, for what is done twice in each execution.
+        line = f"{what} {command.command_id.int:032x} {context.msg_id} {context.attempt} {time.time_ns()} {outcome}\n"
         os.write(self._file, line.encode())
 
     def roll(self, command: Command, context: HandlerContext) -> None:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.faults import connections, messages, odd, points, processes, rows
+from bench.faults import (
+    connections,
+    messages,
+    neighbors,
+    network,
+    odd,
+    operators,
+    points,
+    processes,
+    rows,
+    senders,
+    servers,
+)
 from bench.scenarios.faults import CrashAt, OddText
 
 if TYPE_CHECKING:
@@ -16,7 +28,8 @@ if TYPE_CHECKING:
     from bench.scenarios.plan import Plan
 
 __all__ = [
-    "connections", "crash_orders", "keep_up", "messages", "odd", "points", "processes", "rows", "with_handlers",
+    "connections", "crash_orders", "keep_up", "messages", "neighbors", "network", "odd", "operators", "points",
+    "processes", "rows", "senders", "servers", "with_handlers",
 ]  # fmt: skip
 
 
