@@ -173,6 +173,7 @@ class FillConnections(_Losing):
 class HoldRow(AnyFault):
     """F13: a row of each of so many commands, waiting or in flight, is locked for a while; only those may be late."""
 
+    overruns = True  # a message that is held cannot be leased anew while the end of its attempt waits to be written
     do: Literal["hold_row"] = "hold_row"
     rows: int = Field(default=3, ge=1, le=1000)
     lasts: Duration = Field(default=Duration(3, "L"), validation_alias="for", serialization_alias="for")
