@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bench.scenarios.units import Duration
 
-
 SHORT_DELAY_S = 0.1
 
 
