@@ -1,4 +1,4 @@
-"""bench/faults/{senders,judging}.py: what criteria say of a bus that keeps its promises, and of one that breaks them."""
+"""bench/faults/{senders,judging}.py: what criteria say of a bus that keeps its promises, and of one that does not."""
 
 from collections.abc import Iterator
 from pathlib import Path
