@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bench.faults.proxy import Proxy
     from bench.fleet import Fleet
     from bench.ledgers.sends import SendLedger
+    from bench.scenarios.faults import AnyFault
     from bench.scenarios.plan import Plan
     from commands.rules.expectation import Expectation
     from e2e_site.embedded.cluster import Cluster
@@ -79,6 +80,7 @@ class Bench:
     apart: set[UUID] = field(default_factory=set)  # commands that a fault judges itself, and the oracle leaves out
     lock: RLock = field(default_factory=RLock)
     sender: HasClock | None = None  # once it has begun
+    notes: dict[int, list[Any]] = field(default_factory=dict)  # what faults keep for their judges, by their records
     sender_proxy: Proxy | None = None
 
     @property
@@ -93,6 +95,10 @@ class Bench:
     def random(self, what: str) -> Random:
         """Repeatable: the same for the same seed of the run and the same word."""
         return Random(f"{self.plan.seed}|{what}")  # noqa: S311  # it has to be repeatable, not secret
+
+    def number_of(self, fault: AnyFault) -> int:
+        """Which fault of the scenario it is, from 0; two that say the same are two."""
+        return next(number for number, one in enumerate(self.plan.scenario.faults) if one is fault)
 
     def wait(self, seconds: float) -> None:
         """Raises StoppedError as soon as the run is stopped."""
@@ -173,6 +179,14 @@ class Recorder:
     def end(self) -> None:
         """Nothing is in the way any more."""
         self.record.ended_s = round(self._bench.now_s, 3)
+
+    def note(self, value: Any) -> None:
+        """Keep something for the judge of this fault."""
+        self._bench.notes.setdefault(id(self.record), []).append(value)
+
+    @property
+    def notes(self) -> list[Any]:
+        return self._bench.notes.get(id(self.record), [])
 
     def criterion(self, text: str, held: bool | None, seen: str = "") -> None:
         """Something besides the invariants that had to hold."""

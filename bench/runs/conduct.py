@@ -118,7 +118,8 @@ class _Run:
     def _workers(self, at: At, proxied: str) -> Iterator[FleetWorker]:
         rolls = self.plan.rolls
         number = 0
-        for of in self.plan.scenario.workers:
+        for asked in self.plan.scenario.workers:
+            of = catalogue.with_handlers(self.plan, asked)
             for _ in range(of.count):
                 number += 1
                 environment = at.database.environment()
@@ -194,6 +195,7 @@ class _Run:
         scenario = self.plan.scenario
         _wait_for_server(bench)
         with psycopg.connect(**bench.database.params, autocommit=True, row_factory=dict_row) as conn:
+            after = {**measure.costs(conn), "watch_s": depth.spent_s, "watched_s": depth.lasted_s}
             load_ledgers(conn, bench.folder, self.run_id)
             injections.judge()
             fired = [fault for fault, record in zip(scenario.faults, injections.records, strict=True) if record.fired]
@@ -204,7 +206,7 @@ class _Run:
                 overruns=any(fault.may_overrun for fault in fired),
             )  # fmt: skip
             judged, rules = judge(conn, facts), check(conn, self._limits(facts))
-            measured = measure.measured(conn, facts, depth.points, before)
+            measured = measure.measured(conn, facts, depth.points, before, after)
         decided = decide(
             Seen(
                 accounting=judged.accounting,
@@ -214,7 +216,7 @@ class _Run:
                 expectations=measured.expectations(scenario, judged),
                 sometimes=measured.sometimes(scenario, judged),
                 known=frozenset(scenario.expect.known),
-                unknowns=self.unknowns,
+                unknowns=[*self.unknowns, *measured.unknowns],
             )
         )
         ended = datetime.now(UTC)
