@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
 from bench.errors import BenchError
+from bench.releases.kept import WATCH, unpack
 from bench.witness import Orders
 from e2e_site.programs import LOOK_EVERY_S, Program, manage_command
 
@@ -62,13 +65,19 @@ class FleetWorker:
         """Start it, or start it again."""
         self._note()
         self.starts += 1
-        self.expected_down = False
         orders = Orders(**{**vars(self.orders), "worker": f"{self.name}.{self.starts}"})
+        directory = unpack(self.of.release, Path(orders.folder)) if self.of.release else settings.BASE_DIR
         self.program = Program(
-            f"worker {self.name}", self._command(), grace=GRACE_S,
-            environment={**self.environment, **orders.environment()}, directory=settings.BASE_DIR, keeps_output=True,
+            f"worker {self.name}", self._command(directory), grace=GRACE_S,
+            environment={**self.environment, **orders.environment()}, directory=directory, keeps_output=True,
         )  # fmt: skip
         self.program.start()
+        self.expected_down = False
+
+    @property
+    def process(self) -> str:
+        """What the ledger calls its newest start: ``w1.2``."""
+        return f"{self.name}.{self.starts}"
 
     def signal(self, number: signal.Signals) -> None:
         if self.program is not None:
@@ -82,9 +91,10 @@ class FleetWorker:
         self.program.ends_within(GRACE_S)
 
     def stop(self) -> int | None:
-        """SIGTERM; its exit code, None where it did not end in its grace."""
+        """SIGTERM, also where it stands still; its exit code, None where it did not end in its grace."""
         self.expected_down = True
         self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)
         assert self.program is not None
         return self.program.exit_code if self.program.ends_within(GRACE_S) else None
 
@@ -103,21 +113,23 @@ class FleetWorker:
                     "name": f"{self.name}.{self.starts}",
                     "pid": self.program.pid,
                     "engine": self.of.engine.value,
+                    "release": self.of.release,
                     "exit_code": self.program.exit_code,
                     "said": self.said(),
                 }
             )
             self.program = None
 
-    def _command(self) -> list[str]:
+    def _command(self, directory: Path) -> list[str]:
         of = self.of
         words = [
-            "--no-sampler", f"--grace={GRACE_S}", f"--engine={of.engine.value}", f"--concurrency={of.concurrency}",
-            f"--batch-size={of.batch_size}", "--around=bench.witness",
+            "runworker", "--no-sampler", f"--grace={GRACE_S}", f"--engine={of.engine.value}",
+            f"--concurrency={of.concurrency}", f"--batch-size={of.batch_size}",
         ]  # fmt: skip
-        if of.handlers:
-            words.append(f"--handlers={of.handlers}")
-        return manage_command("runworker", *words)
+        if of.release:
+            return [sys.executable, str(directory / "manage.py"), *words, f"--handlers={WATCH}"]
+        handlers = [f"--handlers={of.handlers}"] if of.handlers else []
+        return manage_command(*words, "--around=bench.witness", *handlers)
 
 
 class Fleet:
@@ -162,10 +174,10 @@ class Fleet:
             ]
 
     def revive(self) -> None:
-        """Start again what a program point has ended, and let go on what stands still."""
+        """Start again what has ended and what no fault keeps down."""
         with self.lock:
             for worker in self.workers:
-                if not worker.is_up:
+                if not worker.is_up and not worker.expected_down:
                     worker.start()
 
     def stop(self) -> None:
