@@ -33,6 +33,7 @@ TOKEN_RIGHTS: Mapping[str, str] = {
     "commands.operate_command": "Retry, cancel and complete commands, take replies, mend rejected messages",
     "commands.see_redacted": "See the values under redacted keys",
     "settings_app.change_configuration": "Change settings, pause and resume workers",
+    "bench.add_benchcheck": "Check the invariants of the bus",
 }
 _READING = ("view_", "see_")
 

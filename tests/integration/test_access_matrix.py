@@ -23,7 +23,7 @@ from tests.support.api import token_of
 
 pytestmark = pytest.mark.django_db
 
-SEND, OPERATE, _, CONFIGURE = TOKEN_RIGHTS
+SEND, OPERATE, _, CONFIGURE, CHECK = TOKEN_RIGHTS
 
 # What an address needs, beside the permissions by their names:
 ALL = "nothing"
@@ -88,9 +88,11 @@ PAGES: Mapping[str, Access] = {
     "replies/act/": button(OPERATE),
     "rejected/": READ,
     "rejected/<int:audit_id>/": form(OPERATE),
+    "microscope/<command_id:command_id>/": READ,
     "loadtests/": READ,
     "loadtests/<int:run_id>/": READ,
     "loadtests/<int:run_id>/live/": READ,
+    "runs/check/": Access(READERS, CHECK),
     "settings/": READ,  # leads to the admin
     "tokens/": form(USERS),
     "tokens/all/": Access("e2e_site.view_apitoken"),
@@ -140,6 +142,7 @@ OPERATIONS: Mapping[str, str] = {
             "get_latency",
             "get_queue_depth",
             "get_newest_load_test",
+            "get_verdict",
         ),
         READERS,
     ),
@@ -150,6 +153,7 @@ OPERATIONS: Mapping[str, str] = {
     **dict.fromkeys(("retry_many_parked", "cancel_many_parked", "complete_many_parked"), OPERATE),
     **dict.fromkeys(("cancel_waiting", "take_reply", "restore_reply", "send_rejected"), OPERATE),
     "change_config": CONFIGURE,
+    "make_verdict": CHECK,
 }
 
 # Models in the admin: what each role may do with rows. Who may nothing in the admin is asked to log in.
@@ -223,6 +227,7 @@ VISITORS: Mapping[str, Visitor] = {
     "token for sending": Visitor(scopes=(SEND,), sees_admin=False),
     "token for operating": Visitor(scopes=(OPERATE,), sees_pages=False, sees_admin=False),
     "token for settings": Visitor(scopes=(CONFIGURE,), sees_pages=False, sees_admin=False),
+    "token for checks": Visitor(scopes=(CHECK,), sees_pages=False, sees_admin=False),
     "token for all, READ_ONLY": Visitor(
         scopes=(SEND, OPERATE, CONFIGURE), read_only=True, sees_pages=False, sees_admin=False
     ),
@@ -232,7 +237,7 @@ RIGHTS: Mapping[str, set[str]] = {
     "none": set(),
     "viewer": set(),
     "operator": {SEND, OPERATE},
-    "admin": {SEND, OPERATE, CONFIGURE, "e2e_site.view_apitoken", "e2e_site.change_apitoken"},
+    "admin": {SEND, OPERATE, CONFIGURE, CHECK, "e2e_site.view_apitoken", "e2e_site.change_apitoken"},
 }
 
 

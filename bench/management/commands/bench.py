@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e_site.command import SiteCommand
 
-WORDS = ("run", "list", "schema", "database")
+WORDS = ("run", "list", "schema", "database", "check", "explain", "capacity", "scorecard")
 
 
 class Command(SiteCommand):
