@@ -243,7 +243,7 @@ class _Run:
             domain=DOMAIN, lease_s=bus.visibility_timeout, base_delay_ms=bus.base_delay_ms,
             max_delay_ms=bus.max_delay_ms, backoff_multiplier=bus.backoff_multiplier, heartbeat=bus.heartbeat,
             poll_interval_s=bus.poll_interval, run_id=facts.run_id, quiet=facts.quiet,
-            strict=not (facts.loses_attempts or facts.overruns), facts=facts,
+            strict=not (facts.loses_attempts or facts.overruns or self.plan.overruns), facts=facts,
         )  # fmt: skip
 
 
