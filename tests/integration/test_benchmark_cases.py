@@ -260,3 +260,7 @@ def test_the_text_of_a_chunk_is_that_of_a_sender_but_for_how_its_ids_begin() -> 
     sender = ",".join(NewCommand(behavior=SUCCESS).to_json() for _ in range(3))
     blank = re.compile(r"[0-9a-f@]{8}(-[0-9a-f@]{4}){3}-[0-9a-f]{12}")
     assert blank.sub("id", ours) == blank.sub("id", sender)
+
+
+def test_the_ledger_has_each_execution_of_a_witnessed_drain(performed: Performed) -> None:
+    assert min(figures(performed("ledger", {"commands": 60})).values()) > 0
