@@ -10,6 +10,7 @@ from e2e_site import token_pages, views
 urlpatterns = [
     path("", include("commands.urls")),
     path("loadtests/", include("bench.urls")),
+    path("runs/", include("bench.run_urls")),
     path("settings/", include("settings_app.urls")),
     path("tokens/", token_pages.page, name="tokens"),
     path("tokens/all/", token_pages.everybodys, name="all_tokens"),

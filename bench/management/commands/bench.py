@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e_site.command import SiteCommand
 
-WORDS = ("run",)
+WORDS = ("compare", "replay", "run", "runs", "show", "work")
 
 
 class Command(SiteCommand):
