@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("commands.urls")),
     path("loadtests/", include("bench.urls")),
     path("runs/", include("bench.run_urls")),
+    path("microscope/", include("bench.microscope.urls")),
     path("settings/", include("settings_app.urls")),
     path("tokens/", token_pages.page, name="tokens"),
     path("tokens/all/", token_pages.everybodys, name="all_tokens"),

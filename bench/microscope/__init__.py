@@ -1,1 +1,1 @@
-"""One command under the microscope: all its attempts on one time axis across workers."""
+"""One command of the site close up: every attempt of it on one axis of time across workers, and who holds its rows."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from e2e_site.charts.scales import Scale, short
-from e2e_site.charts.shapes import BOTTOM, LEFT, LEGEND_ROW, RIGHT, TOP, Bar, Chart, Hover, Key, Line, Tick, Tone
+from e2e_site.charts.shapes import BOTTOM, LEFT, LEGEND_ROW, RIGHT, TOP, Bar, Chart, Hover, Key, Line, Shade, Tick, Tone
 
 TONES: tuple[Tone, ...] = ("blue", "emerald", "amber", "rose", "cyan", "orange", "slate")
 # Never by colour alone: lines have a pattern too (SVG's stroke-dasharray), by their position.
@@ -48,6 +48,16 @@ class Rule:
     label: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """A part of the x axis during which something went on; ``label`` is short."""
+
+    low: float
+    high: float
+    label: str
+    title: str
+
+
 def line_chart(
     *,
     title: str,
@@ -63,9 +73,14 @@ def line_chart(
     y_format: Format = short,
     width: float = 560,
     height: float = 240,
+    x_range: tuple[float, float] | None = None,
+    stretches: Sequence[Stretch] = (),
 ) -> Chart:
-    """Lines over ``x``, which grows; a series has one value per x. A y axis that is not logarithmic shows 0."""
-    across = Scale.of_range(x, start=LEFT, end=width - RIGHT, log=log_x)
+    """Lines over ``x``, which grows; a series has one value per x. A y axis that is not logarithmic shows 0.
+
+    ``x_range``: from where to where the axis goes, for charts that share one; without it from the first x to the last.
+    """
+    across = Scale.of_range(x if x_range is None else x_range, start=LEFT, end=width - RIGHT, log=log_x)
     up = _up(series, rules, log=log_y, height=height)
     columns = [across.place(value) for value in x]
     return Chart(
@@ -83,6 +98,7 @@ def line_chart(
             line_of(tone_of(n, one), dash_of(n), columns, list(map(up.at, one.values))) for n, one in enumerate(series)
         ],
         hovers=_hovers([x_format(value) for value in x], columns, series, y_format),
+        shades=shades_of(stretches, across),
     )
 
 
@@ -122,6 +138,17 @@ def bar_chart(
         legend=legend_of(series, width, height, lines=False),
         bars=bars,
     )
+
+
+def shades_of(stretches: Sequence[Stretch], across: Scale) -> list[Shade]:
+    """Where they are on an axis; what of them is beside it is left out. A moment is 2 wide, so that it is seen."""
+    shades = []
+    for stretch in stretches:
+        low, high = max(stretch.low, across.low), min(max(stretch.high, stretch.low), across.high)
+        if low <= high:
+            x, to = across.place(low), across.place(high)
+            shades.append(Shade(x=x, width=max(2.0, round(to - x, 1)), label=stretch.label, title=stretch.title))
+    return shades
 
 
 def _up(series: Sequence[Series], rules: Sequence[Rule], *, log: bool, height: float, below: float = 1) -> Scale:

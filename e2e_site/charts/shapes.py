@@ -101,6 +101,16 @@ class Flag:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shade:
+    """A stretch of the plot that is shaded, from top to bottom; ``label`` stands in it, ``title`` says what it is."""
+
+    x: float
+    width: float
+    label: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Chart:
     """What a template draws. ``height`` is that without the legend, ``full_height`` with it.
 
@@ -123,6 +133,7 @@ class Chart:
     blocks: Sequence[Blocks] = ()
     slots: Sequence[Slot] = ()
     flags: Sequence[Flag] = ()
+    shades: Sequence[Shade] = ()
 
     left = LEFT
     top = TOP

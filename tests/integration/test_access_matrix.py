@@ -88,6 +88,7 @@ PAGES: Mapping[str, Access] = {
     "replies/act/": button(OPERATE),
     "rejected/": READ,
     "rejected/<int:audit_id>/": form(OPERATE),
+    "microscope/<command_id:command_id>/": READ,
     "loadtests/": READ,
     "loadtests/<int:run_id>/": READ,
     "loadtests/<int:run_id>/live/": READ,
