@@ -149,7 +149,7 @@ class BenchRunQuerySet(ReadOnlyQuerySet["BenchRun"]):
         how many are ``ahead`` of one that waits."""
         silent = Q(state="running", beat_at__lt=Now() - BenchRun.SILENCE)
         is_silent = Case(When(silent, then=Value(True)), default=False, output_field=BooleanField())
-        ahead = RawSQL(  # noqa: S611  # our own constant
+        ahead = RawSQL(  # our own constant
             "SELECT count(*) FROM bench_run b"
             " WHERE b.state = 'running' OR (b.state = 'waiting' AND b.run_id < bench_run.run_id)",
             [],

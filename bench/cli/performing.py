@@ -84,9 +84,7 @@ def perform(scenarios: Sequence[Scenario], options: dict[str, Any], out: Any) ->
     return min((result.code for result in results), key=_WORST.index)
 
 
-def _performed(
-    queue: Queue, scenario: Scenario, options: dict[str, Any], shown: Progress, *, raises: bool
-) -> Result:
+def _performed(queue: Queue, scenario: Scenario, options: dict[str, Any], shown: Progress, *, raises: bool) -> Result:
     try:
         run_id, document = queue.run(scenario, waits=not options["no_wait"])
     except SiteError as exc:

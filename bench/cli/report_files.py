@@ -38,7 +38,9 @@ def check(options: dict[str, Any], *, several: bool) -> None:
             elif path.is_dir() or not path.parent.is_dir():
                 raise WrongCallError(f"--{name} {path}: there is no such folder, or it is one.")
         except OSError as exc:
-            raise WrongCallError(f"--{name} {path}: of several runs it is a folder, and cannot be made: {exc}.") from exc
+            raise WrongCallError(
+                f"--{name} {path}: of several runs it is a folder, and cannot be made: {exc}."
+            ) from exc
 
 
 def write(document: Document, options: dict[str, Any], *, several: bool) -> None:

@@ -131,9 +131,7 @@ def _flat(value: Any, way: str = "") -> Iterator[tuple[str, str]]:
 
 def _differences(a: Mapping[str, str], b: Mapping[str, str]) -> list[Difference]:
     names = [*a, *(name for name in b if name not in a)]
-    return [
-        Difference(name=name, a=a.get(name, ""), b=b.get(name, "")) for name in names if a.get(name) != b.get(name)
-    ]
+    return [Difference(name=name, a=a.get(name, ""), b=b.get(name, "")) for name in names if a.get(name) != b.get(name)]
 
 
 def _measures(

@@ -72,7 +72,9 @@ class StartForm(forms.Form):
             return cleaned
         try:
             scenario = of_text(cleaned["text"]) if text else of_name(name)
-            scenario = chosen(scenario, seed=cleaned["seed"], engine=Engine(cleaned["engine"]) if cleaned["engine"] else None)
+            scenario = chosen(
+                scenario, seed=cleaned["seed"], engine=Engine(cleaned["engine"]) if cleaned["engine"] else None
+            )
         except AskedError as exc:
             for problem in exc.problems:
                 self.add_error("text" if text else "engine", str(problem))

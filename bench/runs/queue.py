@@ -180,9 +180,7 @@ class Queue:
         total = Plan(scenario, row["seed"]).count
         end, beating = End(state="broken", why="It met an error that was not foreseen."), None
         try:
-            with Beating(
-                run_id, self._params, lock, total=total, show=self._show, stopped=self._stopped
-            ) as beating:
+            with Beating(run_id, self._params, lock, total=total, show=self._show, stopped=self._stopped) as beating:
                 again = command_line(scenario, row["seed"], run_id)
                 document = conduct(scenario, row["seed"], shown=beating, run_id=run_id, command=again)
             end = End(state="ended", why=document.head.why, document=document)

@@ -85,5 +85,7 @@ def test_two_runs_are_compared_as_text_and_as_json(manage_py: CommandLine) -> No
     assert lines["seed"] == "seed 1 9"
     assert lines["verdict"] == "verdict PASS FAIL"
     assert lines["End to end, p99, ms"] == "End to end, p99, ms 20 30 +50 %"
-    assert {"name": "seed", "a": "1", "b": "9"} in json.loads(manage_py("bench", "compare", a, b, "--json").out)["settings"]
+    assert {"name": "seed", "a": "1", "b": "9"} in json.loads(manage_py("bench", "compare", a, b, "--json").out)[
+        "settings"
+    ]
     assert manage_py("bench", "compare", a, run(state="lost")).code == 2

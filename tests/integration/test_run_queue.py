@@ -115,9 +115,7 @@ def test_it_waits_while_another_run_goes_on_and_runs_then(queue: Queue) -> None:
     assert [run.state for run in rows()] == ["ended", "canceled"]
 
 
-def test_runs_whose_process_died_are_lost_when_the_next_one_begins(
-    queue: Queue, conn: psycopg.Connection[Any]
-) -> None:
+def test_runs_whose_process_died_are_lost_when_the_next_one_begins(queue: Queue, conn: psycopg.Connection[Any]) -> None:
     dead = [add_bench_run(conn, state=state) for state in ("running", "waiting")]
     alive = add_bench_run(conn, state="waiting", pid=None)
     conn.execute("UPDATE bench_run SET beat_at = clock_timestamp() - interval '1 min'")
@@ -206,9 +204,7 @@ def test_ctrl_c_ends_it_in_the_same_way() -> None:
     assert [(run.state, run.canceled_by) for run in rows()] == [("canceled", "Ctrl-C")]
 
 
-def test_one_that_loses_its_lock_gives_up_since_another_may_begin(
-    queue: Queue, conn: psycopg.Connection[Any]
-) -> None:
+def test_one_that_loses_its_lock_gives_up_since_another_may_begin(queue: Queue, conn: psycopg.Connection[Any]) -> None:
     thread, raised = in_thread(queue, LONG)
     conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bench run'")
     thread.join(10)

@@ -91,7 +91,10 @@ def test_at_the_site_a_scenario_starts_no_workers_and_one_with_faults_does_not_r
 def test_the_command_that_runs_the_same_again_names_the_scenario_where_that_means_the_same() -> None:
     smoke = shipped()["smoke"]
     assert command_line(smoke, 7, 1) == "manage.py bench run smoke --seed 7"
-    assert command_line(varied(smoke, engine=Engine.LIBRARY), 7, 1) == "manage.py bench run smoke --seed 7 --engine library"
+    assert (
+        command_line(varied(smoke, engine=Engine.LIBRARY), 7, 1)
+        == "manage.py bench run smoke --seed 7 --engine library"
+    )
     assert command_line(of_text(MINIMAL), 7, 12) == "manage.py bench replay 12"
     other = smoke.model_copy(update={"about": "Another one of that name."})
     assert command_line(other, 7, 12) == "manage.py bench replay 12"
