@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
 from bench.errors import BenchError
+from bench.releases.kept import WATCH, unpack
 from bench.witness import Orders
 from e2e_site.programs import LOOK_EVERY_S, Program, manage_command
 
@@ -64,9 +67,10 @@ class FleetWorker:
         self.starts += 1
         self.expected_down = False
         orders = Orders(**{**vars(self.orders), "worker": f"{self.name}.{self.starts}"})
+        directory = unpack(self.of.release, Path(orders.folder)) if self.of.release else settings.BASE_DIR
         self.program = Program(
-            f"worker {self.name}", self._command(), grace=GRACE_S,
-            environment={**self.environment, **orders.environment()}, directory=settings.BASE_DIR, keeps_output=True,
+            f"worker {self.name}", self._command(directory), grace=GRACE_S,
+            environment={**self.environment, **orders.environment()}, directory=directory, keeps_output=True,
         )  # fmt: skip
         self.program.start()
 
@@ -103,21 +107,23 @@ class FleetWorker:
                     "name": f"{self.name}.{self.starts}",
                     "pid": self.program.pid,
                     "engine": self.of.engine.value,
+                    "release": self.of.release,
                     "exit_code": self.program.exit_code,
                     "said": self.said(),
                 }
             )
             self.program = None
 
-    def _command(self) -> list[str]:
+    def _command(self, directory: Path) -> list[str]:
         of = self.of
         words = [
-            "--no-sampler", f"--grace={GRACE_S}", f"--engine={of.engine.value}", f"--concurrency={of.concurrency}",
-            f"--batch-size={of.batch_size}", "--around=bench.witness",
+            "runworker", "--no-sampler", f"--grace={GRACE_S}", f"--engine={of.engine.value}",
+            f"--concurrency={of.concurrency}", f"--batch-size={of.batch_size}",
         ]  # fmt: skip
-        if of.handlers:
-            words.append(f"--handlers={of.handlers}")
-        return manage_command("runworker", *words)
+        if of.release:
+            return [sys.executable, str(directory / "manage.py"), *words, f"--handlers={WATCH}"]
+        handlers = [f"--handlers={of.handlers}"] if of.handlers else []
+        return manage_command(*words, "--around=bench.witness", *handlers)
 
 
 class Fleet:

@@ -43,8 +43,8 @@ class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if file.startswith("tests/browser/"):
-            return file  # it starts a browser and a served site
+        if file.startswith("tests/browser/") or file.endswith("_scenarios.py"):
+            return file  # it starts a browser and a served site, or a worker of each engine
         if file.startswith("tests/e2e/test_under_load_"):
             return "load"  # one at a time, and no process waits for its turn
         return nodeid

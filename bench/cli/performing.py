@@ -1,4 +1,4 @@
-"""Runs that this process works off itself, one after the other: what it says meanwhile and at the end, and how it ends."""
+"""Runs that this process works off itself, one after the other: what it says of them, and how it ends."""
 
 from __future__ import annotations
 

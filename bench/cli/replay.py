@@ -6,7 +6,7 @@ from typing import Any
 from bench.cli.performing import perform
 from bench.cli.run import add_common
 from bench.cli.show import RUN, run_numbered
-from bench.scenarios.model import Scenario
+from bench.scenarios.yaml_file import scenario_from
 from commands.checks import problems, refuse
 
 HELP = "Run again what a run was asked for: the same commands, faults and moments."
@@ -19,4 +19,4 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def handle(options: dict[str, Any], out: Any) -> int:
     refuse(problems())
-    return perform([Scenario.model_validate(run_numbered(options["run"]).source)], options, out)
+    return perform([scenario_from(run_numbered(options["run"]).source)], options, out)

@@ -1,15 +1,14 @@
 """``manage.py bench run``: scenarios, their verdicts, and their reports."""
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from bench.cli import report_files
 from bench.cli.performing import perform
 from bench.errors import WrongCallError
-from bench.runs.asked import AskedError, of_text
 from bench.runs.variants import shipped, varied
 from bench.scenarios.model import Place, Scenario
+from bench.scenarios.yaml_file import read_scenario
 from commands.checks import problems, refuse
 from commands.rules.words import Engine
 from e2e_site.options import Number
@@ -44,25 +43,10 @@ def handle(options: dict[str, Any], out: Any) -> int:
 
 
 def _chosen(options: dict[str, Any]) -> list[Scenario]:
-    """What was named. Raises WrongCallError."""
+    """What was named. Raises WrongCallError, and ScenarioError with all that is wrong in a file."""
     names = options["scenario"]
     if bool(names) + options["all"] + options["short"] != 1:
         raise WrongCallError(f"Name scenarios, or say --all or --short. There are {', '.join(shipped())}.")
     if names:
-        return [scenario_named(name) for name in names]
+        return [read_scenario(name) for name in names]
     return [scenario for scenario in shipped().values() if options["all"] or not scenario.long]
-
-
-def scenario_named(name: str) -> Scenario:
-    """The shipped one of that name, or the one of a file. Raises WrongCallError, with all that is wrong in the file."""
-    if name in shipped():
-        return shipped()[name]
-    path = Path(name)
-    if not path.is_file():
-        raise WrongCallError(f"There is neither a file nor a scenario {name!r}; there are {', '.join(shipped())}.")
-    try:
-        return of_text(path.read_text("utf-8"), for_page=False)
-    except (OSError, UnicodeDecodeError) as exc:
-        raise WrongCallError(f"{name}: it cannot be read: {exc}.") from exc
-    except AskedError as exc:
-        raise WrongCallError("\n".join(f"{name}: {problem}" for problem in exc.problems)) from exc

@@ -19,8 +19,9 @@ from bench.runs.form import LARGEST_SEED, SENDING
 from bench.runs.page import START
 from bench.runs.reading import comparison_of, document_of
 from bench.runs.variants import command_line
-from bench.scenarios.model import RunVerdict, Scenario
+from bench.scenarios.model import RunVerdict
 from bench.scenarios.plan import Plan
+from bench.scenarios.yaml_file import scenario_from
 from commands.api.asked import Number, Paging, Text, cursor_of, number_at
 from commands.api.auth import READING, changing, sending_budget
 from commands.api.problems import INVALID, ProblemError
@@ -290,7 +291,7 @@ def _out(run: BenchRun) -> dict[str, Any]:
 
 
 def _detail(run: BenchRun) -> dict[str, Any]:
-    again = command_line(Scenario.model_validate(run.source), run.seed, run.run_id)
+    again = command_line(scenario_from(run.source), run.seed, run.run_id)
     return {**_out(run), "command": again, "source": run.source, "document": run.document}
 
 
@@ -309,11 +310,12 @@ def _may_send(request: HttpRequest, count: int) -> None:
 
 
 def _errors(exc: AskedError) -> list[FieldError]:
-    return [
-        {"field": problem.field if problem.field in ("scenario", "engine") else f"scenario.{problem.field}".rstrip("."),
-         "message": problem.message}
-        for problem in exc.problems
-    ]  # fmt: skip
+    return [{"field": _field(problem.field), "message": problem.message} for problem in exc.problems]
+
+
+def _field(field: str) -> str:
+    """Its way in the body."""
+    return field if field in ("scenario", "engine") else f"scenario.{field}" if field else "scenario"
 
 
 def _plain(value: Any) -> Any:

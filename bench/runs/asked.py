@@ -7,30 +7,30 @@ What only a person with a shell may ask for, modules of one's own among it, is a
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import yaml
-from pydantic import ValidationError
 
 from bench.errors import WrongCallError
 from bench.runs.variants import shipped, varied
 from bench.scenarios.model import Place, Scenario
+from bench.scenarios.yaml_file import ScenarioError, parse_scenario, scenario_from, to_json
 from e2e_site.texts import cut, storable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from bench.scenarios.yaml_file import Told
     from commands.rules.words import Engine
 
-MOST_CHARACTERS = 60_000
+MOST_STORED = 60_000  # bytes of JSON
 LONGEST_S = 3600  # of the load and the drain together
-_LONGEST_FIELD = 200
+_LONGEST_FIELD, _LONGEST_MESSAGE = 200, 500  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """``field``: the way to it, such as load.0.rate; ``line``: of the text, from 1."""
+    """``field``: the way to it, such as load[0].rate; ``line``: of the text, from 1."""
 
     field: str
     message: str
@@ -58,23 +58,14 @@ def of_name(name: str) -> Scenario:
     return found
 
 
-def of_text(text: str, *, for_page: bool = True) -> Scenario:
-    """A scenario that was typed as YAML; a file's is not ``for_page``. Raises AskedError."""
-    if len(text) > MOST_CHARACTERS:
-        raise AskedError([Problem(field="", message=f"A scenario has at most {MOST_CHARACTERS:,} characters.")])
-    try:
-        value, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as exc:
-        line = exc.problem_mark.line + 1 if exc.problem_mark else None
-        raise AskedError([Problem(field="", message=f"This is no YAML: {exc.problem}.", line=line)]) from exc
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        raise AskedError([Problem(field="", message="This is no YAML that can be read.")]) from exc
-    return _checked(value, node, for_page=for_page)
+def of_text(text: str) -> Scenario:
+    """A scenario that was typed as YAML. Raises AskedError."""
+    return _checked(lambda: parse_scenario(text))
 
 
 def of_object(value: Mapping[str, Any]) -> Scenario:
     """A scenario as a JSON object. Raises AskedError."""
-    return _checked(value, None, for_page=True)
+    return _checked(lambda: scenario_from(dict(value)))
 
 
 def chosen(scenario: Scenario, *, seed: int | None, engine: Engine | None) -> Scenario:
@@ -90,18 +81,20 @@ def needs_sending(scenario: Scenario) -> bool:
     return scenario.place is Place.SITE
 
 
-def _checked(value: Any, node: yaml.Node | None, *, for_page: bool) -> Scenario:
-    if not isinstance(value, dict):
-        raise AskedError([Problem(field="", message="A scenario is an object of keys and values.")])
+def _checked(read: Callable[[], Scenario]) -> Scenario:
     try:
-        scenario = Scenario.model_validate(value)
-    except ValidationError as exc:
-        raise AskedError([_problem(error, node) for error in exc.errors()]) from exc
-    except (RecursionError, OverflowError) as exc:
-        raise AskedError([Problem(field="", message="It is nested too deeply, or a number is too large.")]) from exc
-    if problems := [*_unstorable(scenario), *(_of_a_page(scenario) if for_page else ())]:
+        scenario = read()
+    except ScenarioError as exc:
+        raise AskedError([_problem(told) for told in exc.problems]) from exc
+    if problems := [*_of_a_page(scenario)]:
         raise AskedError(problems)
     return scenario
+
+
+def _problem(told: Told) -> Problem:
+    """What a scenario's text holds may be of any kind and length."""
+    field, message = storable(cut(told.path, _LONGEST_FIELD)), storable(cut(told.text, _LONGEST_MESSAGE))
+    return Problem(field=field, message=message, line=told.line)
 
 
 def _of_a_page(scenario: Scenario) -> Iterator[Problem]:
@@ -111,41 +104,6 @@ def _of_a_page(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(field="load", message=said)
     for place, workers in enumerate(scenario.workers):
         if workers.handlers:
-            yield Problem(field=f"workers.{place}.handlers", message="A module is named on the command line only.")
-
-
-def _unstorable(scenario: Scenario) -> Iterator[Problem]:
-    if any(storable(text) != text for text in _texts(scenario.model_dump(mode="json"))):
-        yield Problem(field="", message="A text has NUL characters or half surrogate pairs.")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(each)
-
-
-def _problem(error: Any, node: yaml.Node | None) -> Problem:
-    steps = [str(step) for step in error["loc"]]
-    message = str(error["msg"]).removeprefix("Value error, ")
-    field = storable(cut(".".join(steps), _LONGEST_FIELD))
-    return Problem(field=field, message=storable(cut(message, 500)), line=_line(node, error["loc"]))
-
-
-def _line(node: yaml.Node | None, way: tuple[int | str, ...]) -> int | None:
-    """Where the value at the end of this way stands; of a key that is missing, where its object begins."""
-    if node is None:
-        return None
-    line = node.start_mark.line + 1
-    for step in way:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if getattr(key, "value", None) == str(step)]
-            if not found:
-                continue  # a step of the model, not of the text
-            key, node = found[0]
-            line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-    return line
+            yield Problem(field=f"workers[{place}].handlers", message="A module is named on the command line only.")
+    if len(json.dumps(to_json(scenario)).encode()) > MOST_STORED:
+        yield Problem(field="", message=f"As JSON it has more than {MOST_STORED:,} bytes.")

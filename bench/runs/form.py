@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 
-from bench.runs.asked import MOST_CHARACTERS, AskedError, chosen, needs_sending, of_name, of_text
+from bench.runs.asked import AskedError, chosen, needs_sending, of_name, of_text
 from bench.runs.variants import shipped
+from bench.scenarios.yaml_file import MOST_BYTES
 from commands.rules.words import Engine
 from e2e_site.roles import is_allowed
 
@@ -30,7 +31,7 @@ class StartForm(forms.Form):
         label="A scenario of your own",
         required=False,
         strip=False,
-        max_length=MOST_CHARACTERS,
+        max_length=MOST_BYTES,
         help_text="YAML, as in a file *.bench.yaml. Filled in, it is what runs.",
         widget=forms.Textarea(attrs={"rows": 12, "spellcheck": "false", "wrap": "off"}),
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -20,6 +19,7 @@ from bench.runs.queue import WORK_LOCK
 from bench.runs.reading import comparison_of, document_of, shown_scenarios
 from bench.runs.variants import command_line, shipped
 from bench.scenarios.model import RunVerdict, Scenario
+from bench.scenarios.yaml_file import scenario_from, to_yaml
 from commands.reads.listing import LARGEST_NUMBER, Look, number_of, query_of
 from e2e_site.access import permission_needed
 
@@ -98,7 +98,7 @@ def run_context(request: HttpRequest, run_id: int) -> dict[str, Any]:
         "unserved": found.state == "waiting" and found.pid is None and not _is_served(),
         "may_cancel": may_start and not found.is_over and not found.silent,
         "may_start": may_start,
-        "again": command_line(Scenario.model_validate(found.source), found.seed, run_id),
+        "again": command_line(scenario_from(found.source), found.seed, run_id),
         "before": _before(found) if found.document else None,
         "silence_s": row.SILENCE_S,
     }
@@ -120,7 +120,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @_starting
 def again(request: HttpRequest, run_id: int) -> HttpResponse:
     """The same scenario with the same seed once more."""
-    scenario = Scenario.model_validate(_known(run_id).source)
+    scenario = scenario_from(_known(run_id).source)
     if scenario.place == "site" and not request.user.has_perm(SENDING):
         messages.error(request, f"It sends into the site's database: you need the permission {SENDING}.")
         return redirect("bench_runs:run", run_id)
@@ -169,7 +169,7 @@ def _like(request: HttpRequest) -> dict[str, Any]:
     like = number_of(request.GET.get("like", ""))
     if like is None:
         return {"scenario": request.GET.get("scenario", "")}
-    return {"text": yaml.safe_dump(_known(like).source, sort_keys=False, width=120, default_flow_style=None)}
+    return {"text": to_yaml(scenario_from(_known(like).source))}
 
 
 def _before(found: BenchRun) -> int | None:
@@ -185,4 +185,4 @@ def _known(run_id: int) -> BenchRun:
 
 def _is_served() -> bool:
     """Whether `manage.py bench work` is there."""
-    return bool(row.SQL.rows("served", name=WORK_LOCK)[0]["served"])
+    return bool(row.SQL.rows("served", lock=WORK_LOCK)[0]["served"])

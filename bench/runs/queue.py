@@ -21,6 +21,7 @@ from bench.runs.row import SILENCE_S, Beating, End, Rows, lost_text, write_end
 from bench.runs.variants import command_line
 from bench.scenarios.model import Scenario
 from bench.scenarios.plan import Plan
+from bench.scenarios.yaml_file import scenario_from
 from e2e_site.database import session_params
 from e2e_site.locks import held_lock
 from e2e_site.options import Exit
@@ -161,7 +162,7 @@ class Queue:
             return None
         try:
             self._rows.run("mark_lost", silence_s=SILENCE_S)
-            served = self._rows.row("served", name=WORK_LOCK)
+            served = self._rows.row("served", lock=WORK_LOCK)
             first = self._rows.row("next_in_line", served=bool(served and served["served"]))
             if first is not None and first["run_id"] == run_id and not self._stopped():
                 return lock
@@ -176,17 +177,19 @@ class Queue:
         row = self._rows.begin(run_id)
         if row is None:
             raise CanceledError("It was canceled before it began.")
-        scenario = Scenario.model_validate(row["source"])
-        total = Plan(scenario, row["seed"]).count
-        end, beating = End(state="broken", why="It met an error that was not foreseen."), None
+        scenario, seed = scenario_from(row["source"]), row["seed"]
+        again = command_line(scenario, seed, run_id)
+        beating = Beating(
+            run_id, self._params, lock, total=Plan(scenario, seed).count, show=self._show, stopped=self._stopped
+        )
+        end = End(state="broken", why="It was ended in a way that was not foreseen.")
         try:
-            with Beating(run_id, self._params, lock, total=total, show=self._show, stopped=self._stopped) as beating:
-                again = command_line(scenario, row["seed"], run_id)
-                document = conduct(scenario, row["seed"], shown=beating, run_id=run_id, command=again)
+            with beating:
+                document = conduct(scenario, seed, shown=beating, run_id=run_id, command=again)
             end = End(state="ended", why=document.head.why, document=document)
         except CanceledError as exc:
             end = self._canceled(beating)
-            raise (CannotRunError(end.why) if end.state == "broken" else CanceledError(end.why)) from exc
+            raise (CannotRunError if end.state == "broken" else CanceledError)(end.why) from exc
         except (BenchError, OwnDatabaseError, psycopg.Error) as exc:
             end = End(state="broken", why=_sentence(one_line(exc)))
             raise CannotRunError(end.why) from exc
@@ -194,13 +197,13 @@ class Queue:
             end = End(state="broken", why=f"It met a defect: {type(exc).__name__}: {one_line(exc)}")
             raise
         finally:
-            write_end(self._rows, run_id, end, done=beating.done if beating else 0)
+            write_end(self._rows, run_id, end, done=beating.done)
         return document
 
-    def _canceled(self, beating: Beating | None) -> End:
-        if beating is not None and beating.lost is not None:
+    def _canceled(self, beating: Beating) -> End:
+        if beating.lost is not None:
             return End(state="broken", why=lost_text(beating.lost))
-        by = beating.canceled_by if beating is not None and beating.canceled_by else self._stopper
+        by = beating.canceled_by or self._stopper
         return End(state="canceled", why=f"It was canceled by {by}: it came to no verdict.", canceled_by=by)
 
     def _pause(self, seconds: float) -> None:

@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 
 from bench.errors import BenchError
 from bench.scenarios.plan import Plan
+from bench.scenarios.yaml_file import to_json
 from e2e_site.named_sql import NamedSql, Row
 from e2e_site.options import Exit
 from e2e_site.texts import cut, one_line, storable
@@ -68,7 +69,7 @@ def _asked(scenario: Scenario, *, by: str, host: str, pid: int | None) -> Row:
         "scenario": scenario.scenario,
         "engines": ", ".join(engines_of(scenario)),
         "seed": scenario.seed,
-        "source": json.dumps(scenario.model_dump(mode="json", by_alias=True)),
+        "source": json.dumps(_storable(to_json(scenario))),
         "total": Plan(scenario, scenario.seed).count,
         "asked_by": cut(storable(by), LONGEST_NAME),
         "host": host,

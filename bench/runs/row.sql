@@ -46,7 +46,7 @@ SELECT EXISTS (
     SELECT FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%(name)s, 0)) AS served;
+      AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%(lock)s, 0)) AS served;
 
 -- name: wait
 -- A sign of life of one that waits, and how many are before it. No row: it was canceled.

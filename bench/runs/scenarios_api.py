@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from bench.runs.reading import shown_scenario, shown_scenarios
 from bench.runs.variants import shipped
 from bench.scenarios.model import RunVerdict
+from bench.scenarios.yaml_file import to_json
 from commands.api.auth import READING
 from commands.api.problems import ProblemError
 from commands.api.schemas import ProblemDetails
@@ -55,4 +56,4 @@ def detail(request: HttpRequest, name: str) -> dict[str, Any]:
     found = shipped().get(name)
     if found is None:
         raise ProblemError(404, f"There is no scenario {cut(storable(name), 60)!r}.")
-    return {**vars(shown_scenario(found)), "source": found.model_dump(mode="json", by_alias=True)}
+    return {**vars(shown_scenario(found)), "source": to_json(found)}

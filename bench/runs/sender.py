@@ -64,7 +64,7 @@ class Sender:
                 self._conn.close()
 
     def _next(self) -> None:
-        """What is due now, in one statement for each kind of reply; else wait for it."""
+        """What is due now, in one statement for each kind of command and reply; else wait for it."""
         now_s = time.monotonic() - self._began
         upto = self.offered
         while upto < self._plan.count and upto - self.offered < AT_ONCE and self._plan.due_s(upto) <= now_s:
@@ -75,10 +75,10 @@ class Sender:
         if not self._connected():
             self._stop.wait(_AGAIN_S)
             return
-        due = sorted(map(self._plan.command, range(self.offered, upto)), key=lambda planned: planned.reply)
+        due = sorted(map(self._plan.command, range(self.offered, upto)), key=_alike)
         self.offered = upto
-        for reply, group in groupby(due, key=lambda planned: planned.reply):
-            self._send_chunk(list(group), reply=reply)
+        for (command_type, reply), group in groupby(due, key=_alike):
+            self._send_chunk(list(group), command_type, reply=reply)
         if self._plan.scenario.load:
             self._stop.wait(PAUSE_S)
 
@@ -91,7 +91,7 @@ class Sender:
                 self._conn = None
         return self._conn is not None
 
-    def _send_chunk(self, commands: Sequence[Planned], *, reply: bool) -> None:
+    def _send_chunk(self, commands: Sequence[Planned], command_type: str, *, reply: bool) -> None:
         first = self._ledger.intend([self._trying(planned) for planned in commands])
         chunk = [
             NewCommand(behavior=one.behavior, payload=self._payload(one), command_id=one.command_id) for one in commands
@@ -99,7 +99,10 @@ class Sender:
 
         def send() -> None:
             assert self._conn is not None
-            send_chunk(self._conn, DOMAIN, chunk, max_attempts=self._plan.scenario.bus.max_attempts, reply=reply)
+            send_chunk(
+                self._conn, DOMAIN, chunk, max_attempts=self._plan.scenario.bus.max_attempts, reply=reply,
+                command_type=command_type,
+            )  # fmt: skip
 
         told = told_by(send)
         if told is not Told.UNKNOWN:
@@ -112,4 +115,13 @@ class Sender:
         return Trying(command_id=planned.command_id, kind=planned.kind, intended=due)
 
     def _payload(self, planned: Planned) -> dict[str, Any]:
-        return {"number": planned.number, "sender_clock": round(time.time() + self.shift_s, 3)}
+        return {
+            "number": planned.number,
+            "sender_clock": round(time.time() + self.shift_s, 3),
+            **planned.data,
+        }
+
+
+def _alike(planned: Planned) -> tuple[str, bool]:
+    """What is sent in one statement."""
+    return planned.command_type, planned.reply

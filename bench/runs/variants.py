@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from bench.errors import WrongCallError
+from bench.scenarios import yaml_file
 from bench.scenarios.model import Oracle, Place, Scenario
-from bench.scenarios.yaml_file import SHIPPED, SUFFIX, read_scenario
+from bench.scenarios.yaml_file import ScenarioError, read_scenario, scenario_from, to_json
 from commands.rules.words import Engine
 
 if TYPE_CHECKING:
@@ -22,28 +21,28 @@ ORACLES = {Engine.NATIVE: Oracle.CONTRACT, Engine.LIBRARY: Oracle.AS_BUILT}
 @cache
 def shipped() -> Mapping[str, Scenario]:
     """The scenarios that come with the bench, by their names, in the order of these."""
-    names = sorted(path.name.removesuffix(SUFFIX) for path in SHIPPED.glob(f"*{SUFFIX}"))
-    return {name: read_scenario(name) for name in names}
+    return {name: read_scenario(name) for name in yaml_file.shipped()}
 
 
 def varied(
     scenario: Scenario, *, seed: int | None = None, engine: Engine | None = None, place: Place | None = None
 ) -> Scenario:
     """The same but for what is given. Raises WrongCallError where the scenario does not work so."""
-    source: dict[str, Any] = scenario.model_dump(mode="json", by_alias=True)
+    source = to_json(scenario)
+    workers: list[dict[str, Any]] = source.get("workers", [{}])
     if seed is not None:
         source["seed"] = seed
     if engine is not None:
-        source["workers"] = [{**workers, "engine": engine.value} for workers in source["workers"]]
-        source["expect"]["oracle"] = ORACLES[engine].value
+        workers = [{**each, "engine": engine.value} for each in workers]
+        source["expect"] = {**source.get("expect", {}), "oracle": ORACLES[engine].value}
     if place is not None:
         source["place"] = place.value
     if place is Place.SITE:
-        source["workers"] = [{**workers, "count": 0} for workers in source["workers"]]
+        workers = [{**each, "count": 0} for each in workers]
     try:
-        return Scenario.model_validate(source)
-    except ValidationError as exc:
-        said = "; ".join(str(error["msg"]).removeprefix("Value error, ") for error in exc.errors())
+        return scenario_from({**source, "workers": workers})
+    except ScenarioError as exc:
+        said = "; ".join(map(str, exc.problems))
         raise WrongCallError(f"Scenario {scenario.scenario} does not run like that: {said}.") from exc
 
 

@@ -19,7 +19,7 @@ class AnyFault(BaseModel):
     then are a further attempt, and the duplicates that it brings, ALLOWED.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     needs_cluster: ClassVar[bool] = False
     needs_proxy: ClassVar[bool] = False
@@ -37,7 +37,7 @@ class _Losing(AnyFault):
 class KillWorker(_Losing):
     """F1: SIGKILL to a worker that has so many attempts in flight, and a new one after ``restart``."""
 
-    do: Literal["kill_worker"]
+    do: Literal["kill_worker"] = "kill_worker"
     which: int = Field(default=0, ge=0, le=15)
     in_flight: int = Field(default=1, ge=0, le=1000)
     times: int = Field(default=1, ge=1, le=20)
@@ -47,7 +47,7 @@ class KillWorker(_Losing):
 class StopWorker(AnyFault):
     """F2: SIGTERM to a worker, and a new one after it ended. It has to end with 0, and no attempt may be lost."""
 
-    do: Literal["stop_worker"]
+    do: Literal["stop_worker"] = "stop_worker"
     which: int = Field(default=0, ge=0, le=15)
     in_flight: int = Field(default=1, ge=0, le=1000)
     times: int = Field(default=1, ge=1, le=20)
@@ -58,18 +58,18 @@ class FreezeWorker(_Losing):
     """F3: SIGSTOP for longer than a lease while another works on, then SIGCONT."""
 
     overruns = True
-    do: Literal["freeze_worker"]
+    do: Literal["freeze_worker"] = "freeze_worker"
     which: int = Field(default=0, ge=0, le=15)
     in_flight: int = Field(default=1, ge=0, le=1000)
-    lasts: Duration = Field(default=Duration(2, "L"), alias="for")
+    lasts: Duration = Field(default=Duration(2, "L"), validation_alias="for", serialization_alias="for")
 
 
 class CrashAt(_Losing):
     """F5: at a program point the process of a share of attempts ends, or that of ``poison`` commands each time."""
 
-    do: Literal["crash_at"]
+    do: Literal["crash_at"] = "crash_at"
     point: Literal["received", "handled"] = "received"
-    share: float = Field(default=0, ge=0, le=1, strict=False)
+    share: float = Field(default=0, ge=0, le=1)
     poison: int = Field(default=0, ge=0, le=10, description="so many more commands that do it at every attempt")
     how: Literal["exit", "kill", "segfault"] = "exit"
 
@@ -77,30 +77,30 @@ class CrashAt(_Losing):
 class MalformedMessages(AnyFault):
     """F6: messages that are no command, put into the queue by hand; each is rejected once and shown."""
 
-    do: Literal["malformed_messages"]
+    do: Literal["malformed_messages"] = "malformed_messages"
     count: int = Field(default=20, ge=1, le=10_000)
 
 
 class UnregisteredType(AnyFault):
     """F7: commands of a type that no handler performs."""
 
-    do: Literal["unregistered_type"]
+    do: Literal["unregistered_type"] = "unregistered_type"
     count: int = Field(default=5, ge=1, le=1000)
 
 
 class EndConnections(_Losing):
     """F8: ``pg_terminate_backend`` for every connection of the workers, again and again."""
 
-    do: Literal["end_connections"]
+    do: Literal["end_connections"] = "end_connections"
     every: Duration = Duration(0.5)
-    lasts: Duration = Field(default=Duration(5), alias="for")
+    lasts: Duration = Field(default=Duration(5), validation_alias="for", serialization_alias="for")
 
 
 class RestartServer(_Losing):
     """F9: an immediate shutdown of PostgreSQL, as a crash, and its start after ``down``."""
 
     needs_cluster = True
-    do: Literal["restart_server"]
+    do: Literal["restart_server"] = "restart_server"
     down: Duration = Duration(0)
 
 
@@ -108,8 +108,8 @@ class ReadOnly(_Losing):
     """F10: the server takes no write for a while."""
 
     needs_cluster = True
-    do: Literal["read_only"]
-    lasts: Duration = Field(default=Duration(4), alias="for")
+    do: Literal["read_only"] = "read_only"
+    lasts: Duration = Field(default=Duration(4), validation_alias="for", serialization_alias="for")
 
 
 class Network(_Losing):
@@ -118,10 +118,10 @@ class Network(_Losing):
 
     needs_proxy = True
     overruns = True
-    do: Literal["network"]
+    do: Literal["network"] = "network"
     how: Literal["delay", "reset", "blackhole", "lose_answers"]
     delay: Duration = Duration(20, "ms")
-    lasts: Duration = Field(default=Duration(3), alias="for")
+    lasts: Duration = Field(default=Duration(3), validation_alias="for", serialization_alias="for")
     count: int = Field(default=5, ge=1, le=100)
     of: Literal["receive", "finish"] = "finish"
 
@@ -130,40 +130,40 @@ class FillConnections(_Losing):
     """F12: all connections of the server but ``leave`` are taken by others, and the workers' are ended."""
 
     needs_cluster = True
-    do: Literal["fill_connections"]
+    do: Literal["fill_connections"] = "fill_connections"
     leave: int = Field(default=0, ge=0, le=20)
-    lasts: Duration = Field(default=Duration(5), alias="for")
+    lasts: Duration = Field(default=Duration(5), validation_alias="for", serialization_alias="for")
 
 
 class HoldRow(AnyFault):
     """F13: the rows of so many waiting commands are locked for a while; only those may be late."""
 
-    do: Literal["hold_row"]
+    do: Literal["hold_row"] = "hold_row"
     rows: int = Field(default=1, ge=1, le=1000)
-    lasts: Duration = Field(default=Duration(3, "L"), alias="for")
+    lasts: Duration = Field(default=Duration(3, "L"), validation_alias="for", serialization_alias="for")
 
 
 class HoldSnapshot(AnyFault):
     """F14: a transaction that keeps old row versions from being removed; the rate has to stay."""
 
-    do: Literal["hold_snapshot"]
-    lasts: Duration = Field(default=Duration(15), alias="for")
-    least_share: float = Field(default=0.5, gt=0, le=1, strict=False, description="of the rate before")
+    do: Literal["hold_snapshot"] = "hold_snapshot"
+    lasts: Duration = Field(default=Duration(15), validation_alias="for", serialization_alias="for")
+    least_share: float = Field(default=0.5, gt=0, le=1, description="of the rate before")
 
 
 class Readers(AnyFault):
     """F15: so many transactions that read the whole queue again and again."""
 
-    do: Literal["readers"]
+    do: Literal["readers"] = "readers"
     count: int = Field(default=4, ge=1, le=16)
-    lasts: Duration = Field(default=Duration(10), alias="for")
-    least_share: float = Field(default=0.5, gt=0, le=1, strict=False)
+    lasts: Duration = Field(default=Duration(10), validation_alias="for", serialization_alias="for")
+    least_share: float = Field(default=0.5, gt=0, le=1)
 
 
 class DuplicateSends(AnyFault):
     """F16: the same command sent by so many at the same moment: one is told yes, the others DuplicateCommandError."""
 
-    do: Literal["duplicate_sends"]
+    do: Literal["duplicate_sends"] = "duplicate_sends"
     commands: int = Field(default=5, ge=1, le=100)
     senders: int = Field(default=8, ge=2, le=32)
 
@@ -171,14 +171,14 @@ class DuplicateSends(AnyFault):
 class DuplicateMessages(AnyFault):
     """F17: the message of a command is there twice."""
 
-    do: Literal["duplicate_messages"]
+    do: Literal["duplicate_messages"] = "duplicate_messages"
     count: int = Field(default=10, ge=1, le=1000)
 
 
 class Operators(AnyFault):
     """F18: so many operators act on the same parked commands at the same moment: exactly one wins each."""
 
-    do: Literal["operators"]
+    do: Literal["operators"] = "operators"
     commands: int = Field(default=5, ge=1, le=100)
     operators: int = Field(default=4, ge=2, le=16)
 
@@ -186,51 +186,51 @@ class Operators(AnyFault):
 class SenderClock(AnyFault):
     """F19: what a sender believes the time to be is wrong by so much, from here to the end."""
 
-    do: Literal["sender_clock"]
-    hours: float = Field(default=1, ge=-24, le=24, strict=False)
+    do: Literal["sender_clock"] = "sender_clock"
+    hours: float = Field(default=1, ge=-24, le=24)
 
 
 class LoseNotifications(AnyFault):
     """F20: the notification connection of every worker is ended, and its return is held up by nothing."""
 
-    do: Literal["lose_notifications"]
+    do: Literal["lose_notifications"] = "lose_notifications"
     every: Duration = Duration(0.5)
-    lasts: Duration = Field(default=Duration(5), alias="for")
+    lasts: Duration = Field(default=Duration(5), validation_alias="for", serialization_alias="for")
 
 
 class BadSettings(AnyFault):
     """F21: workers with settings that cannot work; each has to refuse with one line that says why."""
 
-    do: Literal["bad_settings"]
+    do: Literal["bad_settings"] = "bad_settings"
 
 
 class NoisyNeighbor(AnyFault):
     """F23: another domain on the same server is flooded; the p99 of this one stays within ``most`` times."""
 
-    do: Literal["noisy_neighbor"]
+    do: Literal["noisy_neighbor"] = "noisy_neighbor"
     commands: int = Field(default=20_000, ge=100, le=1_000_000)
-    most: float = Field(default=3, ge=1, le=100, strict=False)
+    most: float = Field(default=3, ge=1, le=100)
 
 
 class FullDisk(_Losing):
     """F24: the file system of the server is full for a while; it needs root."""
 
     needs_cluster = True
-    do: Literal["full_disk"]
-    lasts: Duration = Field(default=Duration(4), alias="for")
+    do: Literal["full_disk"] = "full_disk"
+    lasts: Duration = Field(default=Duration(4), validation_alias="for", serialization_alias="for")
 
 
 class UnreadableData(AnyFault):
     """What PostgreSQL stores and Python cannot read, put into messages and rows by a foreign sender."""
 
-    do: Literal["unreadable_data"]
+    do: Literal["unreadable_data"] = "unreadable_data"
     count: int = Field(default=4, ge=1, le=1000)
 
 
 class OddText(AnyFault):
     """Handlers that fail with codes and messages that nothing can store or that would forge a log line."""
 
-    do: Literal["odd_text"]
+    do: Literal["odd_text"] = "odd_text"
     count: int = Field(default=4, ge=1, le=1000)
 
 
@@ -239,8 +239,8 @@ class FreezeServer(_Losing):
 
     needs_cluster = True
     overruns = True
-    do: Literal["freeze_server"]
-    lasts: Duration = Field(default=Duration(2), alias="for")
+    do: Literal["freeze_server"] = "freeze_server"
+    lasts: Duration = Field(default=Duration(2), validation_alias="for", serialization_alias="for")
 
 
 Fault = Annotated[

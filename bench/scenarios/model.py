@@ -10,20 +10,44 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bench.scenarios.faults import Fault
 from bench.scenarios.units import Duration, Seconds
-from commands.rules.behaviors import MAX_TRANSIENT_FAILURES, BehaviorType
-from commands.rules.words import Engine, Word
+from commands.rules.behaviors import MAX_EXECUTION_TIME_MS, MAX_TRANSIENT_FAILURES, PARAMETERS, BehaviorType
+from commands.rules.payload import payload_text
+from commands.rules.words import COMMAND_TYPE, Engine, Word
 from settings_app.values import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST_COMMANDS = 1_000_000
 MOST_RATE = 20_000
 MOST_WORKERS = 16
+LONGEST_S = 86_400  # of the load
 NAME = r"^[a-z][a-z0-9_]{0,59}$"
+MODULE = r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?$"
+DEVIATION = r"^D([1-9]|1[0-4])$"
+
+KeyPath = tuple[str | int, ...]
+
+
+class Problem(NamedTuple):
+    """What is wrong at a path of the scenario (``("load", 0, "rate")``; ``()``: with the whole)."""
+
+    path: KeyPath
+    text: str
+
+
+class ProblemsError(ValueError):
+    """What no single field can tell, each with its path."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(problem.text for problem in problems))
+        self.problems = problems
 
 
 class Strict(BaseModel):
@@ -55,19 +79,14 @@ class Place(StrEnum):
     SITE = "site"  # the site's database: the run sends and reads, and may have no faults
 
 
-def _bound(name: str) -> tuple[float, float]:
-    setting = SETTINGS[name]
-    return float(setting.minimum), float(setting.maximum)
-
-
 def _setting(name: str) -> object:
-    least, most = _bound(name)
-    return Field(default=float(SETTINGS[name].default), ge=least, le=most, strict=False)
+    setting = SETTINGS[name]
+    return Field(default=float(setting.default), ge=float(setting.minimum), le=float(setting.maximum))
 
 
 def _whole(name: str) -> object:
-    least, most = _bound(name)
-    return Field(default=int(SETTINGS[name].default), ge=least, le=most)
+    setting = SETTINGS[name]
+    return Field(default=int(setting.default), ge=int(setting.minimum), le=int(setting.maximum))
 
 
 class Bus(Strict):
@@ -91,25 +110,38 @@ class Workers(Strict):
     batch_size: int = _whole("batch_size")  # type: ignore[assignment]
     through: Literal["direct", "proxy"] = "direct"
     release: str = Field(default="", pattern=r"^(\d+\.\d+\.\d+)?$", description="empty: the code that runs the bench")
-    handlers: str = Field(default="", description="a module of one's own, as of runworker --handlers")
+    handlers: str = Field(
+        default="", max_length=200, pattern=MODULE, description="a module of one's own, as of runworker --handlers"
+    )
 
 
 class Phase(Strict):
     """A part of the load: an open loop at ``rate`` commands per second for so long."""
 
     phase: str = Field(pattern=NAME)
-    lasts: Duration = Field(alias="for")
-    rate: float = Field(ge=0, le=MOST_RATE, strict=False)
+    lasts: Duration = Field(validation_alias="for", serialization_alias="for")
+    rate: float = Field(ge=0, le=MOST_RATE)
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
-class Part(Strict):
-    """One behavior of a mix. ``sleep``: how long each attempt works. ``failures``: of fail_transient_then_succeed."""
+def _payload(data: dict[str, Any]) -> dict[str, Any]:
+    payload_text(data)  # raises ValueError where it cannot be stored
+    return data
 
-    weight: float = Field(gt=0, le=1_000_000, strict=False)
+
+class Part(Strict):
+    """One behavior of a mix. ``sleep``: how long each attempt works. ``failures``: of fail_transient_then_succeed.
+
+    ``command``: the type of a command of one's own, which has to behave so, by the handlers of the workers; ``data`` is
+    what it carries.
+    """
+
+    weight: float = Field(gt=0, le=1_000_000)
     sleep: Duration = Duration(0)
     failures: int = Field(default=1, ge=1, le=MAX_TRANSIENT_FAILURES)
+    command: str = Field(default=COMMAND_TYPE, pattern=r"^[A-Za-z_][\w.-]{0,99}$")
+    data: Annotated[dict[str, Any], AfterValidator(_payload)] = {}
 
 
 def _part(value: object) -> object:
@@ -119,10 +151,10 @@ def _part(value: object) -> object:
 class Rolls(Strict):
     """What each attempt rolls, one after the other (regime D): the share of attempts that end so, by stage."""
 
-    permanent: float = Field(default=0, ge=0, le=1, strict=False)
-    transient: float = Field(default=0, ge=0, le=1, strict=False)
-    business_rule: float = Field(default=0, ge=0, le=1, strict=False)
-    timeout: float = Field(default=0, ge=0, le=1, strict=False)
+    permanent: float = Field(default=0, ge=0, le=1)
+    transient: float = Field(default=0, ge=0, le=1)
+    business_rule: float = Field(default=0, ge=0, le=1)
+    timeout: float = Field(default=0, ge=0, le=1)
     sleep: Duration = Field(default=Duration(1.5, "L"), description="how long an attempt that rolls a timeout works")
 
 
@@ -139,25 +171,38 @@ class Expect(Strict):
     sometimes: tuple[Literal["redelivered", "every_behavior", "two_workers", "fault_fired"], ...] = Field(
         default=(), strict=False
     )
-    known: tuple[str, ...] = Field(default=(), strict=False, description="deviations D1 to D14 that are tolerated")
+    known: tuple[Annotated[str, Field(pattern=DEVIATION)], ...] = Field(
+        default=(), strict=False, description="deviations D1 to D14 that are tolerated"
+    )
+
+
+def _sentence(text: str) -> str:
+    """One line of characters that can be seen."""
+    line = " ".join(text.split())
+    if not line or not line.isprintable():
+        raise ValueError("it has to be a sentence, without control characters")
+    return line
 
 
 class Scenario(Strict):
     """A whole scenario. Either ``load`` or ``commands`` (all at once) says how many are sent."""
 
     scenario: str = Field(pattern=NAME, description="its name")
-    about: str = Field(min_length=1, max_length=300, description="what it proves, in a sentence")
+    about: Annotated[str, AfterValidator(_sentence)] = Field(
+        min_length=1, max_length=300, description="what it proves, in a sentence"
+    )
     seed: int = Field(default=1, ge=0, lt=2**63)
     place: Place = Field(default=Place.OWN, strict=False)
     bus: Bus = Bus()
     workers: tuple[Workers, ...] = Field(default=(Workers(),), min_length=1, max_length=4, strict=False)
     commands: int = Field(default=0, ge=0, le=MOST_COMMANDS)
     load: tuple[Phase, ...] = Field(default=(), max_length=20, strict=False)
-    mix: dict[Annotated[BehaviorType, Field(strict=False)], Annotated[Part, BeforeValidator(_part)]] = Field(
-        min_length=1
-    )
+    mix: dict[
+        Annotated[BehaviorType, Field(strict=False)],
+        Annotated[Part, BeforeValidator(_part, json_schema_input_type=float | Part)],
+    ] = Field(min_length=1, description="behaviors by their weights")
     rolls: Rolls | None = None
-    replies: float = Field(default=1, ge=0, le=1, strict=False, description="the share of commands that ask for one")
+    replies: float = Field(default=1, ge=0, le=1, description="the share of commands that ask for one")
     faults: tuple[Fault, ...] = Field(default=(), max_length=20, strict=False)
     expect: Expect = Expect()
     drains_within: Duration = Duration(60)
@@ -167,7 +212,7 @@ class Scenario(Strict):
     def _whole(self) -> Self:
         problems = list(_problems(self))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ProblemsError(problems)
         return self
 
     @property
@@ -193,31 +238,69 @@ class Scenario(Strict):
             begins += self.seconds(phase.lasts)
         if plus or re.fullmatch(NAME, at.strip()):
             names = ", ".join(phase.phase for phase in self.load) or "no phase"
-            raise ValueError(f"at {at!r} names no phase; there is {names}")
+            raise ValueError(f"{at[:60]!r} names no phase; there is {names}")
         return self.seconds(Duration.parse(at))
 
 
-def _problems(scenario: Scenario) -> list[str]:
+def _problems(scenario: Scenario) -> Iterator[Problem]:
     """What no single field can tell."""
-    found = []
-    if bool(scenario.load) == bool(scenario.commands):
-        found.append("a scenario has either load or commands")
+    yield from _about_load(scenario)
+    yield from _about_mix(scenario)
+    yield from _about_workers(scenario)
+    yield from _about_faults(scenario)
+    if scenario.bus.max_delay_ms < scenario.bus.base_delay_ms:
+        yield Problem(("bus", "max_delay_ms"), f"must not be below base_delay_ms, {scenario.bus.base_delay_ms}")
+
+
+def _about_load(scenario: Scenario) -> Iterator[Problem]:
     names = [phase.phase for phase in scenario.load]
-    if len(set(names)) < len(names):
-        found.append("two phases have one name")
+    if bool(scenario.load) == bool(scenario.commands):
+        yield Problem((), "a scenario has either load or commands, and at least one command")
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            yield Problem(("load", place, "phase"), f"two phases have the name {name}")
+    count = sum(scenario.seconds(phase.lasts) * phase.rate for phase in scenario.load)
+    if scenario.load and not 1 <= count <= MOST_COMMANDS:
+        yield Problem(("load",), f"sends {count:,.0f} commands; a run has from 1 to {MOST_COMMANDS:,}")
+    if scenario.lasts_s > LONGEST_S:
+        yield Problem(("load",), f"lasts {scenario.lasts_s:,.0f} s; a run lasts a day at most")
     if scenario.expect.during and scenario.expect.during not in names:
-        found.append(f"expect.during names no phase; there is {', '.join(names) or 'no phase'}")
-    for fault in scenario.faults:
+        yield Problem(("expect", "during"), f"names no phase; there is {', '.join(names) or 'no phase'}")
+
+
+def _about_mix(scenario: Scenario) -> Iterator[Problem]:
+    for kind, part in scenario.mix.items():
+        if "failures" in part.model_fields_set and "transient_failures" not in PARAMETERS[kind]:
+            of = BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED
+            yield Problem(("mix", kind.value, "failures"), f"does not apply to {kind}; it is of {of}")
+        if scenario.seconds(part.sleep) * 1000 > MAX_EXECUTION_TIME_MS:
+            yield Problem(("mix", kind.value, "sleep"), f"is {part.sleep}; an attempt works an hour at most")
+        if part.data and part.command == COMMAND_TYPE:
+            yield Problem(("mix", kind.value, "data"), "is for a command of one's own: name its type with command")
+    if scenario.rolls and any(part.command != COMMAND_TYPE for part in scenario.mix.values()):
+        yield Problem(("rolls",), "are of the site's own test commands, and the mix has others")
+
+
+def _about_workers(scenario: Scenario) -> Iterator[Problem]:
+    own = sorted({part.command for part in scenario.mix.values()} - {COMMAND_TYPE})
+    for place, workers in enumerate(scenario.workers):
+        if own and workers.count and not workers.handlers:
+            yield Problem(("workers", place), f"need handlers, a module that registers {', '.join(own)}")
+        if workers.release and workers.handlers:
+            yield Problem(("workers", place, "handlers"), "cannot be watched in a release: leave one of both out")
+        if workers.count and scenario.place is Place.SITE:
+            yield Problem(("workers", place, "count"), "place: site starts no workers: give count: 0")
+
+
+def _about_faults(scenario: Scenario) -> Iterator[Problem]:
+    if scenario.place is Place.SITE and scenario.faults:
+        yield Problem(("faults",), "place: site takes no faults")
+    for place, fault in enumerate(scenario.faults):
         try:
             scenario.moment_s(fault.at)
         except ValueError as exc:
-            found.append(str(exc))
+            yield Problem(("faults", place, "at"), str(exc))
         if fault.needs_cluster and scenario.place is not Place.CLUSTER:
-            found.append(f"{fault.do} needs place: cluster")
+            yield Problem(("faults", place), f"{fault.do} needs place: cluster")
         if fault.needs_proxy and all(workers.through != "proxy" for workers in scenario.workers):
-            found.append(f"{fault.do} needs workers with through: proxy")
-    if scenario.place is Place.SITE and scenario.faults:
-        found.append("place: site takes no faults")
-    if scenario.place is Place.SITE and any(workers.count for workers in scenario.workers):
-        found.append("place: site starts no workers: give count: 0")
-    return found
+            yield Problem(("faults", place), f"{fault.do} needs workers with through: proxy")

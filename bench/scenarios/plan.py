@@ -6,19 +6,20 @@ Scenario, seed ─► Plan ─► command(number), due_s(number)
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.courses import Circumstances
 from commands.rules.rolls import Rolls
+from commands.rules.words import COMMAND_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bench.scenarios.model import Scenario
     from bench.scenarios.units import Seconds
@@ -28,12 +29,17 @@ _WHOLE = 2**32
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """One command of the plan. ``kind``: its behavior and whether it asks for a reply, the key of `Plan.kinds`."""
+    """One command of the plan. ``kind``: its behavior and whether it asks for a reply, the key of `Plan.kinds`.
+
+    ``command_type``: the site's test command, or one of one's own that has to behave so; ``data``: what that carries.
+    """
 
     number: int
     command_id: UUID
     behavior: Behavior
     reply: bool
+    command_type: str = COMMAND_TYPE
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -93,6 +99,8 @@ class Plan:
             number=number,
             command_id=UUID(bytes=digest[:16], version=4),
             behavior=self.behaviors[kind],
+            command_type=self.scenario.mix[kind].command,
+            data=self.scenario.mix[kind].data,
             reply=int.from_bytes(digest[20:24], "big") / _WHOLE < self.scenario.replies,
         )
 

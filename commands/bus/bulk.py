@@ -55,6 +55,7 @@ class Sending:
     max_attempts: int
     reply: bool
     correlation_id: UUID
+    command_type: str = COMMAND_TYPE
 
 
 @lru_cache(maxsize=1024)
@@ -70,15 +71,19 @@ def send_chunk(
     max_attempts: int,
     reply: bool = True,
     correlation_id: UUID | None = None,
+    command_type: str = COMMAND_TYPE,
 ) -> int:
     """Send these in the connection's transaction, or in one of their own on an autocommit connection; how many.
 
-    All get one correlation id: a new one unless it is given.
+    All get one correlation id: a new one unless it is given. With another ``command_type`` than the site's own their
+    behaviors say what the handler of that type is to do, and no more.
 
     All or none: raises the library's ``DuplicateCommandError`` where one of them is known already, and
     SendConflictError where the database gave way to another transaction (`trying_again`).
     """
-    options = Sending(max_attempts=max_attempts, reply=reply, correlation_id=correlation_id or uuid4())
+    options = Sending(
+        max_attempts=max_attempts, reply=reply, correlation_id=correlation_id or uuid4(), command_type=command_type
+    )
     return _send(conn, domain, _body(commands), options)
 
 
@@ -144,7 +149,7 @@ def _body(commands: Sequence[NewCommand]) -> str:
 
 def _send(conn: psycopg.Connection[Any], domain: str, body: str, options: Sending) -> int:
     queue = reply_queue(domain) if options.reply else ""
-    asked = (domain, COMMAND_TYPE, body, options.max_attempts, queue, options.correlation_id)
+    asked = (domain, options.command_type, body, options.max_attempts, queue, options.correlation_id)
     own = conn.autocommit and conn.info.transaction_status == TransactionStatus.IDLE
     try:
         row = trying_again(

@@ -7,11 +7,15 @@ from typing import Protocol
 
 import pytest
 
+from e2e_site.programs import manage_command
 from tests.conftest import StartManage
+from tests.support import databases
 from tests.support.checkouts import Checkout
 from tests.support.clusters import CHECKOUT
+from tests.support.engines import ENGINES, Engine
 from tests.support.load import Load
 from tests.support.pooler import pooler_before
+from tests.support.programs import StartedProgram, inherited_environment
 from tests.support.proxy import Proxy, proxy_before
 from tests.support.workers import LiveBus, Worker
 
@@ -42,6 +46,33 @@ def start_worker(start_manage: StartManage) -> StartWorker:
         return worker
 
     return start
+
+
+@pytest.fixture(scope="module")
+def shared_bus(database_url: str) -> Iterator[LiveBus]:
+    """The bus of all tests of a file, which leave each other's commands alone; emptied after them."""
+    live_bus = LiveBus(database_url)
+    with live_bus.conn:
+        yield live_bus
+    databases.clean(database_url)
+
+
+@pytest.fixture(scope="module", params=ENGINES, ids=lambda engine: engine.name)
+def engine(request: pytest.FixtureRequest, shared_bus: LiveBus) -> Iterator[Engine]:
+    """The engine of the worker that runs, one for all tests of a file. It has our own handlers beside the site's."""
+    shared_bus.settings(
+        base_delay_ms=50, max_delay_ms=50, poll_interval=0.2, concurrency=20, batch_size=20, visibility_timeout=2
+    )
+    chosen: Engine = request.param
+    words = ("runworker", "--engine", chosen.name, "--handlers", "tests.support.own_handlers")
+    environment = inherited_environment(DATABASE_URL=shared_bus.url, LOG_FORMAT="json")
+    worker = Worker(StartedProgram("worker", manage_command(*words), environment=environment))
+    try:
+        worker.wait_for("started")
+        yield chosen
+        assert worker.stop() == 0
+    finally:
+        worker.program.kill()
 
 
 @pytest.fixture

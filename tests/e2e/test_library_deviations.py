@@ -1,6 +1,6 @@
 """What engine ``library`` is known to do otherwise: the worker of ``reliable-cmd`` as published (docs/promises.md).
 
-D1 is pinned in test_worker_behaviors.py, beside what ``native`` does; those that need no worker process in
+D1 is pinned in test_failure_scenarios.py, beside what ``native`` does; those that need no worker process in
 tests/integration/test_library_deviations.py.
 """
 

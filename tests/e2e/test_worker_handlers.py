@@ -1,26 +1,11 @@
 """``--handlers``: a module of one's own beside the site's commands, in every process, and what goes wrong in it."""
 
-from typing import Any
-from uuid import UUID, uuid4
-
-import psycopg
 import pytest
-from commandbus.sync import SyncCommandBus
 
 from tests.e2e.conftest import StartWorker
 from tests.support.workers import COMPLETED, PARKED, LiveBus, Worker
 
-LIBRARY = SyncCommandBus(pool=None)  # type: ignore[arg-type]  # not needed with `conn`
 OWN = ("--handlers", "tests.support.own_handlers")
-
-
-def send(bus: LiveBus, command_type: str, *, max_attempts: int | None = None, **data: Any) -> UUID:
-    command_id = uuid4()
-    with psycopg.connect(bus.url) as conn:
-        LIBRARY.send(
-            "test", command_type, command_id, data, reply_to="test__replies", max_attempts=max_attempts, conn=conn
-        )
-    return command_id
 
 
 def pids(bus: LiveBus) -> set[int]:
@@ -35,8 +20,8 @@ def test_handlers_of_a_module_work_in_every_process_and_what_they_raise_ends_non
     worker = start_worker("--engine", engine, *processes, "--concurrency", "2", *OWN)
     worker.wait_for("started", count=2 if processes else 1)
     before = pids(bus)
-    raising = [send(bus, "Fail", how=how) for how in ("exit", "interrupt", "cancel", "exit", "interrupt", "cancel")]
-    good = [send(bus, "Greet", name="ada"), *(bus.send() for _ in range(10))]
+    raising = [bus.send_to("Fail", how=how) for how in ("exit", "interrupt", "cancel", "exit", "interrupt", "cancel")]
+    good = [bus.send_to("Greet", name="ada"), *(bus.send() for _ in range(10))]
     bus.wait_for_status(COMPLETED, good)
     bus.wait_for_status(PARKED, raising)
     assert {bus.word(command_id) for command_id in good} == {"SRC"}
@@ -51,7 +36,7 @@ def test_a_command_that_ends_its_process_is_parked_and_takes_no_other_along(
     bus: LiveBus, start_worker: StartWorker
 ) -> None:
     bus.settings(visibility_timeout=2, concurrency=20, poll_interval=0.2)
-    culprit = send(bus, "Fail", how="die", max_attempts=2)
+    culprit = bus.send_to("Fail", how="die", max_attempts=2)
     innocent = [bus.timeout(300, max_attempts=2) for _ in range(19)]
     worker = start_worker("--processes", "2", *OWN)
     bus.wait_for_status(PARKED, [culprit], timeout=60)
@@ -68,7 +53,7 @@ def test_a_command_that_ends_its_process_is_parked_and_takes_no_other_along(
 
 def test_a_code_with_a_line_end_writes_no_line_of_its_own(bus: LiveBus, start_worker: StartWorker) -> None:
     for how in ("error", "permanent", "business rule"):
-        send(bus, "Fail", how=how)
+        bus.send_to("Fail", how=how)
     bus.settings(base_delay_ms=0, max_delay_ms=0)
     worker = start_worker(*OWN, "--once", ready=False, LOG_FORMAT="text")
     assert worker.wait() == 0

@@ -61,14 +61,3 @@ def test_with_two_slots_it_comes_again_as_often_as_expected(
     assert (ended - began).total_seconds() * 1000 in expected.ends_ms
     assert bus.word(long).count("c") in expected.late_completed
     assert bus.word(long).count("f") in expected.late_failed
-
-
-def test_engine_library_completes_it_at_every_end_and_replies_each_time(
-    bus: LiveBus, start_worker: StartWorker
-) -> None:
-    bus.settings(visibility_timeout=1, concurrency=10, poll_interval=0.1)
-    worker = start_worker("--engine", "library")
-    long = bus.timeout(2500)
-    bus.wait_for_word("SRRRCCC", long)
-    assert len(bus.replies_to(long)) == 3
-    assert worker.stop() == 0

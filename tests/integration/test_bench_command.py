@@ -24,7 +24,7 @@ def run(*args: Any, **columns: Any) -> int:
     ("words", "said"),
     [
         (["run"], "Name scenarios, or say --all or --short. There are "),
-        (["run", "smok"], "There is neither a file nor a scenario 'smok'; there are "),
+        (["run", "smok"], "smok: is no file and no shipped scenario; there is "),
         (["run", "smoke", "--all"], "Name scenarios, or say --all or --short."),
         (["run", "smoke", "--seed=-1"], "--seed must be a whole number from 0 to "),
         (["run", "smoke", "--json=/no/such/folder/x.json"], "--json /no/such/folder/x.json: there is no such folder"),
@@ -32,7 +32,7 @@ def run(*args: Any, **columns: Any) -> int:
         (["run", "smoke", "--engine=set"], "--engine: invalid choice: 'set'"),
         (["replay", "4711"], "No run has the number 4711"),
         (["show", "4711"], "No run has the number 4711"),
-        (["compare", "1", "x"], "b must be a whole number from 1 to "),
+        (["compare", "1", "x"], "B must be a whole number from 1 to "),
         (["dance"], "WORD: invalid choice: 'dance'"),
     ],
 )
@@ -48,8 +48,8 @@ def test_a_file_with_problems_is_told_all_of_them_with_their_lines(manage_py: Co
     file.write_text("scenario: mine\nabout: x\ncommands: 5\nmix: {success: 1}\nsed: 1\nworkers: [{count: 99}]\n")
     answer = manage_py("bench", "run", file)
     assert answer.code == 2
-    assert f"{file}: line 5: sed: " in answer.err
-    assert f"{file}: line 6: workers.0.count: " in answer.err
+    assert f"{file}:5: sed: " in answer.err
+    assert f"{file}:6: workers[0].count: " in answer.err
 
 
 def test_runs_are_listed_as_lines_and_as_json(manage_py: CommandLine) -> None:

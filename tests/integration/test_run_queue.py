@@ -70,8 +70,9 @@ def test_a_run_ends_with_its_verdict_and_its_document_in_the_row(queue: Queue) -
     assert document_of(found.document) == document
     assert document.head.run == run_id
     assert document.head.command == f"manage.py bench replay {run_id}"
-    with closing(held_lock(session_params(), RUN_LOCK) or pytest.fail("the lock is still held")):
-        pass
+    lock = held_lock(session_params(), RUN_LOCK)
+    assert lock is not None, "nobody holds it any more"
+    lock.close()
 
 
 def test_what_pages_ask_for_is_worked_off_in_that_order(queue: Queue) -> None:
@@ -93,9 +94,10 @@ def test_a_run_on_the_command_line_waits_for_those_that_someone_will_work_off(
     asked = ask(SHORT, by="ada")
     run_id, _ = queue.run(SHORT, waits=False)  # nobody works off what pages ask for
     assert [(run.run_id, run.state) for run in rows()] == [(asked, "waiting"), (run_id, "ended")]
-    with closing(held_lock(session_params(), WORK_LOCK) or pytest.fail("the lock is held")):  # bench work is there
-        with pytest.raises(OthersRunError):
-            queue.run(SHORT, waits=False)
+    served = held_lock(session_params(), WORK_LOCK)  # bench work is there
+    assert served is not None
+    with closing(served), pytest.raises(OthersRunError):
+        queue.run(SHORT, waits=False)
     assert rows()[-1].state == "canceled"
 
 

@@ -8,8 +8,11 @@ import psycopg
 from bench.report.document import Accounting, Cell, Cost, Document, FaultRecord, Head, Latency, Row, Rule, RuleWord
 from bench.runs.variants import shipped, varied
 from bench.scenarios.model import RunVerdict
+from bench.scenarios.yaml_file import to_json
 
 Json = dict[str, Any]
+
+COUNTS = [name for name in Accounting.model_fields if name != "samples"]
 
 
 def document(
@@ -18,7 +21,7 @@ def document(
 ) -> Document:  # fmt: skip
     """A document as a run composes it, with little in it."""
     asked = varied(shipped()[scenario], seed=seed)
-    account = dict.fromkeys(Accounting.model_fields, 0) | {"attempted": 300, "acknowledged": 300, "samples": {}}
+    counts = {**dict.fromkeys(COUNTS, 0), "attempted": 300, "acknowledged": 300}
     return Document(
         head=Head(**{
             "run": run, "scenario": scenario, "about": asked.about, "seed": seed, "engines": ["native"],
@@ -27,7 +30,7 @@ def document(
             "command": f"manage.py bench run {scenario} --seed {seed}", **head,
         }),
         scenario=asked.model_dump(mode="json", by_alias=True), versions={"python": "3.11.7"}, environment={},
-        fleet=[], accounting=Accounting(**{**account, "completed": completed, "stuck": 300 - completed}),
+        fleet=[], accounting=Accounting.model_validate({**counts, "completed": completed, "stuck": 300 - completed}),
         verdicts={"MATCH": completed}, rules=[
             Rule(id=name, text="a rule", when="A", word=RuleWord.BROKEN, violations=2) for name in broken
         ],
@@ -53,7 +56,7 @@ def add_bench_run(conn: psycopg.Connection[Any], made: Document | None = None, *
         "scenario": scenario,
         "engines": "native",
         "seed": seed,
-        "source": json.dumps(varied(shipped()["smoke"], seed=seed).model_dump(mode="json", by_alias=True)),
+        "source": json.dumps(to_json(varied(shipped().get(scenario, shipped()["smoke"]), seed=seed))),
         "total": 300,
         "done": 300,
         "verdict": made.head.verdict.value if made else None,

@@ -20,6 +20,10 @@ async def greet(command: Command, context: HandlerContext) -> dict[str, Any]:
     return {"greeting": f"Hello, {command.data['name']}"}
 
 
+async def echo(command: Command, context: HandlerContext) -> dict[str, Any]:
+    return {"data": command.data, "correlation_id": str(command.correlation_id)}
+
+
 async def answer_oddly(command: Command, context: HandlerContext) -> dict[str, Any]:
     return {"odd\0": ODD}
 
@@ -53,5 +57,6 @@ async def fail(command: Command, context: HandlerContext) -> None:
 
 def register(registry: HandlerRegistry) -> None:
     registry.register("test", "Greet", greet)
+    registry.register("test", "Echo", echo)
     registry.register("test", "Answer", answer_oddly)
     registry.register("test", "Fail", fail)

@@ -4,9 +4,11 @@ import json
 import signal
 from collections.abc import Iterable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psutil
+import psycopg
+from commandbus.sync import SyncCommandBus
 from psycopg import sql
 
 from tests.support.bus import HandBus, Json
@@ -14,6 +16,7 @@ from tests.support.programs import StartedProgram
 from tests.support.waiting import wait_until
 
 COMPLETED, PARKED, FAILED = "COMPLETED", "IN_TROUBLESHOOTING_QUEUE", "FAILED"
+_LIBRARY = SyncCommandBus(pool=None)  # type: ignore[arg-type]  # not needed with `conn`
 FINAL = {COMPLETED, PARKED, FAILED, "CANCELED"}
 
 
@@ -69,6 +72,18 @@ class LiveBus(HandBus):
         msg_id = super().send_message(message)
         self.conn.execute("SELECT pg_notify('pgmq_notify_test__commands', '')")
         return msg_id
+
+    def send_to(
+        self, command_type: str, *, max_attempts: int | None = None, correlation_id: UUID | None = None, **data: Any
+    ) -> UUID:
+        """Send a command of another type, as the library does."""
+        command_id = uuid4()
+        with psycopg.connect(self.url) as conn:
+            _LIBRARY.send(
+                "test", command_type, command_id, data, correlation_id=correlation_id, reply_to="test__replies",
+                max_attempts=max_attempts, conn=conn,
+            )  # fmt: skip
+        return command_id
 
     def timeout(self, execution_time_ms: int, **more: Any) -> UUID:
         """Send a command that works so long and then completes."""

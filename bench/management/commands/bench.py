@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e_site.command import SiteCommand
 
-WORDS = ("compare", "replay", "run", "runs", "show", "work")
+WORDS = ("run", "replay", "runs", "show", "compare", "work", "list", "schema", "database")
 
 
 class Command(SiteCommand):
