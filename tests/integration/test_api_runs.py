@@ -59,9 +59,8 @@ def test_a_scenario_of_ones_own_is_started(api: Api) -> None:
     assert made["command"] == f"manage.py bench replay {made['id']}"
 
 
-def test_a_text_that_cannot_be_stored_is_stored_without_what_cannot(api: Api) -> None:
-    made = api.post("/runs", {"scenario": {**OWN, "about": "NUL \0"}}).json()
-    assert made["source"]["about"] == "NUL \ufffd"
+def test_a_text_that_cannot_be_stored_is_refused(api: Api) -> None:
+    assert problems(api.post("/runs", {"scenario": {**OWN, "about": "NUL \0"}})).keys() == {"scenario.about"}
 
 
 def test_every_problem_is_told_at_once(api: Api) -> None:
