@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import StatisticsError, linear_regression, median, quantiles
 from typing import Self
 
@@ -41,6 +42,13 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
         return linear_regression([x for x, _ in points], [y for _, y in points]).slope
     except StatisticsError:  # fewer than two points, or all at one x
         return 0.0
+
+
+def theil_sen(points: Sequence[tuple[float, float]]) -> float:
+    """How fast y grows with x: the median of the slopes between all pairs, which a few wild values do not move; 0 where
+    x does not vary."""
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(points, 2) if a[0] != b[0]]
+    return median(slopes) if slopes else 0.0
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:

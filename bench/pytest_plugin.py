@@ -36,6 +36,7 @@ from e2e_site.options import Exit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from bench.report.document import Rule
     from bench.scenarios.model import Scenario
 
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
@@ -90,9 +91,7 @@ class Result:
             yield f"  unknown: {unknown}"
         for rule in self.document.rules:
             if rule.word in (RuleWord.BROKEN, RuleWord.UNKNOWN):
-                yield f"  {rule.word.label.lower()}: {rule.id} {rule.text}" + (f" ({rule.why})" if rule.why else "")
-                for sample in rule.samples[:_SHOWN]:
-                    yield f"    {sample.command_id or '-'} {sample.word} {sample.detail}"
+                yield from _rule_lines(rule)
         for criterion in (*self.document.expectations, *self.document.sometimes):
             if criterion.held is not True:
                 yield f"  not so: {criterion.text} ({criterion.seen})"
@@ -103,6 +102,12 @@ class Result:
                 if criterion.held is not True:
                     yield f"  not so, {fault.do}: {criterion.text} ({criterion.seen})"
         yield f"  again: {head.command}"
+
+
+def _rule_lines(rule: Rule) -> Iterator[str]:
+    yield f"  {rule.word.label.lower()}: {rule.id} {rule.text}" + (f" ({rule.why})" if rule.why else "")
+    for sample in rule.samples[:_SHOWN]:
+        yield f"    {sample.command_id or '-'} {sample.word} {sample.detail}"
 
 
 class Bench:

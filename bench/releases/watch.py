@@ -21,4 +21,4 @@ def register(registry: HandlerRegistry) -> None:
     handler = registry.get_or_raise(DOMAIN, COMMAND_TYPE)
     registry.register(DOMAIN, UNSENT, handler)
     # The library has no way to change a handler. The release registers its own before it asks us, and reads it after.
-    registry._handlers[(DOMAIN, COMMAND_TYPE)] = around(handler)  # noqa: SLF001
+    registry._handlers[(DOMAIN, COMMAND_TYPE)] = around(handler)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.report.document import Cost, Criterion, Latency, Point
+from bench.runs.trend import trends
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,7 +31,7 @@ class Measured:
 
     def expectations(self, scenario: Scenario, judged: Judged) -> list[Criterion]:
         """What `Expect` asks besides the rules."""
-        return []
+        return trends(scenario, self.points)
 
     def sometimes(self, scenario: Scenario, judged: Judged) -> list[Criterion]:
         """What has to have happened at least once, else the run says nothing."""

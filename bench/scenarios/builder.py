@@ -52,7 +52,7 @@ def part(
     command: str | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """One behavior of a mix: how long each attempt works, how often it fails first, and which command of yours it is."""
+    """One behavior of a mix: how long each attempt works, how often it fails first, which command of yours it is."""
     given = {"sleep": sleep, "failures": failures, "command": command, "data": data}
     return {"weight": weight, **_given(given)}
 
@@ -166,14 +166,16 @@ class Builder:
         p99: str | None = None,
         during: str | None = None,
         resumes_within: str | None = None,
+        level: bool | None = None,
         sometimes: Iterable[Sometimes] | None = None,
         known: Iterable[str] | None = None,
     ) -> Self:
         """What it has to come to. Said again, it is added."""
         given = {
             "verdict": verdict, "oracle": oracle, "lost": lost, "duplicate_effects": duplicate_effects, "p99": p99,
-            "during": during, "resumes_within": resumes_within,
-            "sometimes": None if sometimes is None else list(sometimes), "known": None if known is None else list(known),
+            "during": during, "resumes_within": resumes_within, "level": level,
+            "sometimes": None if sometimes is None else list(sometimes),
+            "known": None if known is None else list(known),
         }  # fmt: skip
         return self._with(expect={**self.said.get("expect", {}), **_given(given)})
 

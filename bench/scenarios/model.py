@@ -168,6 +168,7 @@ class Expect(Strict):
     p99: Duration | None = Field(default=None, description="end to end, from the intended time")
     during: str = Field(default="", description="the phase for which p99 holds; empty: the whole")
     resumes_within: Duration | None = Field(default=None, description="the first end after the last fault is over")
+    level: bool = Field(default=False, description="nothing grows while the load goes on: latency, depth, age, work")
     sometimes: tuple[Literal["redelivered", "every_behavior", "two_workers", "fault_fired"], ...] = Field(
         default=(), strict=False
     )

@@ -22,8 +22,6 @@ def _without_titles(value: Any) -> Any:
     """Pydantic's titles repeat the keys."""
     if isinstance(value, dict):
         return {
-            key: _without_titles(part)
-            for key, part in value.items()
-            if not (key == "title" and isinstance(part, str))
+            key: _without_titles(part) for key, part in value.items() if not (key == "title" and isinstance(part, str))
         }
     return [_without_titles(part) for part in value] if isinstance(value, list) else value

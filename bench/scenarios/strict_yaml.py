@@ -2,8 +2,8 @@
 
     text ─► events of PyYAML ─► mappings, lists, texts, numbers, true, false, null
 
-Refused is what one reader of YAML takes for one thing and another for another (``yes``, ``010``, ``1:30``, a date), what
-no scenario needs (anchors, aliases, tags, several documents), and a key that is there twice.
+Refused is what one reader of YAML takes for one thing and another for another (``yes``, ``010``, ``1:30``, a date),
+what no scenario needs (anchors, aliases, tags, several documents), and a key that is there twice.
 """
 
 from __future__ import annotations
@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 
 DEEPEST = 12
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
-_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+([eE][-+]?[0-9]{1,3})?|[eE][-+]?[0-9]{1,3})")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
-_SURPRISES = (
-    (re.compile(r"yes|on|true", re.IGNORECASE), "is true in some YAML and a text in other: write true, or quote it"),
-    (re.compile(r"no|off|false", re.IGNORECASE), "is false in some YAML and a text in other: write false, or quote it"),
-    (re.compile(r"|~|null", re.IGNORECASE), "has no value: write one, null for none, or leave the key out"),
-    (re.compile(r"\d{4}-\d\d?-\d\d?([Tt \t].*)?"), "is a date in some YAML and a text in other: quote it"),
-    (re.compile(r"[-+]?\d+(:\d\d?)+(\.\d*)?"), "is a number to the base of 60 in some YAML: quote it, or write a unit"),
-    (re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE), "is no number that a scenario can have"),
-    (re.compile(r"[-+]?0[xXoObB][0-9a-fA-F_]*|[-+]?0[0-9_]+"), "is a number to another base in some YAML: write it plainly"),
-    (re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d*)?"), "is a number to some readers: write it plainly, or quote it"),
-)  # fmt: skip
+_PLAINLY = "write it plainly, or quote it"
+_SURPRISES = tuple(
+    (re.compile(pattern, re.IGNORECASE), advice)
+    for pattern, advice in (
+        (r"yes|on|true", "is true in some YAML and a text in other: write true, or quote it"),
+        (r"no|off|false", "is false in some YAML and a text in other: write false, or quote it"),
+        (r"|~|null", "has no value: write one, null for none, or leave the key out"),
+        (r"\d{4}-\d\d?-\d\d?([t \t].*)?", "is a date in some YAML and a text in other: quote it"),
+        (r"[-+]?\d+(:\d\d?)+(\.\d*)?", "is a number to the base of 60 in some YAML: quote it, or write a unit"),
+        (r"[-+]?\.(inf|nan)", "is no number that a scenario can have"),
+        (r"[-+]?0[xob][\da-f_]*|[-+]?0[\d_]+", f"is a number to another base in some YAML: {_PLAINLY}"),
+        (r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[-+]?\d*)?", f"is a number to some readers: {_PLAINLY}"),
+    )
+)
 
 
 @dataclass(frozen=True)

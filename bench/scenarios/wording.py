@@ -5,6 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, get_args
 
+from pydantic import BaseModel
+
 from bench.scenarios.faults import AnyFault, Fault
 from bench.scenarios.model import (
     Bus,
@@ -23,7 +25,7 @@ from commands.rules.behaviors import BehaviorType
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pydantic import BaseModel, ValidationError
+    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 KINDS: dict[str, type[AnyFault]] = {kind.model_fields["do"].default: kind for kind in get_args(get_args(Fault)[0])}
@@ -58,8 +60,12 @@ _WITHOUT_VALUE = ("missing", "too_long", "too_short", "string_too_long", "string
 
 def problems_of(error: ValidationError) -> Iterator[Problem]:
     """Every problem that a model found, at the path at which the person wrote it."""
-    for details in error.errors(include_url=False):
-        yield from _problems(details)
+    found = error.errors(include_url=False)
+    for details in found:
+        # Of a list, only entries that are as they should be count.
+        spoilt = details["type"] == "too_short" and any(_is_below(other["loc"], details["loc"]) for other in found)
+        if not spoilt:
+            yield from _problems(details)
 
 
 def path_text(path: KeyPath) -> str:
@@ -121,7 +127,8 @@ def _sentence(kind: str, context: dict[str, Any], details: ErrorDetails) -> str:
     template = _SENTENCES.get(kind)
     if template is None:
         return f"{details['msg'][:1].lower()}{details['msg'][1:]}"
-    said = template.format(**context)
+    values = {name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()}
+    said = template.format(**values)
     return said if kind in _WITHOUT_VALUE else f"{said}, not {shown(details['input'])}"
 
 
@@ -131,25 +138,25 @@ def _unknown_key(loc: KeyPath) -> str:
     return f"is no key here; {one_of(names, loc[-1])}"
 
 
+_MODELS: dict[tuple[str | type, ...], type[BaseModel]] = {
+    (): Scenario,
+    ("bus",): Bus,
+    ("rolls",): Rolls,
+    ("expect",): Expect,
+    ("workers", int): Workers,
+    ("load", int): Phase,
+    ("mix", str): Part,
+}
+
+
 def _model_at(loc: KeyPath) -> type[BaseModel] | None:
-    match loc:
-        case ():
-            return Scenario
-        case ("bus",):
-            return Bus
-        case ("rolls",):
-            return Rolls
-        case ("expect",):
-            return Expect
-        case ("workers", int()):
-            return Workers
-        case ("load", int()):
-            return Phase
-        case ("mix", str()):
-            return Part
-        case ("faults", int(), str(word)):
-            return KINDS.get(word)
-    return None
+    if loc[:1] == ("faults",) and len(loc) == len(("faults", 0, "kill_worker")):
+        return KINDS.get(str(loc[-1]))
+    return _MODELS.get((*loc[:1], *map(type, loc[1:])))
+
+
+def _is_below(loc: KeyPath, above: KeyPath) -> bool:
+    return len(loc) > len(above) and loc[: len(above)] == above
 
 
 def _path(loc: KeyPath) -> KeyPath:

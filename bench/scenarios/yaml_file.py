@@ -1,6 +1,6 @@
 """Scenarios as YAML files, ``*.bench.yaml``: read strictly, every problem told at once, and written.
 
-    file ─► text ─► strict_yaml ─► Scenario, or ScenarioError with each problem's line, path and valid names
+file ─► text ─► strict_yaml ─► Scenario, or ScenarioError with each problem's line, path and valid names
 """
 
 from __future__ import annotations
@@ -118,9 +118,7 @@ def scenario_from(
 def to_json(scenario: Scenario) -> dict[str, Any]:
     """What differs from the defaults, as JSON; `parse_scenario` of its text answers the same scenario."""
     found: dict[str, Any] = scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    found["mix"] = {
-        kind: part["weight"] if list(part) == ["weight"] else part for kind, part in found["mix"].items()
-    }
+    found["mix"] = {kind: part["weight"] if list(part) == ["weight"] else part for kind, part in found["mix"].items()}
     if scenario.faults:  # the kind of each is a default, which is left out
         found["faults"] = [
             {"do": fault.do, **written} for fault, written in zip(scenario.faults, found["faults"], strict=True)

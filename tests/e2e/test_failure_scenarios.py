@@ -139,13 +139,14 @@ def test_an_operators_retry_is_performed_anew(shared_bus: LiveBus, parked: Calla
 
 
 @pytest.mark.parametrize(
-    ("action", "word", "status", "reply"),
-    [(CANCEL, "SRTX", "CANCELED", "CANCELED"), (COMPLETE, "SRTK", "COMPLETED", "SUCCESS")],
+    ("action", "ends"),
+    [(CANCEL, ("SRTX", "CANCELED", "CANCELED")), (COMPLETE, ("SRTK", "COMPLETED", "SUCCESS"))],
     ids=["cancel", "complete"],
 )
 def test_what_an_operator_ends_is_answered_and_no_worker_takes_it_again(
-    shared_bus: LiveBus, parked: Callable[[], UUID], action: str, word: str, status: str, reply: str
+    shared_bus: LiveBus, parked: Callable[[], UUID], action: str, ends: tuple[str, str, str]
 ) -> None:
+    word, status, reply = ends
     command_id = parked()
     shared_bus.value(action, [command_id])
     after = shared_bus.send()

@@ -37,7 +37,9 @@ def pytest_in(folder: Path, url: str, *words: str) -> tuple[int, str]:
     for name in [name for name in environment if name.startswith("PYTEST_")]:
         del environment[name]  # of the tests that run now
     command = [sys.executable, "-m", "pytest", "-p", "bench.pytest_plugin", "-p", "no:django", "-p", "no:randomly"]
-    program = StartedProgram("pytest", [*command, "-p", "no:cacheprovider", *words], environment=environment, directory=folder)
+    program = StartedProgram(
+        "pytest", [*command, "-p", "no:cacheprovider", *words], environment=environment, directory=folder
+    )
     try:
         return program.wait(WITHIN_S), program.output
     finally:

@@ -28,10 +28,25 @@ def result(verdict: RunVerdict = RunVerdict.FAIL, acknowledged: int = 3, **verdi
     )
     return Result(
         Document(
-            head=head, scenario={}, versions={}, environment={}, fleet=[], accounting=accounting, verdicts=verdicts,
-            matrix=[], rules=rules, expectations=[Criterion(text="p99 under 1 s", held=False, seen="2 s")],
-            sometimes=[], faults=[fault], phases=[], points=[], latency=[], lanes=[], stories=[], costs=[],
-        )  # fmt: skip
+            head=head,
+            scenario={},
+            versions={},
+            environment={},
+            fleet=[],
+            accounting=accounting,
+            verdicts=verdicts,
+            matrix=[],
+            rules=rules,
+            expectations=[Criterion(text="p99 under 1 s", held=False, seen="2 s")],
+            sometimes=[],
+            faults=[fault],
+            phases=[],
+            points=[],
+            latency=[],
+            lanes=[],
+            stories=[],
+            costs=[],
+        )
     )
 
 
