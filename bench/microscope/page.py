@@ -1,4 +1,4 @@
-"""The page of one command close up, whole or one attempt of it. It only reads, and works for any command of the site."""
+"""The page of one command close up, whole or one attempt of it. It only reads, whatever command of the site it is."""
 
 from typing import Any
 from uuid import UUID

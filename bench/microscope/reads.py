@@ -68,7 +68,9 @@ def course(found: OneCommand, done: Sequence[Row]) -> Course:
     deliveries = _deliveries(found, axis)
     named = {(one.message, one.attempt): one.worker for one in deliveries}
     goes_on = not found.status.is_final or outcome.awaited
-    ends = [axis.at(event.ts) for event in outcome.events] + [axis.at(row["ended_at"] or row["began_at"]) for row in done]
+    ends = [axis.at(event.ts) for event in outcome.events] + [
+        axis.at(row["ended_at"] or row["began_at"]) for row in done
+    ]
     return Course(
         deliveries=deliveries,
         works=_works(done, named, axis),

@@ -19,7 +19,7 @@ from e2e_site.texts import cut, visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.report.document import Story
+    from bench.report.document import Event, Execution, Story
 
 MOST_DELIVERIES = 60  # the newest
 MOST_LETTERS = 70
@@ -200,12 +200,12 @@ def of_story(story: Story) -> Course:
             key = of, attempt = message(event.at_s), event.attempt or 0
             deliveries.append(
                 Delivery(
-                    attempt=attempt, worker=named.get(key) or event.worker, began_s=event.at_s, ended_s=None, message=of,
-                    lease_s=event.at_s + story.lease_s if story.lease_s > 0 else None,
+                    attempt=attempt, message=of, worker=named.get(key) or event.worker, began_s=event.at_s,
+                    ended_s=None, lease_s=event.at_s + story.lease_s if story.lease_s > 0 else None,
                 )
             )  # fmt: skip
         elif event.type in _ENDS:
-            _end(deliveries, event.attempt, event.at_s, event.type, event.code)
+            _end(deliveries, event, story.executions)
     works = [
         Work(attempt=done.attempt, worker=done.worker, began_s=done.began_s, ended_s=done.ended_s, outcome=done.outcome,
              overlaps=done.overlaps, message=message(done.began_s))
@@ -215,9 +215,7 @@ def of_story(story: Story) -> Course:
         Moment(at_s=event.at_s, type=event.type, attempt=event.attempt, code=event.code) for event in story.events
     ]
     known = [moment.at_s for moment in moments] + [work.ended_s or work.began_s for work in works]
-    return Course(
-        deliveries=_with_backoffs(deliveries), works=works, moments=moments, until_s=max(known, default=0.0)
-    )
+    return Course(deliveries=_with_backoffs(deliveries), works=works, moments=moments, until_s=max(known, default=0.0))
 
 
 def close_up(course: Course, window: tuple[float, float] | None = None) -> CloseUp | None:
@@ -259,10 +257,10 @@ class _Drawing:
             ready = ready if begun is None or (ready is not None and ready > begun) else begun
             if ready is not None and one.began_s > ready:
                 waited = _length(one.began_s - ready)
-                self._add(row, "waits", "slate", ready, one.began_s, f"Waited {waited} for a worker")
+                self._add(row, ("waits", "slate"), (ready, one.began_s), f"Waited {waited} for a worker")
             if one.due_s is not None and one.ended_s is not None:
                 length = _length(one.due_s - one.ended_s)
-                self._add(row, "backoff", "amber", one.ended_s, one.due_s, f"Backoff: {length}")
+                self._add(row, ("backoff", "amber"), (one.ended_s, one.due_s), f"Backoff: {length}")
             ready = one.due_s if one.ended_s is not None else one.lease_s
         return row
 
@@ -270,7 +268,8 @@ class _Drawing:
         """As few rows for each worker as keep apart what it had at the same time."""
         found: list[Row] = []
         by_worker: dict[str, list[Delivery | Work]] = defaultdict(list)
-        for one in (*deliveries, *works):
+        things: list[Delivery | Work] = [*deliveries, *works]
+        for one in things:
             by_worker[one.worker].append(one)
         for worker, things in by_worker.items():
             found += self._of_worker(worker, things)
@@ -281,10 +280,11 @@ class _Drawing:
         rows: list[tuple[Row, float]] = []
         place_of: dict[tuple[int, int], int] = {}
         named = cut(visible(worker), NAME_SHOWN) or "worker not told"
-        deliveries = [one for one in things if isinstance(one, Delivery)]
+        deliveries = {(one.message, one.attempt): one for one in things if isinstance(one, Delivery)}
         traced = {(one.message, one.attempt) for one in things if isinstance(one, Work)}
         for one in sorted(things, key=lambda one: (one.began_s, isinstance(one, Work))):
-            until, key = self._until(one), (one.message, one.attempt)
+            key = (one.message, one.attempt)
+            until = self._until(one, deliveries.get(key))
             if isinstance(one, Work) and key in place_of:
                 place = place_of[key]
             else:
@@ -296,43 +296,45 @@ class _Drawing:
             row, busy = rows[place]
             rows[place] = row, max(busy, until)
             if isinstance(one, Delivery):
-                self._delivery(row, one, traced=key in traced)
+                self._delivery(row, one, until, traced=key in traced)
             else:
-                self._work(row, one, deliveries)
+                self._work(row, one, until, deliveries.get(key))
         return [row for row, _ in rows]
 
-    def _until(self, one: Delivery | Work) -> float:
+    def _until(self, one: Delivery | Work, of: Delivery | None) -> float:
+        """How far it is drawn; without an end to that of its lease, or to now. ``of``: the delivery that it is of."""
         if one.ended_s is not None:
             return one.ended_s
-        lease_s = one.lease_s if isinstance(one, Delivery) else None
-        return max(one.began_s, min(self._until_s, lease_s if lease_s is not None else self._until_s))
+        lease_s = of.lease_s if of is not None else None
+        return max(one.began_s, min(self._until_s, self._until_s if lease_s is None else lease_s))
 
-    def _delivery(self, row: Row, one: Delivery, *, traced: bool) -> None:
+    def _delivery(self, row: Row, one: Delivery, until: float, *, traced: bool) -> None:
         name = f"Attempt {one.attempt}"
         if one.lease_s is not None:
             length = _length(one.lease_s - one.began_s)
             title = f"Lease of attempt {one.attempt}: {length}, until {_seconds(one.lease_s)}"
-            self._add(row, "lease", "slate", one.began_s, one.lease_s, title)
-        until, tone = self._until(one), event_style(one.end or EventType.RECEIVED).tone
+            self._add(row, ("lease", "slate"), (one.began_s, one.lease_s), title)
+        tone = event_style(one.end or EventType.RECEIVED).tone
         kind: Kind = "held" if traced else "works" if one.ended_s is not None else "open"
         told = f"{name}: " + (_length(until - one.began_s) if one.ended_s is not None else "no end is known")
-        self._add(row, kind, tone, one.began_s, until, told)
+        self._add(row, (kind, tone), (one.began_s, until), told)
         if one.ended_s is not None and self._across.low <= one.ended_s <= self._across.high:
-            title = f"{EventType.label_of(one.end)}, attempt {one.attempt}, at {_seconds(one.ended_s)}"
+            title = f"{_label(one.end)}, attempt {one.attempt}, at {_seconds(one.ended_s)}"
             row.ends.append(End(x=self._across.place(one.ended_s), tone=tone, title=title))
 
-    def _work(self, row: Row, one: Work, deliveries: Sequence[Delivery]) -> None:
-        end = next((d.end for d in deliveries if (d.message, d.attempt) == (one.message, one.attempt)), "")
-        tone = "rose" if one.overlaps else event_style(end or EventType.RECEIVED).tone
+    def _work(self, row: Row, one: Work, until: float, of: Delivery | None) -> None:
+        end = of.end if of is not None and of.end else EventType.RECEIVED
+        tone = "rose" if one.overlaps else event_style(end).tone
         kind: Kind = "works" if one.ended_s is not None else "open"
         lasted = _length(one.ended_s - one.began_s) if one.ended_s is not None else "no end"
         outcome = f", {cut(visible(one.outcome), 60)}" if one.outcome else ""
         overlaps = ", while another execution of it went on" if one.overlaps else ""
         title = f"Execution of attempt {one.attempt}: {lasted}{outcome}{overlaps}"
-        self._add(row, kind, tone, one.began_s, self._until(one), title)
+        self._add(row, (kind, tone), (one.began_s, until), title)
 
-    def _add(self, row: Row, kind: Kind, tone: str, begin: float, end: float, title: str) -> None:
-        """What of it is in the window."""
+    def _add(self, row: Row, piece: tuple[Kind, str], span: tuple[float, float], title: str) -> None:
+        """What of it is in the window; ``piece``: its kind and tone."""
+        (kind, tone), (begin, end) = piece, span
         low, high = max(begin, self._across.low), min(end, self._across.high)
         if low > high:
             return
@@ -354,13 +356,22 @@ class _Drawing:
         ]
 
 
-def _end(deliveries: list[Delivery], attempt: int | None, at_s: float, end: str, code: str) -> None:
-    """Note the end on the delivery that it names, else on the newest that is open."""
-    for place in range(len(deliveries) - 1, -1, -1):
-        one = deliveries[place]
-        if one.ended_s is None and attempt in (None, one.attempt):
-            deliveries[place] = Delivery(**{**vars(one), "ended_s": at_s, "end": end, "code": code})
-            return
+def _end(deliveries: list[Delivery], event: Event, executions: Sequence[Execution]) -> None:
+    """Note the end on the open delivery that it names.
+
+    One that names none, as the library's COMPLETED, on that whose execution ended next to it; else on the newest.
+    """
+    fitting = [n for n, one in enumerate(deliveries) if one.ended_s is None and event.attempt in (None, one.attempt)]
+    if not fitting:
+        return
+    ends = {done.attempt: done.ended_s for done in executions if done.ended_s is not None}
+    traced = [n for n in fitting if deliveries[n].attempt in ends]
+    if event.attempt is None and traced:
+        place = min(traced, key=lambda n: abs(ends[deliveries[n].attempt] - event.at_s))
+    else:
+        place = fitting[-1]
+    ended = {"ended_s": event.at_s, "end": event.type, "code": event.code}
+    deliveries[place] = Delivery(**{**vars(deliveries[place]), **ended})
 
 
 def _with_backoffs(deliveries: Sequence[Delivery]) -> list[Delivery]:
@@ -372,19 +383,19 @@ def _with_backoffs(deliveries: Sequence[Delivery]) -> list[Delivery]:
     return found
 
 
-def _axis(
-    course: Course, deliveries: Sequence[Delivery], works: Sequence[Work], left_out: int
-) -> tuple[float, float]:
+def _axis(course: Course, deliveries: Sequence[Delivery], works: Sequence[Work], left_out: int) -> tuple[float, float]:
     moments = [moment.at_s for moment in course.moments]
-    begins = [one.began_s for one in (*deliveries, *works)]
+    things: list[Delivery | Work] = [*deliveries, *works]
+    begins = [one.began_s for one in things]
     begin = min(begins) if left_out else min([*begins, *moments])
     ends = [*begins, *moments]
-    ends += [at for one in (*deliveries, *works) if (at := one.ended_s) is not None]
+    ends += [at for one in things if (at := one.ended_s) is not None]
     ends += [at for one in deliveries if one.ended_s is None and (at := one.lease_s) is not None]
     ends += [at for one in deliveries if (at := one.due_s) is not None]
     last = max(ends)
     # A lease of minutes after work of milliseconds would leave nothing of the work to be seen.
-    leases = [one.lease_s for one in deliveries if one.lease_s is not None and one.lease_s - begin <= 3 * (last - begin)]
+    most = begin + 3 * (last - begin)
+    leases = [one.lease_s for one in deliveries if one.lease_s is not None and one.lease_s <= most]
     return begin, max([last, *leases])
 
 
@@ -400,7 +411,7 @@ def _lines(deliveries: Sequence[Delivery], works: Sequence[Work], moments: Seque
         for one in works
     ]  # fmt: skip
     lines += [
-        Line(what=EventType.label_of(moment.type), attempt=moment.attempt, worker="", began_s=moment.at_s,
+        Line(what=_label(moment.type), attempt=moment.attempt, worker="", began_s=moment.at_s,
              ended_s=None, note=moment.code, tone=event_style(moment.type).tone)
         for moment in moments
         if moment.type != EventType.RECEIVED
@@ -409,7 +420,7 @@ def _lines(deliveries: Sequence[Delivery], works: Sequence[Work], moments: Seque
 
 
 def _delivery_note(one: Delivery) -> str:
-    parts = [EventType.label_of(one.end) if one.end else "no end is known"]
+    parts = [_label(one.end) if one.end else "no end is known"]
     parts += [one.code] if one.code else []
     parts += [f"lease until {_seconds(one.lease_s)}"] if one.lease_s is not None else []
     parts += [f"retry from {_seconds(one.due_s)} on"] if one.due_s is not None else []
@@ -425,12 +436,17 @@ def _work_note(one: Work) -> str:
 def _described(deliveries: Iterable[Delivery], works: Sequence[Work]) -> str:
     told = [
         f"attempt {one.attempt} by {one.worker or 'a worker not told'} from {_seconds(one.began_s)}, "
-        + (EventType.label_of(one.end).lower() if one.end else "no end known")
+        + (_label(one.end).lower() if one.end else "no end known")
         for one in deliveries
     ]
     overlapping = sum(work.overlaps for work in works)
     said = [f"{len(works)} executions in the ledger, {overlapping} of them overlapping"] if works else []
     return visible("; ".join(told + said)) or "No attempt began."
+
+
+def _label(event_type: str) -> str:
+    """A word of a newer library is its own, made fit to be read."""
+    return cut(visible(EventType.label_of(event_type)), 60)
 
 
 def _letter(event_type: str) -> str:
@@ -440,7 +456,7 @@ def _letter(event_type: str) -> str:
 def _told(moment: Moment) -> str:
     attempt = f", attempt {moment.attempt}" if moment.attempt else ""
     code = f", {cut(visible(moment.code), 60)}" if moment.code else ""
-    return f"{EventType.label_of(moment.type)}{attempt}{code}, at {_seconds(moment.at_s)}"
+    return f"{_label(moment.type)}{attempt}{code}, at {_seconds(moment.at_s)}"
 
 
 def _length(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """A run's document as JUnit's XML, for CI: the scenario is a suite, whatever had to hold a case. Pure.
 
-What could not be told is skipped with its reason. What deviates in a way that is known passes, with a property that says
-so. A scenario that is there to show a failure passes where it fails, and its cases carry the property ``broken``.
+What could not be told is skipped with its reason. What deviates in a way that is known passes, with a property that
+says so. A scenario that is there to show a failure passes where it fails: its broken cases have a property ``broken``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.scenarios.model import RunVerdict
 from e2e_site.texts import cut, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from bench.report.document import Criterion, Document, FaultRecord, Rule
 
@@ -43,7 +43,7 @@ def render(document: Document) -> str:
         for case in cases:
             _forgive(case)
     suite = Xml.Element("testsuite", {
-        "name": head.scenario,
+        "name": _clean(head.scenario),
         "tests": str(len(cases)),
         "failures": str(sum(bool(case.failed) for case in cases)),
         "errors": "0",
@@ -59,7 +59,8 @@ def render(document: Document) -> str:
     _properties(suite, properties)
     for case in cases:
         _write(suite, head.scenario, case)
-    suites = Xml.Element("testsuites", {name: suite.attrib[name] for name in ("tests", "failures", "errors", "skipped")})
+    counts = ("tests", "failures", "errors", "skipped")
+    suites = Xml.Element("testsuites", {name: suite.attrib[name] for name in counts})
     suites.append(suite)
     Xml.indent(suites)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{Xml.tostring(suites, encoding="unicode")}\n'
@@ -165,7 +166,7 @@ def _told(criterion: Criterion) -> str:
 
 
 def _write(suite: Xml.Element, scenario: str, case: _Case) -> None:
-    names = {"classname": f"bench.{scenario}.{case.group}", "name": _clean(case.name), "time": "0"}
+    names = {"classname": _clean(f"bench.{scenario}.{case.group}"), "name": _clean(case.name), "time": "0"}
     element = Xml.SubElement(suite, "testcase", names)
     _properties(element, case.properties)
     text = _clean("\n".join(case.details))

@@ -170,9 +170,7 @@ def _kind(done: Execution) -> str:
     return "ok" if done.outcome in ("", "ok") else "raised"
 
 
-def _edges(
-    rows: Sequence[tuple[str, list[Execution]]], across: Scale, height: float, lease_s: float | None
-) -> str:
+def _edges(rows: Sequence[tuple[str, list[Execution]]], across: Scale, height: float, lease_s: float | None) -> str:
     """A mark across the lane for each execution that its lease did not cover."""
     if lease_s is None:
         return ""

@@ -78,7 +78,8 @@ def _matrix(matrix: Sequence[Row]) -> Iterator[str]:
         for cell in row.cells:
             attempts = ", ".join(f"{number}: {count:,}" for number, count in seen_attempts(cell.attempts))
             mark = "" if cell.expected else "**not expected** "
-            ended.append(f"{mark}{cell.count:,} {_text(Status.label_of(cell.status))} (attempts {attempts})")
+            told = f" (attempts {attempts})" if attempts else ""
+            ended.append(f"{mark}{cell.count:,} {_text(Status.label_of(cell.status))}{told}")
         yield (
             f"| {_text(row.behavior)} | {row.sent:,} | {_text(expected)}, attempts {attempts_text(*row.attempts)} "
             f"| {'; '.join(ended) or 'none'} |"

@@ -1,4 +1,4 @@
-"""The charts of a run: timelines over one shared axis with its faults shaded, and the spectrum of its latencies. Pure."""
+"""The charts of a run: timelines over one shared axis, its faults shaded, and the spectrum of its latencies. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from e2e_site.charts.geometry import Series, Stretch, line_chart
-from e2e_site.charts.scales import short_time
+from e2e_site.charts.scales import short, short_time
+from e2e_site.texts import cut, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from bench.report.document import Document, FaultRecord, Latency, Point
-    from e2e_site.charts.geometry import Value
+    from e2e_site.charts.geometry import Format, Value
     from e2e_site.charts.shapes import Chart
 
 MOST_POINTS = 150  # a chart has no room for more
@@ -50,13 +51,12 @@ def timelines(document: Document) -> list[Picture]:
 
     def picture(
         key: str, title: str, y_label: str, series: Sequence[Series], description: str, *, log: bool = False,
-        y_format: Callable[[float], str] | None = None,
+        y_format: Format = short,
     ) -> Picture:  # fmt: skip
-        formats = {"y_format": y_format} if y_format else {}
         chart = line_chart(
             title=title, description=f"{description} {_said(document.faults)}".strip(), x=x, series=series,
             x_label="seconds since sending began", y_label=y_label, log_y=log, width=WIDTH, height=HEIGHT,
-            x_range=axis, stretches=faults, **formats,
+            x_range=axis, stretches=faults, y_format=y_format,
         )  # fmt: skip
         return Picture(key=key, title=title, chart=chart)
 
@@ -115,13 +115,15 @@ def span(document: Document) -> tuple[float, float]:
 
 def stretches(faults: Iterable[FaultRecord]) -> list[Stretch]:
     """The faults that began, each from its beginning to its end."""
-    return [
-        Stretch(low=fault.began_s, high=fault.began_s if fault.ended_s is None else fault.ended_s, label=fault.id,
-                title=f"{fault.id} {fault.do}, from {fault.began_s:.1f} s"
-                      + (f" to {fault.ended_s:.1f} s" if fault.ended_s is not None else ""))
-        for fault in faults
-        if fault.began_s is not None
-    ]  # fmt: skip
+    found = []
+    for fault in faults:
+        if fault.began_s is None:
+            continue
+        until = "" if fault.ended_s is None else f" to {fault.ended_s:.1f} s"
+        title = visible(f"{fault.id} {fault.do}, from {fault.began_s:.1f} s{until}")
+        high = fault.began_s if fault.ended_s is None else fault.ended_s
+        found.append(Stretch(low=fault.began_s, high=high, label=cut(visible(fault.id), 12), title=title))
+    return found
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bench.report.close_up import CloseUp
-    from bench.report.document import Cell, Criterion, Document, Latency, Point, Row, Rule, Story
+    from bench.report.document import Cell, Document, Latency, Point, Row, Rule, Story
     from bench.report.lanes import Swimlane
     from bench.report.pictures import Picture
     from e2e_site.charts.sparkline import Sparkline
@@ -65,6 +65,8 @@ DEVIATION_STYLES: Mapping[str, tuple[Style, str]] = {
     "fixed": (Style("check", "cyan"), "Fixed"),
     "not_exercised": (Style("ban", "slate"), "Not exercised"),
 }
+
+_RULE_ORDER = (RuleWord.BROKEN, RuleWord.UNKNOWN, RuleWord.HOLDS, RuleWord.NOT_ASKED)
 
 # The sums of the accounting line: a total, and what it must be made of.
 _SUMS = (
@@ -185,7 +187,7 @@ def shown(document: Document) -> Shown:
         verdicts=[(v, COMMAND_STYLES[v], document.verdicts[v]) for v in CommandVerdict if document.verdicts.get(v)],
         statuses=statuses,
         matrix=[_row(row, statuses) for row in document.matrix],
-        rules=sorted(document.rules, key=lambda rule: _RULE_ORDER[rule.word]),
+        rules=sorted(document.rules, key=lambda rule: _RULE_ORDER.index(rule.word)),
         timelines=timelines(document),
         points=thinned(document.points, MOST_NUMBERS),
         swimlane=swimlane(document),
@@ -199,9 +201,6 @@ def shown(document: Document) -> Shown:
     )
 
 
-_RULE_ORDER = {word: place for place, word in enumerate((RuleWord.BROKEN, RuleWord.UNKNOWN, RuleWord.HOLDS, RuleWord.NOT_ASKED))}
-
-
 def facts(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
     """Nested values as lines: the way to each, and its text."""
     for key, value in values.items():
@@ -209,8 +208,16 @@ def facts(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, st
         if isinstance(value, dict):
             yield from facts(value, name)
         else:
-            text = ", ".join(map(str, value)) if isinstance(value, list) else "not known" if value is None else str(value)
+            text = _fact(value)
             yield name, text if len(text) <= FACT_SHOWN else f"{text[: FACT_SHOWN - 1]}…"
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "not known" if value is None else str(value)
 
 
 def words_of(name: str) -> str:
@@ -286,7 +293,3 @@ def _behind(document: Document) -> Iterator[Behind]:
 
 def _story(story: Story) -> ShownStory:
     return ShownStory(story=story, picture=close_up(of_story(story)), style=COMMAND_STYLES[story.verdict])
-
-
-def criterion_told(criterion: Criterion) -> tuple[Style, str]:
-    return HELD_STYLES[criterion.held]

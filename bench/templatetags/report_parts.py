@@ -1,5 +1,6 @@
 """Filters and tags of a run's document, on its page and in its file."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,9 @@ from django import template
 from bench.report import shown as parts
 from bench.report.document import CommandVerdict, Document, RuleWord
 from bench.scenarios.model import RunVerdict
-from commands.rules.formatting import duration
+from commands.rules.formatting import duration, status_style
+from commands.rules.words import Status
+from e2e_site.texts import cut, visible
 
 register = template.Library()
 
@@ -68,6 +71,12 @@ def command_ref(context: template.Context, command_id: str) -> dict[str, Any]:
     return {"id": command_id, "told": command_id in found.told, "site": site}
 
 
+@register.inclusion_tag("commands/_badge.html")
+def status_mark(status: str) -> dict[str, Any]:
+    """A status of a document, which may be a word of another version."""
+    return {"style": status_style(status), "label": cut(visible(Status.label_of(status)), 40)}
+
+
 @register.filter
 def ms(milliseconds: float | None) -> str:
     """A length of time; a dash for none. Below 10 ms with a decimal place."""
@@ -79,6 +88,15 @@ def ms(milliseconds: float | None) -> str:
 @register.filter
 def seconds_text(seconds: float | None) -> str:
     return NONE if seconds is None else duration(seconds * 1000)
+
+
+@register.filter
+def clock_text(moment: str) -> str:
+    """An ISO moment to the second, in UTC; anything else as it stands."""
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return moment
 
 
 @register.filter
