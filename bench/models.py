@@ -196,7 +196,7 @@ class BenchRun(ReadOnlyModel):
     done = models.BigIntegerField()
     total = models.BigIntegerField()
     canceled_by = models.TextField()
-    verdict = models.TextField(null=True)
+    verdict = models.TextField(null=True)  # noqa: DJ001  # the column says so: none is not empty
     as_asked = models.BooleanField(null=True)
     why = models.TextField()
     document = models.JSONField(null=True)

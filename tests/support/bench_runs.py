@@ -71,8 +71,9 @@ def add_bench_run(conn: psycopg.Connection[Any], made: Document | None = None, *
     names, values = ", ".join(row), ", ".join(f"%({name})s" for name in row)
     began = "NULL" if row["state"] == "waiting" else "clock_timestamp() - interval '9 s'"
     found = conn.execute(
-        f"INSERT INTO bench_run ({names}, started_at, beat_at, ended_at) OVERRIDING SYSTEM VALUE VALUES ({values}, {began},"
-        f" clock_timestamp(), {'clock_timestamp()' if over else 'NULL'}) RETURNING run_id".encode(),
+        f"INSERT INTO bench_run ({names}, started_at, beat_at, ended_at) OVERRIDING SYSTEM VALUE"
+        f" VALUES ({values}, {began}, clock_timestamp(), {'clock_timestamp()' if over else 'NULL'})"
+        " RETURNING run_id".encode(),
         row,
     ).fetchone()
     return int(found["run_id"] if isinstance(found, dict) else found[0]) if found else 0
