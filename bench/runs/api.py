@@ -17,11 +17,9 @@ from bench.runs.compare import Difference, Measure
 from bench.runs.files import FORMATS, ReportFormat, rendered
 from bench.runs.form import LARGEST_SEED, SENDING
 from bench.runs.page import START
-from bench.runs.reading import comparison_of, document_of
-from bench.runs.variants import command_line
+from bench.runs.reading import command_of, comparison_of, document_of
 from bench.scenarios.model import RunVerdict
 from bench.scenarios.plan import Plan
-from bench.scenarios.yaml_file import scenario_from
 from commands.api.asked import Number, Paging, Text, cursor_of, number_at
 from commands.api.auth import READING, changing, sending_budget
 from commands.api.problems import INVALID, ProblemError
@@ -79,7 +77,7 @@ class RunPage(BaseModel):
 class RunDetail(RunOut):
     """One run with what was asked for and, once it has ended, its whole document."""
 
-    command: str = Field(description="The command line that makes the same run again.")
+    command: str = Field(description="The command line that makes the same run again; empty where this version cannot.")
     source: dict[str, Any] = Field(description="The scenario as it was asked for.")
     document: dict[str, Any] | None = Field(description="All about it, format 1; null before its end.")
 
@@ -291,8 +289,7 @@ def _out(run: BenchRun) -> dict[str, Any]:
 
 
 def _detail(run: BenchRun) -> dict[str, Any]:
-    again = command_line(scenario_from(run.source), run.seed, run.run_id)
-    return {**_out(run), "command": again, "source": run.source, "document": run.document}
+    return {**_out(run), "command": command_of(run), "source": run.source, "document": run.document}
 
 
 def _seed(body: StartRunIn) -> int | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure
 from bench.report.document import RuleWord
+from bench.scenarios.model import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ _ACCOUNT = (
     *("stuck", "lost", "unexpected", "duplicate_deliveries", "duplicate_effects", "duplicate_replies"),
 )
 _NAMES = {"pickup": "Pickup", "service": "Service", "end_to_end": "End to end", "send_delay": "Send delay"}
+_PLAIN_PART = Part(weight=1).model_dump(mode="json", exclude={"weight"})
 # What the comparison reads of each further run of the same scenario and seed: as in its document.
 PARTS = ("accounting", "latency", "costs")
 
@@ -89,8 +91,14 @@ def compare(
 
 
 def _setting(document: Document) -> dict[str, str]:
-    asked = {name: value for name, value in document.scenario.items() if name != "about"}
-    return {**dict(_flat(asked)), "seed": str(document.head.seed)}
+    """What was asked for; of the parts of the mix what is not as it is by default."""
+    first = {"scenario": document.head.scenario, "seed": str(document.head.seed)}
+    asked = {name: value for name, value in document.scenario.items() if name not in ("about", *first)}
+    asked["mix"] = {
+        kind: {name: value for name, value in part.items() if value != _PLAIN_PART.get(name)}
+        for kind, part in asked.get("mix", {}).items()
+    }
+    return {**first, **dict(_flat(asked))}
 
 
 def _surroundings(document: Document) -> dict[str, str]:

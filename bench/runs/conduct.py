@@ -50,9 +50,13 @@ FAULTS_STOP_WITHIN_S = 5  # once they are told to
 
 
 class CanceledError(BenchError):
-    """It was asked to stop: nothing of it is left, and it came to no verdict."""
+    """It was asked to stop, ``by`` whom: nothing of it is left, and it came to no verdict."""
 
     exit_code = Exit.INTERRUPTED
+
+    def __init__(self, text: str = "It was canceled.", *, by: str = "") -> None:
+        super().__init__(text)
+        self.by = by
 
 
 class Shown(Protocol):
@@ -169,7 +173,7 @@ class _Run:
 
     def _refuse_if_canceled(self) -> None:
         if self.shown.is_canceled():
-            raise CanceledError("It was canceled.")
+            raise CanceledError
 
     def _watch(self, bench: Bench, sender: Sender, injections: Injections) -> None:
         """Until all is sent and every fault is over."""

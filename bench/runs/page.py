@@ -14,20 +14,24 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from bench.models import BenchRun
 from bench.runs import row
+from bench.runs.asked import needs_sending
 from bench.runs.form import SENDING, StartForm
 from bench.runs.queue import WORK_LOCK
-from bench.runs.reading import comparison_of, document_of, shown_scenarios
-from bench.runs.variants import command_line, shipped
-from bench.scenarios.model import RunVerdict, Scenario
-from bench.scenarios.yaml_file import scenario_from, to_yaml
+from bench.runs.reading import command_of, comparison_of, document_of, scenario_of, shown_scenarios
+from bench.runs.variants import shipped
+from bench.scenarios.model import RunVerdict
+from bench.scenarios.yaml_file import to_yaml
 from commands.reads.listing import LARGEST_NUMBER, Look, number_of, query_of
 from e2e_site.access import permission_needed
 
 if TYPE_CHECKING:
     from django.http import QueryDict
 
+    from bench.scenarios.model import Scenario
+
 PAGE_SIZE = 25
 START = "bench.add_benchrun"
+DEFAULT = "smoke"
 _starting = permission_needed(START, "start and cancel runs")
 
 
@@ -98,7 +102,7 @@ def run_context(request: HttpRequest, run_id: int) -> dict[str, Any]:
         "unserved": found.state == "waiting" and found.pid is None and not _is_served(),
         "may_cancel": may_start and not found.is_over and not found.silent,
         "may_start": may_start,
-        "again": command_line(scenario_from(found.source), found.seed, run_id),
+        "again": command_of(found),
         "before": _before(found) if found.document else None,
         "silence_s": row.SILENCE_S,
     }
@@ -120,8 +124,11 @@ def start(request: HttpRequest) -> HttpResponse:
 @_starting
 def again(request: HttpRequest, run_id: int) -> HttpResponse:
     """The same scenario with the same seed once more."""
-    scenario = scenario_from(_known(run_id).source)
-    if scenario.place == "site" and not request.user.has_perm(SENDING):
+    scenario = scenario_of(_known(run_id))
+    if scenario is None:
+        messages.error(request, "This version does not take its scenario any more.")
+        return redirect("bench_runs:run", run_id)
+    if needs_sending(scenario) and not request.user.has_perm(SENDING):
         messages.error(request, f"It sends into the site's database: you need the permission {SENDING}.")
         return redirect("bench_runs:run", run_id)
     return _asked(request, scenario)
@@ -167,9 +174,8 @@ def _asked(request: HttpRequest, scenario: Scenario) -> HttpResponse:
 
 def _like(request: HttpRequest) -> dict[str, Any]:
     like = number_of(request.GET.get("like", ""))
-    if like is None:
-        return {"scenario": request.GET.get("scenario", "")}
-    return {"text": to_yaml(scenario_from(_known(like).source))}
+    scenario = None if like is None else scenario_of(_known(like))
+    return {"text": to_yaml(scenario)} if scenario else {"scenario": request.GET.get("scenario", DEFAULT)}
 
 
 def _before(found: BenchRun) -> int | None:

@@ -19,19 +19,19 @@ from bench.errors import BenchError
 from bench.runs.conduct import CanceledError, conduct
 from bench.runs.row import SILENCE_S, Beating, End, Rows, lost_text, write_end
 from bench.runs.variants import command_line
-from bench.scenarios.model import Scenario
 from bench.scenarios.plan import Plan
 from bench.scenarios.yaml_file import scenario_from
 from e2e_site.database import session_params
 from e2e_site.locks import held_lock
-from e2e_site.options import Exit
-from e2e_site.schema.own_database import OwnDatabaseError
+from e2e_site.options import Exit, SiteError
 from e2e_site.texts import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.report.document import Document
+    from bench.scenarios.model import Scenario
+    from e2e_site.named_sql import Row
 
 logger = logging.getLogger(__name__)
 
@@ -177,34 +177,36 @@ class Queue:
         row = self._rows.begin(run_id)
         if row is None:
             raise CanceledError("It was canceled before it began.")
-        scenario, seed = scenario_from(row["source"]), row["seed"]
-        again = command_line(scenario, seed, run_id)
-        beating = Beating(
-            run_id, self._params, lock, total=Plan(scenario, seed).count, show=self._show, stopped=self._stopped
-        )
         end = End(state="broken", why="It was ended in a way that was not foreseen.")
         try:
-            with beating:
-                document = conduct(scenario, seed, shown=beating, run_id=run_id, command=again)
+            document = self._conducted(run_id, lock, row)
             end = End(state="ended", why=document.head.why, document=document)
         except CanceledError as exc:
-            end = self._canceled(beating)
-            raise (CannotRunError if end.state == "broken" else CanceledError)(end.why) from exc
-        except (BenchError, OwnDatabaseError, psycopg.Error) as exc:
+            end = End(state="canceled", why=str(exc), canceled_by=exc.by)
+            raise
+        except (SiteError, psycopg.Error) as exc:
             end = End(state="broken", why=_sentence(one_line(exc)))
             raise CannotRunError(end.why) from exc
         except Exception as exc:
             end = End(state="broken", why=f"It met a defect: {type(exc).__name__}: {one_line(exc)}")
             raise
         finally:
-            write_end(self._rows, run_id, end, done=beating.done)
+            write_end(self._rows, run_id, end)
         return document
 
-    def _canceled(self, beating: Beating) -> End:
-        if beating.lost is not None:
-            return End(state="broken", why=lost_text(beating.lost))
-        by = beating.canceled_by or self._stopper
-        return End(state="canceled", why=f"It was canceled by {by}: it came to no verdict.", canceled_by=by)
+    def _conducted(self, run_id: int, lock: psycopg.Connection[Any], row: Row) -> Document:
+        """What it came to, with signs of life meanwhile. Raises CanceledError, which says by whom, and BenchError."""
+        scenario, seed = scenario_from(row["source"], f"run {run_id}"), row["seed"]
+        total = Plan(scenario, seed).count
+        with Beating(run_id, self._params, lock, total=total, show=self._show, stopped=self._stopped) as beating:
+            try:
+                again = command_line(scenario, seed, run_id)
+                return conduct(scenario, seed, shown=beating, run_id=run_id, command=again)
+            except CanceledError as exc:
+                if beating.lost is not None:
+                    raise BenchError(lost_text(beating.lost)) from exc
+                by = beating.canceled_by or self._stopper
+                raise CanceledError(f"It was canceled by {by}: it came to no verdict.", by=by) from exc
 
     def _pause(self, seconds: float) -> None:
         """Less where it is stopped meanwhile."""

@@ -11,8 +11,9 @@ from bench.models import BenchRun
 from bench.report.document import Document
 from bench.runs.compare import PARTS, Comparison, compare
 from bench.runs.row import engines_of
-from bench.runs.variants import shipped
+from bench.runs.variants import command_line, shipped
 from bench.scenarios.plan import Plan
+from bench.scenarios.yaml_file import ScenarioError, scenario_from
 
 if TYPE_CHECKING:
     from bench.scenarios.model import Scenario
@@ -47,6 +48,20 @@ def shown_scenario(scenario: Scenario) -> ShownScenario:
         seconds=scenario.lasts_s + scenario.seconds(scenario.drains_within),
         faults=[fault.do for fault in scenario.faults], expects=scenario.expect.verdict.value, long=scenario.long,
     )  # fmt: skip
+
+
+def scenario_of(run: BenchRun) -> Scenario | None:
+    """What it was asked for; None where this version does not take such a scenario any more."""
+    try:
+        return scenario_from(run.source)
+    except ScenarioError:
+        return None
+
+
+def command_of(run: BenchRun) -> str:
+    """The command line that makes it again; empty where there is none."""
+    scenario = scenario_of(run)
+    return command_line(scenario, run.seed, run.run_id) if scenario else ""
 
 
 def document_of(stored: Any) -> Document | None:

@@ -154,7 +154,7 @@ class Beating:
         self._guard = Lock()
         self._state: dict[str, Any] = {"phase": "", "done": 0, "total": total}
         self._news, self._over = Event(), Event()
-        self._thread = Thread(target=self._beat, name="beat", daemon=True)
+        self._thread = Thread(target=self._keep_beating, name="beat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -167,10 +167,6 @@ class Beating:
         self._news.set()
         self._thread.join()
         self._rows.close()
-
-    @property
-    def done(self) -> int:
-        return int(self._state["done"])
 
     def phase(self, text: str) -> None:
         self._note(phase=text)
@@ -190,21 +186,26 @@ class Beating:
         done = f", {self._state['done']:,} of {self._state['total']:,}" if self._state["done"] else ""
         self._show(f"run {self.run_id}: {self._state['phase']}{done}")
 
-    def _beat(self) -> None:
+    def _keep_beating(self) -> None:
+        """A beat at once, one every second or when there is news, and one at the end."""
         try:
             while not self._over.is_set():
-                self._news.clear()
-                with self._guard:
-                    state = dict(self._state)
-                found = self._rows.row("beat", run_id=self.run_id, **state)
-                self.canceled_by = found["canceled_by"] if found else "the deletion of its row"
-                self._held.execute("SELECT 1")
+                self._beat()
                 self._news.wait(BEAT_S)
+            self._beat()
         except psycopg.Error as exc:
             self.lost = exc
 
+    def _beat(self) -> None:
+        self._news.clear()
+        with self._guard:
+            state = dict(self._state)
+        found = self._rows.row("beat", run_id=self.run_id, **state)
+        self.canceled_by = found["canceled_by"] if found else "the deletion of its row"
+        self._held.execute("SELECT 1")
 
-def write_end(rows: Rows, run_id: int, end: End, *, done: int = 0) -> None:
+
+def write_end(rows: Rows, run_id: int, end: End) -> None:
     """Write down how it ended; what is too old is forgotten. Raises psycopg.Error where the database is gone."""
     head = end.document.head if end.document else None
     values = {
@@ -214,7 +215,6 @@ def write_end(rows: Rows, run_id: int, end: End, *, done: int = 0) -> None:
         "verdict": head.verdict.value if head else None,
         "as_asked": head.verdict == head.expected_verdict if head else None,
         "document": json.dumps(_storable(json.loads(end.document.model_dump_json()))) if end.document else None,
-        "done": done,
     }
     try:
         rows.run("end", run_id=run_id, **values)

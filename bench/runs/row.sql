@@ -71,6 +71,6 @@ RETURNING canceled_by;
 -- name: end
 UPDATE public.bench_run
 SET state = %(state)s, ended_at = clock_timestamp(), beat_at = clock_timestamp(), verdict = %(verdict)s,
-    as_asked = %(as_asked)s, why = %(why)s, document = %(document)s::jsonb, done = %(done)s,
+    as_asked = %(as_asked)s, why = %(why)s, document = %(document)s::jsonb,
     canceled_by = CASE WHEN canceled_by = '' THEN %(canceled_by)s ELSE canceled_by END
 WHERE run_id = %(run_id)s;

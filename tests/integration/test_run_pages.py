@@ -264,6 +264,17 @@ def test_a_run_is_made_again_or_changed_first(operator: Client) -> None:
     assert (made.state, made.seed, made.scenario) == ("waiting", 5, "smoke")
 
 
+def test_a_scenario_that_this_version_does_not_take_any_more_is_shown_and_not_run_again(operator: Client) -> None:
+    number = run(source='{"scenario": "old", "about": "Of an older version.", "speed": "warp"}', state="lost")
+    html = page(f"/runs/{number}/", operator)
+    assert "Of an older version." in text(html)
+    assert 'id="again"' not in html
+    assert 'value="smoke" id="scenario-smoke" checked' in page(f"/runs/new/?like={number}", operator)
+    said = operator.post(f"/runs/{number}/again/", follow=True).text
+    assert "This version does not take its scenario any more." in said
+    assert BenchRun.objects.count() == 1
+
+
 def test_canceling_is_told_and_one_that_is_over_stays_as_it_is(operator: Client) -> None:
     number = run(state="waiting", pid=None)
     said = operator.post(f"/runs/{number}/cancel/", follow=True).text

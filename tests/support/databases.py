@@ -82,7 +82,8 @@ def clean(url: str) -> None:
             """
             SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) FROM pg_sequences
             WHERE last_value IS NOT NULL AND (schemaname IN ('commandbus', 'pgmq')
-                OR sequencename ~ '^(test_command|e2e_(config|worker|operation|api_token)|load_run|load_sample|bench_(run|check))_'
+                OR sequencename ~ '^(test_command|e2e_(config|worker|operation|api_token)|load_(run|sample))_'
+                OR sequencename ~ '^bench_(run|check)_')
             """
         )
         conn.execute("INSERT INTO public.e2e_config DEFAULT VALUES")

@@ -28,6 +28,7 @@ def test_what_was_asked_for_otherwise_is_named_by_its_way() -> None:
     assert names["scenario"] == ("smoke", "kill")
     assert names["load.0.for"] == ("3s", "6s")
     assert names["faults.0.do"] == ("", "kill_worker")
+    assert names["mix.success.sleep"] == ("", "100ms"), "what is as by default is no setting"
     assert "about" not in names
 
 
