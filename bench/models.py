@@ -219,7 +219,8 @@ class BenchRun(ReadOnlyModel):
 
     @property
     def took_ms(self) -> float | None:
-        """From its beginning to its end, or to now; None before its beginning."""
+        """From its beginning to its end, or to now in whole seconds; None before its beginning."""
         if self.started_at is None:
             return None
-        return max(timedelta(0), (self.ended_at or self.now) - self.started_at) / timedelta(milliseconds=1)
+        took = max(timedelta(0), (self.ended_at or self.now) - self.started_at)
+        return took / timedelta(milliseconds=1) if self.ended_at else 1000 * (took // timedelta(seconds=1))

@@ -139,7 +139,7 @@ def again(request: HttpRequest, run_id: int) -> HttpResponse:
 def cancel(request: HttpRequest, run_id: int) -> HttpResponse:
     _known(run_id)
     if row.cancel(run_id, by=request.user.get_username()):
-        messages.success(request, f"Run {run_id} is canceled: its workers are ended and its database is dropped.")
+        messages.success(request, f"Run {run_id} is canceled. If it goes on, it ends within a few seconds.")
     else:
         messages.warning(request, f"Run {run_id} was over already: nothing was canceled.")
     return redirect("bench_runs:run", run_id)
