@@ -65,7 +65,6 @@ class FleetWorker:
         """Start it, or start it again."""
         self._note()
         self.starts += 1
-        self.expected_down = False
         orders = Orders(**{**vars(self.orders), "worker": f"{self.name}.{self.starts}"})
         directory = unpack(self.of.release, Path(orders.folder)) if self.of.release else settings.BASE_DIR
         self.program = Program(
@@ -73,6 +72,12 @@ class FleetWorker:
             environment={**self.environment, **orders.environment()}, directory=directory, keeps_output=True,
         )  # fmt: skip
         self.program.start()
+        self.expected_down = False
+
+    @property
+    def process(self) -> str:
+        """What the ledger calls its newest start: ``w1.2``."""
+        return f"{self.name}.{self.starts}"
 
     def signal(self, number: signal.Signals) -> None:
         if self.program is not None:
@@ -86,9 +91,10 @@ class FleetWorker:
         self.program.ends_within(GRACE_S)
 
     def stop(self) -> int | None:
-        """SIGTERM; its exit code, None where it did not end in its grace."""
+        """SIGTERM, also where it stands still; its exit code, None where it did not end in its grace."""
         self.expected_down = True
         self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)
         assert self.program is not None
         return self.program.exit_code if self.program.ends_within(GRACE_S) else None
 
@@ -168,10 +174,10 @@ class Fleet:
             ]
 
     def revive(self) -> None:
-        """Start again what a program point has ended, and let go on what stands still."""
+        """Start again what has ended and what no fault keeps down."""
         with self.lock:
             for worker in self.workers:
-                if not worker.is_up:
+                if not worker.is_up and not worker.expected_down:
                     worker.start()
 
     def stop(self) -> None:

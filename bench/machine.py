@@ -10,17 +10,27 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
-from typing import Any, Self
+from typing import Any, LiteralString, Protocol, Self
 
 import psutil
+import psycopg
 
 from bench.figures import percentile
-from bench.testbed import Testbed
 
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes", "wal_level", "shared_buffers", "max_wal_size")
 _SAMPLE_S = 0.2
 _HERE = ("localhost", "127.0.0.1", "::1")
 _BLOCK = b"\0" * 8192
+TIMES = 200  # so often the shortest statement, and a write to the disk, are measured
+
+
+class Server(Protocol):
+    """A connection to the server, and the first column of what it answers: a `Testbed` is one."""
+
+    @property
+    def conn(self) -> psycopg.Connection[Any]: ...
+
+    def value(self, query: LiteralString, params: Any = ()) -> Any: ...
 
 
 class Processors:
@@ -49,29 +59,29 @@ class Processors:
             self._samples.append(psutil.cpu_percent())
 
 
-def environment(testbed: Testbed) -> dict[str, Any]:
+def environment(server: Server, times: int = TIMES) -> dict[str, Any]:
     """What a reader has to know to compare figures with those of another machine."""
     return {
-        "server": testbed.value("SELECT current_setting('server_version')"),
-        "durability": {name: testbed.value("SELECT current_setting(%s)", [name]) for name in DURABILITY},
+        "server": server.value("SELECT current_setting('server_version')"),
+        "durability": {name: server.value("SELECT current_setting(%s)", [name]) for name in DURABILITY},
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processors": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "load_before": round(os.getloadavg()[0], 1),
-        "fdatasync_ms": fdatasync_ms(testbed),
-        "select_1_ms": select_1_ms(testbed),
+        "fdatasync_ms": fdatasync_ms(server, times),
+        "select_1_ms": select_1_ms(server, times),
     }
 
 
-def select_1_ms(testbed: Testbed, times: int = 200) -> list[float]:
+def select_1_ms(server: Server, times: int = TIMES) -> list[float]:
     """p50 and p99 of the shortest statement there is."""
-    return _p50_p99([_timed(lambda: testbed.value("SELECT 1")) for _ in range(times)])
+    return _p50_p99([_timed(lambda: server.value("SELECT 1")) for _ in range(times)])
 
 
-def fdatasync_ms(testbed: Testbed, times: int = 200) -> list[float] | None:
+def fdatasync_ms(server: Server, times: int = TIMES) -> list[float] | None:
     """p50 and p99 of writing one block to the disk of the server's data; None where that is not this machine's."""
-    directory = _beside_data(testbed)
+    directory = _beside_data(server)
     if directory is None:
         return None
     sync = getattr(os, "fdatasync", os.fsync)
@@ -86,12 +96,12 @@ def fdatasync_ms(testbed: Testbed, times: int = 200) -> list[float] | None:
         return _p50_p99([_timed(write) for _ in range(times)])
 
 
-def _beside_data(testbed: Testbed) -> Path | None:
+def _beside_data(server: Server) -> Path | None:
     """A directory on the file system of the server's data that we may write to."""
-    if not (testbed.conn.info.host in _HERE or testbed.conn.info.host.startswith("/")):
+    if not (server.conn.info.host in _HERE or server.conn.info.host.startswith("/")):
         return None
     with suppress(Exception):  # not allowed to ask, or no such directory here: another machine's
-        data = Path(testbed.value("SELECT current_setting('data_directory')"))
+        data = Path(server.value("SELECT current_setting('data_directory')"))
         device = data.stat().st_dev
         for directory in (data.parent, Path.cwd(), Path(tempfile.gettempdir())):
             if directory.stat().st_dev == device and os.access(directory, os.W_OK):

@@ -1,4 +1,4 @@
-"""Unmanaged models over the tables of load tests and runs: what the pages read. What runs writes them in SQL."""
+"""Unmanaged models over the tables of load tests, runs and checks: what pages read. Their makers write them in SQL."""
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, NoReturn, Self
@@ -224,3 +224,42 @@ class BenchRun(ReadOnlyModel):
             return None
         took = max(timedelta(0), (self.ended_at or self.now) - self.started_at)
         return took / timedelta(milliseconds=1) if self.ended_at else 1000 * (took // timedelta(seconds=1))
+
+
+class BenchCheckQuerySet(ReadOnlyQuerySet["BenchCheck"]):
+    def with_clock(self) -> Self:
+        """With ``now``, the database's clock."""
+        return self.annotate(now=Now())
+
+    def newest(self, domain: str) -> "BenchCheck | None":
+        """The last check of a domain, by its index, with ``now``."""
+        return self.filter(domain=domain).with_clock().order_by("-check_id").first()
+
+
+class BenchCheck(ReadOnlyModel):
+    """A check of the invariants on the site's own commands (`bench.invariants.site`)."""
+
+    written_by = "`bench.invariants.site.make_check` writes its own row."
+
+    # Of one that `newest` found:
+    now: datetime  # the database's clock
+
+    check_id = models.BigAutoField(primary_key=True)
+    domain = models.TextField()
+    at = models.DateTimeField()
+    verdict = models.TextField()
+    why = models.TextField()
+    commands = models.BigIntegerField()
+    seconds = models.FloatField()
+    rules = models.JSONField()
+
+    objects = BenchCheckQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "bench_check"
+        verbose_name = "check of the invariants"
+        default_permissions = ("add", "view")
+
+    def __str__(self) -> str:
+        return f"Check {self.check_id} of {self.domain}"

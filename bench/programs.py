@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
 import psutil
@@ -20,7 +21,7 @@ from commands.rules.words import Engine
 from e2e_site.programs import Program, manage_command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from e2e_site.schema.own_database import OwnDatabase
@@ -47,6 +48,15 @@ class MeasuredProgram:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._program.end()
+
+    @property
+    def pid(self) -> int:
+        return self._program.pid
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._program.output
 
     def wait(self, timeout: float = MOST_S) -> str:
         """What it printed, once it has ended well; BenchError otherwise."""
@@ -89,18 +99,23 @@ def worker(
     batch_size: int = 200,
     once: bool = True,
     samples: bool = False,
+    around: str = "",
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> MeasuredProgram:
     """A worker process. With ``once`` it ends when the queue is empty, else when it is stopped.
 
-    What is measured is the bus alone, unless it ``samples``.
+    What is measured is the bus alone, unless it ``samples``, or a module goes ``around`` its handlers. ``environment``
+    is added to that of the database.
     """
     words = ["--engine", engine, "--domain", domain, "--concurrency", str(concurrency), "--batch-size", str(batch_size)]
     if once:
         words.append("--once")
     if not samples:
         words.append("--no-sampler")
+    if around:
+        words += ["--around", around]
     command = manage_command("runworker", *words, "--max-wait", str(MOST_S))
-    return MeasuredProgram(command, database.environment())
+    return MeasuredProgram(command, {**database.environment(), **environment})
 
 
 def own_peak_mb() -> float:

@@ -118,6 +118,8 @@ class Bench:
 
         Raises BenchFailure where it could not be run; whatever it came to is in the result.
         """
+        if handlers is not None and isinstance(scenario, Builder):
+            scenario = scenario.handlers(handlers)
         made = built(scenario)
         if handlers is not None:
             groups = tuple(group.model_copy(update={"handlers": handlers}) for group in made.workers)
@@ -151,7 +153,7 @@ def run_file(path: Path, scenario: Scenario, *, seed: int | None = None) -> Resu
 
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> ScenarioFile | None:
     if file_path.name.endswith(SUFFIX):
-        return ScenarioFile.from_parent(parent, path=file_path)  # type: ignore[no-any-return]
+        return ScenarioFile.from_parent(parent, path=file_path)
     return None
 
 

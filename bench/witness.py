@@ -9,15 +9,18 @@ it. What it shall do comes from the environment: see `Orders`.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import json
 import os
 import signal
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import psycopg
 
 from commands.rules.behaviors import Behavior, BehaviorError
 from commands.rules.rolls import Rolls, share
@@ -32,13 +35,16 @@ if TYPE_CHECKING:
 
 VARIABLE = "BENCH_WITNESS"
 BEGUN, ENDED, CRASHED = "B", "E", "X"
+FINISHING = "finishing"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crash:
-    """At ``point`` (``received``: before the handler, ``handled``: after it) the process ends by ``how``: for a
-    ``share`` of attempts by the keyed hash of ``seed``, and for every attempt of the commands ``ids``. ``armed``: a
-    file that has to be there."""
+    """At ``point`` the process ends by ``how``: for a ``share`` of attempts by the keyed hash of ``seed``, and for
+    every attempt of the commands ``ids``. ``armed``: a file that has to be there.
+
+    ``received``: before the handler, ``handled``: after it, ``finishing``: the statement that writes the end of the
+    attempt is on its way to the server, and no answer has been read."""
 
     point: str
     how: str
@@ -83,9 +89,11 @@ def around(handler: Handler) -> Handler:
             result = await handler(command, context)
         except BaseException as exc:
             witness.write(ENDED, command, context, type(exc).__name__)
+            witness.crash_when_written(command, context)
             raise
         witness.write(ENDED, command, context, "ok")
         witness.crash_at("handled", command, context)
+        witness.crash_when_written(command, context)
         return result
 
     return witnessed
@@ -97,9 +105,13 @@ class _Witness:
         self._file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
         self._rolls = Rolls(**orders.rolls) if orders.rolls else None
         self._crashes = [Crash(**{**crash, "ids": tuple(crash["ids"])}) for crash in orders.crashes]
+        self._finishing: dict[str, Callable[[], None]] = {}  # commands, and what happens once their end is sent
+        if any(crash.point == FINISHING for crash in self._crashes):
+            self._watch_statements()
 
     def write(self, what: str, command: Command, context: HandlerContext, outcome: str = "") -> None:
-        line = f"{what} {command.command_id} {context.msg_id} {context.attempt} {time.time_ns()} {outcome}\n"
+        # The id as its number: a third of the time that its text takes, for what is done twice in each execution.
+        line = f"{what} {command.command_id.int:032x} {context.msg_id} {context.attempt} {time.time_ns()} {outcome}\n"
         os.write(self._file, line.encode())
 
     def roll(self, command: Command, context: HandlerContext) -> None:
@@ -117,6 +129,31 @@ class _Witness:
             if crash.hits(point, command.command_id, context.attempt):
                 self.write(CRASHED, command, context, f"{point}:{crash.how}")
                 _end_process(crash.how)
+
+    def crash_when_written(self, command: Command, context: HandlerContext) -> None:
+        """Have the process end as soon as a statement that names this command's end was sent."""
+        for crash in self._crashes:
+            if crash.hits(FINISHING, command.command_id, context.attempt):
+                self._finishing[str(command.command_id)] = partial(self._end_finishing, crash.how, command, context)
+
+    def _end_finishing(self, how: str, command: Command, context: HandlerContext) -> None:
+        self.write(CRASHED, command, context, f"{FINISHING}:{how}")
+        _end_process(how)
+
+    def _watch_statements(self) -> None:
+        """psycopg sends a statement before it first waits, so what is called soon comes after that and before the
+        answer is read."""
+        execute = psycopg.AsyncConnection.execute
+
+        async def watched(conn: Any, query: Any, params: Any = None, **options: Any) -> Any:
+            if self._finishing and "finish" in str(query):
+                text = str(params)
+                for command_id, end in self._finishing.items():
+                    if command_id in text:
+                        asyncio.get_running_loop().call_soon(end)
+            return await execute(conn, query, params, **options)
+
+        psycopg.AsyncConnection.execute = watched  # type: ignore[assignment, method-assign]
 
 
 def _end_process(how: str) -> None:

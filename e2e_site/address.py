@@ -15,6 +15,7 @@ from e2e_site.options import Exit, SiteError
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _EVERY_ADDRESS = {"0.0.0.0": {socket.AF_INET}, "::": {socket.AF_INET, socket.AF_INET6}}  # noqa: S104 — compared
+_BACKLOG = 1000
 _RELEASE_S = 3  # a web server that was just killed may hold its port a moment longer
 
 
@@ -78,6 +79,12 @@ class Address:
                     continue
                 raise AddressError(self._why(exc)) from None
             return
+
+    def listen(self) -> socket.socket:
+        """A socket that listens here, for several processes to take connections from; OSError where it cannot."""
+        family, _, _, _, place = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
+        every = family == socket.AF_INET6 and self.host == "::"  # also those of IPv4
+        return socket.create_server(place[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=every)
 
     def _is_taken(self, error: OSError) -> bool:
         return error.errno == errno.EADDRINUSE

@@ -1,12 +1,28 @@
 """What each answer of the site carries or leaves out, whichever view gave it. Static files are WhiteNoise's."""
 
 from collections.abc import Callable
+from functools import cached_property
 
+from csp.constants import HEADER
+from csp.middleware import CSPMiddleware
+from csp.utils import build_policy
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+class PolicyMiddleware(CSPMiddleware):
+    """django-csp's, which makes the header anew for each answer; here no view has a policy of its own."""
+
+    @cached_property
+    def _policy(self) -> str:
+        return str(build_policy())
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response.setdefault(HEADER, self._policy)
+        return response
 
 
 class PrivateAnswerMiddleware:

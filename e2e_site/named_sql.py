@@ -38,6 +38,11 @@ class NamedSql:
         self._path = path
         self._texts = dict(_STATEMENT.findall(path.read_text("utf-8")))
 
+    @property
+    def names(self) -> list[str]:
+        """Those of its statements, in their order."""
+        return list(self._texts)
+
     def text(self, name: str, **identifiers: str) -> LiteralString:
         """The statement of that name, with each ``:"word"`` replaced by that identifier, quoted.
 

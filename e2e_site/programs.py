@@ -61,6 +61,7 @@ class Keeper:
 class Program:
     """One subprocess, which may be started again after its end.
 
+    ``inherits``: open files that it gets under their own numbers.
     ``grace``: the seconds that `stop` gives it to drain. ``environment``: all of its environment; without one it
     inherits ours. ``directory``: where it works. ``keeps_output``: what it prints, on both channels, is kept for
     `output`; else it goes where ours goes. ``stops_with_us``: the system asks it to stop when the thread that started
@@ -77,6 +78,7 @@ class Program:
         directory: Path | None = None,
         keeps_output: bool = False,
         stops_with_us: bool = True,
+        inherits: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.command = command
@@ -84,6 +86,7 @@ class Program:
         self._environment = environment
         self._directory = directory
         self._stops_with_us = stops_with_us
+        self._inherits = inherits
         self._kept = TemporaryFile() if keeps_output else None  # noqa: SIM115 — closed with this object
         if self._kept is not None:
             weakref.finalize(self, self._kept.close)
@@ -106,6 +109,7 @@ class Program:
             env=self._environment,
             cwd=self._directory,
             start_new_session=True,
+            pass_fds=self._inherits,
             # What it calls takes no lock that another thread of ours could hold.
             preexec_fn=partial(_stop_with_parent, os.getpid()) if self._stops_with_us else None,  # noqa: PLW1509
         )

@@ -34,6 +34,7 @@ TOKEN_RIGHTS: Mapping[str, str] = {
     "commands.see_redacted": "See the values under redacted keys",
     "settings_app.change_configuration": "Change settings, pause and resume workers",
     "bench.add_benchrun": "Start and cancel runs of the bench",
+    "bench.add_benchcheck": "Check the invariants of the bus",
 }
 _READING = ("view_", "see_")
 

@@ -180,7 +180,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "e2e_site.unavailable.DatabaseMiddleware",  # before all that use the database
-    "csp.middleware.CSPMiddleware",
+    "e2e_site.answers.PolicyMiddleware",
     "e2e_site.answers.HeadAnswerMiddleware",
     "e2e_site.answers.PrivateAnswerMiddleware",
     "e2e_site.storable.StorableRequestMiddleware",

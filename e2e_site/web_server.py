@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 from wsgiref.types import WSGIApplication
 
 from django.core.wsgi import get_wsgi_application
@@ -148,25 +148,33 @@ class Server(TcpWSGIServer):
                 channel.handle_close()  # at once: its socket will never be ready for more
 
 
-def serve(address: Address) -> None:
-    """Serve until SIGTERM or SIGINT; requests that are being performed have five seconds to end then."""
+def serve(address: Address, listening: socket.socket | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; requests that are being performed have five seconds to end then.
+
+    ``listening``: a socket that other processes take connections from too.
+    """
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise SystemExit
 
     # More requests at once than threads is nothing to warn of.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    server = server_of(get_wsgi_application(), address)
+    server = server_of(get_wsgi_application(), address, listening)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     server.run()
 
 
-def server_of(application: WSGIApplication, address: Address) -> Server:
+def server_of(application: WSGIApplication, address: Address, listening: socket.socket | None = None) -> Server:
     """A server that listens, and serves while its ``run`` goes on."""
+    given: dict[str, Any] = {"listen": address.bind}
+    if listening is not None:
+        listening.setblocking(False)  # a connection may be taken by another process first
+        own = (listening.family, listening.type, listening.proto, listening.getsockname())
+        given |= {"_sock": listening, "bind_socket": False, "sockinfo": own}
     server = Server(
         application,
-        listen=address.bind,
+        **given,
         threads=limits.THREADS,
         connection_limit=_CONNECTIONS,
         asyncore_use_poll=True,

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from settings_app import pause, redacted
+from settings_app import current, pause
 from settings_app.forms import Change, ConfigurationForm, ResetForm, differences
 from settings_app.models import Configuration, SettingsConflictError, Worker
 from settings_app.values import lease_warning
@@ -121,7 +121,7 @@ class ConfigurationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes n
         values = {change.name: change.new for change in changes}
         config = Configuration.change(values, version=version, by=request.user.get_username())
         pause.forget()
-        redacted.forget()
+        current.forget()
         messages.success(request, f"Saved as version {config.version}: {_listed(changes)}")
         warning = lease_warning(visibility_timeout=config.visibility_timeout, poll_interval=config.poll_interval)
         if warning:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import LiteralString
 from uuid import UUID
 
@@ -59,9 +60,9 @@ def offer(testbed: Testbed, rate: int, seconds: float) -> Offered:
     testbed.tidy()
     with worker(testbed.database, domain=DOMAIN, once=False) as program:
         _warm_up(testbed, program)
-        mark, offset = testbed.mark(), _clock_offset(testbed)
+        mark, offset = testbed.mark(), clock_offset(testbed)
         start = time.time()
-        ids, delays = _send(testbed, schedule)
+        ids, delays = send_due(testbed, schedule)
         behind_s = time.time() - start - schedule.due_s(schedule.count)
         deadline = time.monotonic() + DRAIN_S
         while testbed.completed(mark) < len(ids):
@@ -70,8 +71,12 @@ def offer(testbed: Testbed, rate: int, seconds: float) -> Offered:
                 raise BenchError(f"At {rate:,} commands/s some did not end within {DRAIN_S:.0f} s after the last.")
             time.sleep(LOOK_S)
         program.stop()
-    ended = {command_id: ts - offset - start for command_id, ts in testbed.conn.execute(_ENDS, [mark, DOMAIN])}
-    return judge(rate, ids, delays, ended, behind_s)
+    return judge(rate, ids, delays, ends_since(testbed, mark, offset + start), behind_s)
+
+
+def ends_since(testbed: Testbed, mark: int, start: float) -> dict[UUID, float]:
+    """When each command has completed since a mark, in seconds after ``start`` (Unix seconds by the server's clock)."""
+    return {command_id: ts - start for command_id, ts in testbed.conn.execute(_ENDS, [mark, DOMAIN])}
 
 
 def _warm_up(testbed: Testbed, program: MeasuredProgram) -> None:
@@ -83,11 +88,14 @@ def _warm_up(testbed: Testbed, program: MeasuredProgram) -> None:
         time.sleep(LOOK_S)
 
 
-def _send(testbed: Testbed, schedule: Schedule) -> tuple[list[UUID], list[float]]:
-    """Send what is due, in chunks; the ids in the order of their moments, and how many milliseconds late each left."""
+def send_due(testbed: Testbed, schedule: Schedule, stop: Event | None = None) -> tuple[list[UUID], list[float]]:
+    """Send what is due, in chunks; the ids in the order of their moments, and how many milliseconds late each left.
+
+    Fewer where ``stop`` is set meanwhile.
+    """
     ids: list[UUID] = []
     delays: list[float] = []
-    for due in schedule.chunks():
+    for due in schedule.chunks(stop):
         chunk = [NewCommand(behavior=SUCCESS) for _ in due.numbers]
         delays += [(due.at_s - schedule.due_s(number)) * 1000 for number in due.numbers]
         ids += [command.command_id for command in chunk]
@@ -95,7 +103,7 @@ def _send(testbed: Testbed, schedule: Schedule) -> tuple[list[UUID], list[float]
     return ids, delays
 
 
-def _clock_offset(testbed: Testbed, times: int = 50) -> float:
+def clock_offset(testbed: Testbed, times: int = 50) -> float:
     """Seconds by which the server's clock is ahead of ours, by the quickest of several questions."""
     best = (float("inf"), 0.0)
     for _ in range(times):

@@ -21,6 +21,7 @@ _CEILING_SHARE = 0.8  # of what PostgreSQL alone does, a drain has to do so much
 _native, _ceiling = of("drain", "native"), of("drain", "ceiling")
 _library = best(*(of("drain", f"library-{concurrency}") for concurrency in (4, 20, 50)))
 _fresh, _send = of("growth", "fresh"), of("send", "one")
+_one = of("latency", "ceiling-p50")  # one command by PostgreSQL alone: how fast this machine is at small things
 
 _DRAIN = (
     _at_least(
@@ -111,7 +112,7 @@ _TIME = (
         limit=5,
         unit="ms",
         digits=1,
-        pace=scaled(of("latency", "ceiling-p50"), 5 / _ONE_MS),
+        pace=scaled(_one, 5 / _ONE_MS),
     ),
     _at_most(
         text="One command, idle system: send to answer, p99",
@@ -220,10 +221,22 @@ _CONSOLE = (
 
 _API = (
     _at_least(
-        text="API: single sends, 8 connections", measure=of("api", "rate"), limit=500, unit="commands/s", digits=0
+        text="API: single sends, 8 connections, 2 web processes",
+        measure=of("api", "rate"),
+        limit=500,
+        unit="commands/s",
+        digits=0,
+        pace=scaled(inverse(_one), 500 * _ONE_MS),
     ),
     *(
-        _at_most(text=f"API: {text}", measure=of("api", metric), limit=limit, unit=unit, digits=1)
+        _at_most(
+            text=f"API: {text}",
+            measure=of("api", metric),
+            limit=limit,
+            unit=unit,
+            digits=1,
+            pace=scaled(_one, limit / _ONE_MS),
+        )
         for text, metric, limit, unit in (
             ("single send, p99", "send-p99", 100, "ms"),
             ("bulk send of 100,000", "bulk", 6, "s"),
@@ -247,10 +260,20 @@ _OBSERVER = (
         measure=of("observer", "processor"),
         limit=1,
         unit="%",
+        pace=scaled(_one, 1 / _ONE_MS),
     ),
 )
 
-TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE, *_API, *_OBSERVER)
+_LEDGER = (
+    _at_least(
+        text="Drain with the handlers' ledger of a run, over without it",
+        measure=ratio(of("ledger", "with"), of("ledger", "without")),
+        limit=0.9,
+        unit="x",
+    ),
+)
+
+TARGETS: tuple[Target, ...] = (*_DRAIN, *_GROWTH, *_TIME, *_SEND, *_COSTS, *_CONSOLE, *_API, *_OBSERVER, *_LEDGER)
 
 
 def needed() -> frozenset[str]:

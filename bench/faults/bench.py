@@ -17,6 +17,7 @@ from commandbus import DuplicateCommandError
 
 from bench.ledgers.sends import Told, Trying
 from bench.report.document import Criterion, FaultRecord
+from commands.bus.conflicts import SendConflictError
 from commands.rules.words import DOMAIN, command_queue, queue_table
 
 if TYPE_CHECKING:
@@ -27,11 +28,17 @@ if TYPE_CHECKING:
     from bench.faults.proxy import Proxy
     from bench.fleet import Fleet
     from bench.ledgers.sends import SendLedger
+    from bench.scenarios.faults import AnyFault
     from bench.scenarios.plan import Plan
     from commands.rules.expectation import Expectation
     from e2e_site.embedded.cluster import Cluster
     from e2e_site.schema.own_database import OwnDatabase
 
+ANSWERS_WITHIN_S = 5.0  # else a sender of a run gives the connection up
+# Classes of errors (SQLSTATE) by which PostgreSQL undoes a statement: not supported, data, constraint, state of the
+# transaction, rollback, wrong or forbidden, resources, limits, not in such a state, raised by a function. Not those in
+# which the statement may be done: connection (08), cancel and shutdown (57), system (58), internal (XX).
+UNDONE = frozenset({"0A", "22", "23", "25", "40", "42", "53", "54", "55", "P0"})
 _IN_FLIGHT = (
     f"SELECT count(*) FROM pgmq.{queue_table(command_queue(DOMAIN))} WHERE vt > clock_timestamp() AND read_ct > 0"  # noqa: S608
 )
@@ -53,8 +60,9 @@ class HasClock(Protocol):
 
 @dataclass(kw_only=True)
 class Bench:
-    """``database``: the run's own; ``cluster``: its own server, or None; ``proxy``: before the server, or None.
+    """``database``: the run's own; ``cluster``: its own server, or None.
 
+    ``proxy`` is between the workers and the server, ``sender_proxy`` between the sender and the server, or None.
     ``folder``: where its ledgers and its other files are. ``expected``: what has to become of commands that faults
     send, by their kind in the ledger; the plan's own are not there.
     """
@@ -72,6 +80,8 @@ class Bench:
     apart: set[UUID] = field(default_factory=set)  # commands that a fault judges itself, and the oracle leaves out
     lock: RLock = field(default_factory=RLock)
     sender: HasClock | None = None  # once it has begun
+    notes: dict[int, list[Any]] = field(default_factory=dict)  # what faults keep for their judges, by their records
+    sender_proxy: Proxy | None = None
 
     @property
     def now_s(self) -> float:
@@ -85,6 +95,10 @@ class Bench:
     def random(self, what: str) -> Random:
         """Repeatable: the same for the same seed of the run and the same word."""
         return Random(f"{self.plan.seed}|{what}")  # noqa: S311  # it has to be repeatable, not secret
+
+    def number_of(self, fault: AnyFault) -> int:
+        """Which fault of the scenario it is, from 0; two that say the same are two."""
+        return next(number for number, one in enumerate(self.plan.scenario.faults) if one is fault)
 
     def wait(self, seconds: float) -> None:
         """Raises StoppedError as soon as the run is stopped."""
@@ -125,18 +139,22 @@ def told_by(send: Callable[[], None]) -> Told:
         send()
     except DuplicateCommandError:
         return Told.DUPLICATE
-    except psycopg.OperationalError as exc:
-        return Told.ERROR if _never_arrived(exc) else Told.UNKNOWN
-    except psycopg.DatabaseError as exc:
-        return Told.ERROR if exc.sqlstate else Told.UNKNOWN
+    except SendConflictError:
+        return Told.ERROR
+    except psycopg.Error as exc:
+        return Told.ERROR if _was_not_taken(exc) else Told.UNKNOWN
     return Told.ACKNOWLEDGED
 
 
-def _never_arrived(exc: psycopg.OperationalError) -> bool:
-    """The server answered with an error of its own, or no connection was made."""
-    if exc.sqlstate:
-        return exc.sqlstate[:2] in ("40", "55", "53") or exc.sqlstate in ("25006", "57P03")
-    return "connection refused" in str(exc).lower() or "connection failed" in str(exc).lower()
+def _was_not_taken(exc: psycopg.Error) -> bool:
+    """No connection was made, or the server undid the statement by an error of its own and went on.
+
+    A session that ends (FATAL) or a server that does (PANIC) may have committed before.
+    """
+    if exc.pgconn is not None or isinstance(exc, psycopg.errors.ConnectionTimeout):  # while it connected
+        return True
+    state = exc.sqlstate or ""
+    return exc.diag.severity_nonlocalized == "ERROR" and state[:2] in UNDONE and state != "40003"
 
 
 class Recorder:
@@ -161,6 +179,14 @@ class Recorder:
     def end(self) -> None:
         """Nothing is in the way any more."""
         self.record.ended_s = round(self._bench.now_s, 3)
+
+    def note(self, value: Any) -> None:
+        """Keep something for the judge of this fault."""
+        self._bench.notes.setdefault(id(self.record), []).append(value)
+
+    @property
+    def notes(self) -> list[Any]:
+        return self._bench.notes.get(id(self.record), [])
 
     def criterion(self, text: str, held: bool | None, seen: str = "") -> None:
         """Something besides the invariants that had to hold."""

@@ -53,8 +53,8 @@ def _word(kind: type[AnyFault]) -> str:
 
 
 def record_of(fault: AnyFault, planned_s: float) -> FaultRecord:
-    """Its record before it began. The docstring of its class begins with its number: ``F1: SIGKILL …``."""
-    text = " ".join((type(fault).__doc__ or "").split())
+    """Its record before it began. The docstring of its class begins so: ``F1: SIGKILL …``, in one paragraph."""
+    text = " ".join((type(fault).__doc__ or "").partition("\n\n")[0].split())
     number, colon, said = text.partition(":")
     known = bool(colon) and number.split(" ")[0].startswith("F")
     return FaultRecord(

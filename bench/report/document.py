@@ -1,6 +1,19 @@
 """The document of a run, format 1: what the conductor writes, and page, reports and comparison read. Pure.
 
 Times are seconds after sending began (``at_s``) by the server's clock, unless a name says otherwise.
+
+``Document.capacity`` is there where a run looked for the highest rate that is kept up (`bench.capacity`)::
+
+    {"p99_ms": 50.0,                 what p99 from due to end may not exceed
+     "seconds": 10.0, "engine": "native", "workers": 1, "slots": 200,     how each rate was offered
+     "tries": [                      each rate that was offered, in that order: the points of the chart
+         {"trial": 1, "rate": 4000.0, "p50_ms": 6.1, "p99_ms": 14.8, "growth": 0.4, "delay_p99_ms": 5.3,
+          "kept": true,              whether it was kept up; null: the sender could not offer it
+          "why": "kept up"}],
+     "knee": 5200.0,                 the median of the searches, commands/s; null: nothing was kept up
+     "at_least": false,              whether the knee was not reached: the sender, or the bounds, came first
+     "knees": [5200.0, 5000.0, 5400.0], "spread": [5000.0, 5400.0],       what each search found; null for no spread
+     "limit": {"resource": "processor of a worker", "why": "…", "shares": {"machine": 91.0, "worker": 96.2}}}
 """
 
 from __future__ import annotations
@@ -155,7 +168,10 @@ class Sample(Part):
 
 
 class Rule(Part):
-    """What an invariant came to. ``when``: A at any time, Q when quiet. ``sql``: the query that lists violators."""
+    """What an invariant came to. ``when``: A at any time, Q when quiet. ``sql``: the query that lists violators.
+
+    ``deviations``: those of the library's worker that break it, which a scenario may name as known.
+    """
 
     id: str
     text: str
@@ -166,6 +182,7 @@ class Rule(Part):
     samples: list[Sample] = []
     why: str = ""
     sql: str = ""
+    deviations: list[str] = []
 
 
 class Criterion(Part):

@@ -36,6 +36,7 @@ from bench.scenarios.plan import Plan
 from bench.witness import Orders
 from commands.rules.words import DOMAIN
 from e2e_site.options import Exit
+from e2e_site.texts import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ LOOK_S = 0.1
 QUIET_LOOKS = 2  # one after the other, each of them empty
 FAULTS_END_WITHIN_S = 120  # after the load
 FAULTS_STOP_WITHIN_S = 5  # once they are told to
+SERVER_BACK_WITHIN_S = 60
 
 
 class CanceledError(BenchError):
@@ -109,25 +111,36 @@ class _Run:
             at = until_the_end.enter_context(place(self.plan.scenario))
             self._refuse_if_canceled()
             ledger = until_the_end.enter_context(SendLedger(at.folder))
-            through_proxy = any(workers.through == "proxy" for workers in self.plan.scenario.workers)
-            proxy = until_the_end.enter_context(proxy_before(at.database.url)) if through_proxy else None
+            proxy, sender_proxy = (
+                until_the_end.enter_context(proxy_before(at.database.url)) if wanted else None
+                for wanted in self._proxies()
+            )
             fleet = Fleet(list(self._workers(at, proxy.url if proxy else "")))
             until_the_end.callback(fleet.end)
-            conn = until_the_end.enter_context(psycopg.connect(**at.database.params, autocommit=True))
-            self.shown.phase("starting workers")
-            fleet.start(conn, self.shown.is_canceled)
-            self._refuse_if_canceled()
-            before = measure.costs(conn)
+            with psycopg.connect(**at.database.params, autocommit=True) as conn:  # not for long: the server may go away
+                self.shown.phase("starting workers")
+                fleet.start(conn, self.shown.is_canceled)
+                self._refuse_if_canceled()
+                before = measure.costs(conn)
             bench = Bench(
                 plan=self.plan, database=at.database, cluster=at.cluster, proxy=proxy, fleet=fleet, ledger=ledger,
-                folder=at.folder, stop=Event(),
+                folder=at.folder, stop=Event(), sender_proxy=sender_proxy,
             )  # fmt: skip
             return self._measured(bench, started, before)
+
+    def _proxies(self) -> tuple[bool, bool]:
+        """Whether a network that can be spoiled is before the server: for workers, for the sender."""
+        scenario = self.plan.scenario
+        return (
+            any(workers.through == "proxy" for workers in scenario.workers),
+            any(fault.needs_sender_proxy for fault in scenario.faults),
+        )
 
     def _workers(self, at: At, proxied: str) -> Iterator[FleetWorker]:
         rolls = self.plan.rolls
         number = 0
-        for of in self.plan.scenario.workers:
+        for asked in self.plan.scenario.workers:
+            of = catalogue.with_handlers(self.plan, asked)
             for _ in range(of.count):
                 number += 1
                 environment = at.database.environment()
@@ -142,7 +155,9 @@ class _Run:
     def _measured(self, bench: Bench, started: datetime, before: dict[str, float]) -> Document:
         began_at = datetime.now(UTC)
         bench.began = time.monotonic()
-        sender, depth = Sender(bench.database.params, self.plan, bench.ledger), Depth(bench.database.params)
+        params = bench.database.params
+        through = bench.sender_proxy.through(params) if bench.sender_proxy else params
+        sender, depth = Sender(through, self.plan, bench.ledger), Depth(params)
         injections = Injections(bench)
         depth.start()
         sender.start()
@@ -165,6 +180,7 @@ class _Run:
         sender.stop()
         injections.wait(FAULTS_STOP_WITHIN_S)
         depth.stop()
+        self.unknowns += [f"unasked, {death}" for death in bench.fleet.deaths()]
         if self.shown.is_canceled():
             bench.fleet.end()
         else:
@@ -213,10 +229,11 @@ class _Run:
     ) -> Document:  # fmt: skip
         self.shown.phase("checking")
         scenario = self.plan.scenario
+        _wait_for_server(bench)
         with psycopg.connect(**bench.database.params, autocommit=True, row_factory=dict_row) as conn:
+            after = {**measure.costs(conn), "watch_s": depth.spent_s, "watched_s": depth.lasted_s}
             load_ledgers(conn, bench.folder, self.run_id)
             injections.judge()
-            self.unknowns += [f"unasked, {death}" for death in bench.fleet.deaths()]
             fired = [fault for fault, record in zip(scenario.faults, injections.records, strict=True) if record.fired]
             facts = Facts(
                 run_id=self.run_id, plan=self.plan, began_at=began_at + server_ahead(conn), quiet=quiet,
@@ -225,7 +242,7 @@ class _Run:
                 overruns=any(fault.overruns for fault in fired),
             )  # fmt: skip
             judged, rules = judge(conn, facts), check(conn, self._limits(facts))
-            measured = measure.measured(conn, facts, depth.points, before)
+            measured = measure.measured(conn, facts, depth.points, before, after)
         decided = decide(
             Seen(
                 accounting=judged.accounting,
@@ -235,7 +252,7 @@ class _Run:
                 expectations=measured.expectations(scenario, judged),
                 sometimes=measured.sometimes(scenario, judged),
                 known=frozenset(scenario.expect.known),
-                unknowns=self.unknowns,
+                unknowns=[*self.unknowns, *measured.unknowns],
             )
         )
         ended = datetime.now(UTC)
@@ -263,3 +280,17 @@ class _Run:
             poll_interval_s=bus.poll_interval, run_id=facts.run_id, quiet=facts.quiet,
             strict=not (facts.loses_attempts or facts.overruns), facts=facts,
         )  # fmt: skip
+
+
+def _wait_for_server(bench: Bench) -> None:
+    """After faults it may still recover. Raises BenchError where it does not come back."""
+    deadline = time.monotonic() + SERVER_BACK_WITHIN_S
+    while True:
+        try:
+            psycopg.connect(**{**bench.database.params, "connect_timeout": 5}).close()
+        except psycopg.Error as exc:
+            if time.monotonic() > deadline:
+                raise BenchError(f"the server of the run did not come back: {one_line(exc)}") from exc
+            time.sleep(LOOK_S)
+        else:
+            return

@@ -26,7 +26,10 @@ _ANY = f"SELECT EXISTS (SELECT FROM pgmq.{queue_table(command_queue(DOMAIN))})" 
 
 
 class Depth:
-    """Looks from a thread of its own; a look that fails (a server that is away) is left out."""
+    """Looks from a thread of its own; a look that fails (a server that is away) is left out.
+
+    ``spent_s``: how long all looks together took, of the ``lasted_s`` that they went on.
+    """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self._params = {
@@ -38,6 +41,8 @@ class Depth:
         self._over = Event()
         self._thread = Thread(target=self._watch, name="depth", daemon=True)
         self.points: list[Point] = []
+        self.spent_s = 0.0
+        self.lasted_s = 0.0
 
     def start(self) -> None:
         self._began = time.monotonic()
@@ -46,6 +51,7 @@ class Depth:
     def stop(self) -> None:
         self._over.set()
         self._thread.join()
+        self.lasted_s = time.monotonic() - self._began
 
     def is_empty(self) -> bool | None:
         """Whether no message is left, hidden ones included; None where the server does not answer."""
@@ -60,12 +66,16 @@ class Depth:
         psutil.cpu_percent()
         conn: psycopg.Connection[Any] | None = None
         while not self._over.wait(EVERY_S):
+            began = time.monotonic()
             try:
                 conn = conn or psycopg.connect(**self._params, autocommit=True)
                 row = conn.execute(_DEPTH).fetchone()
             except psycopg.Error:
+                if conn is not None:
+                    conn.close()
                 conn = None
                 continue
+            self.spent_s += time.monotonic() - began
             assert row is not None
             self.points.append(
                 Point(

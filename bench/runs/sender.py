@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
+from contextlib import contextmanager, suppress
 from itertools import groupby
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from bench.faults.bench import told_by
+from bench.faults.bench import ANSWERS_WITHIN_S, told_by
 from bench.ledgers.sends import Told, Trying
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.words import DOMAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bench.ledgers.sends import SendLedger
     from bench.scenarios.plan import Plan, Planned
@@ -29,7 +32,8 @@ class Sender:
     """Sends from a thread of its own. ``offered``: how many were due so far."""
 
     def __init__(self, params: Mapping[str, Any], plan: Plan, ledger: SendLedger) -> None:
-        self._params = {**params, "application_name": "bench send", "connect_timeout": 5}
+        # A statement is sent with its text each time: a network that loses answers knows them by it.
+        self._params = {**params, "application_name": "bench send", "connect_timeout": 5, "prepare_threshold": None}
         self._plan = plan
         self._ledger = ledger
         self._stop = Event()
@@ -46,6 +50,7 @@ class Sender:
         self._thread.start()
 
     def stop(self) -> None:
+        """Send nothing more. A send that is under way ends within `ANSWERS_WITHIN_S`."""
         self._stop.set()
         self._thread.join()
 
@@ -84,12 +89,17 @@ class Sender:
 
     def _connected(self) -> bool:
         """Before anything is written into the ledger: what a server that is away was not sent, was not tried."""
+        try:
+            self._connection()
+        except psycopg.Error:
+            return False
+        return True
+
+    def _connection(self) -> psycopg.Connection[Any]:
+        """The open connection, or a new one; raises psycopg.Error."""
         if self._conn is None or self._conn.closed:
-            try:
-                self._conn = psycopg.connect(**self._params, autocommit=True)
-            except psycopg.OperationalError:
-                self._conn = None
-        return self._conn is not None
+            self._conn = psycopg.connect(**self._params, autocommit=True)
+        return self._conn
 
     def _send_chunk(self, commands: Sequence[Planned], command_type: str, *, reply: bool) -> None:
         first = self._ledger.intend([self._trying(planned) for planned in commands])
@@ -98,16 +108,17 @@ class Sender:
         ]
 
         def send() -> None:
-            assert self._conn is not None
-            send_chunk(
-                self._conn, DOMAIN, chunk, max_attempts=self._plan.scenario.bus.max_attempts, reply=reply,
-                command_type=command_type,
-            )  # fmt: skip
+            conn = self._connection()
+            with _given_up_after(ANSWERS_WITHIN_S, conn):
+                send_chunk(
+                    conn, DOMAIN, chunk, max_attempts=self._plan.scenario.bus.max_attempts, reply=reply,
+                    command_type=command_type,
+                )  # fmt: skip
 
         told = told_by(send)
         if told is not Told.UNKNOWN:
             self._ledger.answer(first, len(commands), told)
-        if told is not Told.ACKNOWLEDGED and self._conn is not None:
+        elif self._conn is not None:
             self._conn.close()
 
     def _trying(self, planned: Planned) -> Trying:
@@ -125,3 +136,21 @@ class Sender:
 def _alike(planned: Planned) -> tuple[str, bool]:
     """What is sent in one statement."""
     return planned.command_type, planned.reply
+
+
+@contextmanager
+def _given_up_after(seconds: float, conn: psycopg.Connection[Any]) -> Iterator[None]:
+    """Break the connection after so many seconds: a server that is frozen or cut off never answers."""
+    with socket.socket(fileno=os.dup(conn.fileno())) as way:
+
+        def give_up() -> None:
+            with suppress(OSError):
+                way.shutdown(socket.SHUT_RDWR)
+
+        timer = Timer(seconds, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()

@@ -85,8 +85,6 @@ def _unknown(seen: Seen) -> Iterator[str]:
     for criterion in (*seen.sometimes, *seen.expectations):
         if criterion.held is None or (criterion in seen.sometimes and criterion.held is False):
             yield f"{criterion.text}: {criterion.seen}"
-    if number := seen.verdicts.get(CommandVerdict.UNKNOWN.value, 0):
-        yield f"of {number:,} commands no verdict was reached"
 
 
 def _sentence(found: list[str]) -> str:

@@ -5,16 +5,17 @@ Each names the moment ``at`` which it begins (``steady+4s``). What is random in 
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.scenarios.units import Duration
 
 
 class AnyFault(BaseModel):
-    """``needs_cluster``: it cannot be done to a server that others use. ``needs_proxy``: it is done to the network.
+    """``needs_cluster``: it cannot be done to a server that others use. ``needs_small_disk``: nor on a large disk.
 
+    ``needs_proxy`` and ``needs_sender_proxy``: it is done to the network of the workers, of the sender.
     ``loses_attempts``: an attempt may come to no end by it; ``overruns``: an attempt may outlive its lease by it. Only
     then are a further attempt, and the duplicates that it brings, ALLOWED.
     """
@@ -22,12 +23,20 @@ class AnyFault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     needs_cluster: ClassVar[bool] = False
-    needs_proxy: ClassVar[bool] = False
+    needs_small_disk: ClassVar[bool] = False
     loses_attempts: ClassVar[bool] = False
     overruns: ClassVar[bool] = False
 
     do: str
     at: str = Field(default="0s", description="phase+duration, or a duration after sending began")
+
+    @property
+    def needs_proxy(self) -> bool:
+        return False
+
+    @property
+    def needs_sender_proxy(self) -> bool:
+        return False
 
 
 class _Losing(AnyFault):
@@ -38,7 +47,7 @@ class KillWorker(_Losing):
     """F1: SIGKILL to a worker that has so many attempts in flight, and a new one after ``restart``."""
 
     do: Literal["kill_worker"] = "kill_worker"
-    which: int = Field(default=0, ge=0, le=15)
+    which: int | None = Field(default=None, ge=0, le=15, description="empty: as the seed says, each time anew")
     in_flight: int = Field(default=1, ge=0, le=1000)
     times: int = Field(default=1, ge=1, le=20)
     restart: Duration = Duration(0)
@@ -48,30 +57,43 @@ class StopWorker(AnyFault):
     """F2: SIGTERM to a worker, and a new one after it ended. It has to end with 0, and no attempt may be lost."""
 
     do: Literal["stop_worker"] = "stop_worker"
-    which: int = Field(default=0, ge=0, le=15)
+    which: int | None = Field(default=None, ge=0, le=15)
     in_flight: int = Field(default=1, ge=0, le=1000)
     times: int = Field(default=1, ge=1, le=20)
     restart: Duration = Duration(0)
 
 
-class FreezeWorker(_Losing):
+class FreezeWorker(AnyFault):
     """F3: SIGSTOP for longer than a lease while another works on, then SIGCONT."""
 
-    overruns = True
+    overruns = True  # and loses none: each ends, late
     do: Literal["freeze_worker"] = "freeze_worker"
-    which: int = Field(default=0, ge=0, le=15)
+    which: int | None = Field(default=None, ge=0, le=15)
     in_flight: int = Field(default=1, ge=0, le=1000)
     lasts: Duration = Field(default=Duration(2, "L"), validation_alias="for", serialization_alias="for")
 
 
 class CrashAt(_Losing):
-    """F5: at a program point the process of a share of attempts ends, or that of ``poison`` commands each time."""
+    """F5: at a program point the process of a share of attempts ends, or that of ``poison`` commands each time.
+
+    ``point``: ``received``: before the handler, ``handled``: after it, ``finishing``: the end of the attempt is on its
+    way to the server, which has not answered. ``lasts``: how long a share is hit; poison until all of it is parked.
+    """
 
     do: Literal["crash_at"] = "crash_at"
-    point: Literal["received", "handled"] = "received"
+    point: Literal["received", "handled", "finishing"] = "received"
     share: float = Field(default=0, ge=0, le=1)
     poison: int = Field(default=0, ge=0, le=10, description="so many more commands that do it at every attempt")
     how: Literal["exit", "kill", "segfault"] = "exit"
+    lasts: Duration = Field(default=Duration(5), validation_alias="for", serialization_alias="for")
+
+    @model_validator(mode="after")
+    def _hits_something(self) -> Self:
+        if not self.share and not self.poison:
+            raise ValueError("crash_at needs a share above 0, or poison")
+        if self.poison and self.point == "finishing":
+            raise ValueError("crash_at: poison at finishing would end: the server writes what is on its way to it")
+        return self
 
 
 class MalformedMessages(AnyFault):
@@ -91,6 +113,7 @@ class UnregisteredType(AnyFault):
 class EndConnections(_Losing):
     """F8: ``pg_terminate_backend`` for every connection of the workers, again and again."""
 
+    overruns = True  # an end that cannot be written in time
     do: Literal["end_connections"] = "end_connections"
     every: Duration = Duration(0.5)
     lasts: Duration = Field(default=Duration(5), validation_alias="for", serialization_alias="for")
@@ -100,6 +123,7 @@ class RestartServer(_Losing):
     """F9: an immediate shutdown of PostgreSQL, as a crash, and its start after ``down``."""
 
     needs_cluster = True
+    overruns = True
     do: Literal["restart_server"] = "restart_server"
     down: Duration = Duration(0)
 
@@ -108,39 +132,51 @@ class ReadOnly(_Losing):
     """F10: the server takes no write for a while."""
 
     needs_cluster = True
+    overruns = True
     do: Literal["read_only"] = "read_only"
     lasts: Duration = Field(default=Duration(4), validation_alias="for", serialization_alias="for")
 
 
 class Network(_Losing):
-    """F11: between workers and server. ``how``: ``delay`` each way, ``reset`` all connections, ``blackhole``: nothing
-    passes any more and nothing is said, ``lose_answers``: of so many COMMITs (``count``) the answer does not arrive."""
+    """F11: between workers or sender and server. ``how``: ``delay`` each way; ``reset`` all connections (``count``
+    times); ``blackhole``: nothing passes any more and nothing is said; ``lose_answers``: ``count`` statements of a kind
+    (``of``: of the workers; sends: of the sender) are committed and their answer does not arrive."""
 
-    needs_proxy = True
     overruns = True
     do: Literal["network"] = "network"
     how: Literal["delay", "reset", "blackhole", "lose_answers"]
+    whose: Literal["workers", "sender", "both"] = "workers"
     delay: Duration = Duration(20, "ms")
     lasts: Duration = Field(default=Duration(3), validation_alias="for", serialization_alias="for")
     count: int = Field(default=5, ge=1, le=100)
     of: Literal["receive", "finish"] = "finish"
+
+    @property
+    def needs_proxy(self) -> bool:
+        return self.whose != "sender"
+
+    @property
+    def needs_sender_proxy(self) -> bool:
+        return self.whose != "workers"
 
 
 class FillConnections(_Losing):
     """F12: all connections of the server but ``leave`` are taken by others, and the workers' are ended."""
 
     needs_cluster = True
+    overruns = True
     do: Literal["fill_connections"] = "fill_connections"
     leave: int = Field(default=0, ge=0, le=20)
     lasts: Duration = Field(default=Duration(5), validation_alias="for", serialization_alias="for")
 
 
 class HoldRow(AnyFault):
-    """F13: the rows of so many waiting commands are locked for a while; only those may be late."""
+    """F13: a row of each of so many commands, waiting or in flight, is locked for a while; only those may be late."""
 
     do: Literal["hold_row"] = "hold_row"
-    rows: int = Field(default=1, ge=1, le=1000)
+    rows: int = Field(default=3, ge=1, le=1000)
     lasts: Duration = Field(default=Duration(3, "L"), validation_alias="for", serialization_alias="for")
+    p99: Duration = Field(default=Duration(1), description="of all others meanwhile, from sent to ended")
 
 
 class HoldSnapshot(AnyFault):
@@ -152,10 +188,11 @@ class HoldSnapshot(AnyFault):
 
 
 class Readers(AnyFault):
-    """F15: so many transactions that read the whole queue again and again."""
+    """F15: so many others that read the whole queue again and again, each time in a snapshot of its own."""
 
     do: Literal["readers"] = "readers"
     count: int = Field(default=4, ge=1, le=16)
+    every: Duration = Field(default=Duration(100, "ms"), description="how long each rests between two reads")
     lasts: Duration = Field(default=Duration(10), validation_alias="for", serialization_alias="for")
     least_share: float = Field(default=0.5, gt=0, le=1)
 
@@ -191,10 +228,10 @@ class SenderClock(AnyFault):
 
 
 class LoseNotifications(AnyFault):
-    """F20: the notification connection of every worker is ended, and its return is held up by nothing."""
+    """F20: the connection by which each worker hears notifications is ended, again and again."""
 
     do: Literal["lose_notifications"] = "lose_notifications"
-    every: Duration = Duration(0.5)
+    every: Duration = Duration(200, "ms")
     lasts: Duration = Field(default=Duration(5), validation_alias="for", serialization_alias="for")
 
 
@@ -213,9 +250,11 @@ class NoisyNeighbor(AnyFault):
 
 
 class FullDisk(_Losing):
-    """F24: the file system of the server is full for a while; it needs root."""
+    """F24: the file system of the server is full for a while; it needs a right to mount."""
 
     needs_cluster = True
+    needs_small_disk = True
+    overruns = True
     do: Literal["full_disk"] = "full_disk"
     lasts: Duration = Field(default=Duration(4), validation_alias="for", serialization_alias="for")
 
@@ -228,7 +267,11 @@ class UnreadableData(AnyFault):
 
 
 class OddText(AnyFault):
-    """Handlers that fail with codes and messages that nothing can store or that would forge a log line."""
+    """Handlers that fail with codes and messages that nothing can store or that would forge a log line.
+
+    The workers get handlers of the bench's own (`bench.faults.handlers`), so they may have no others. ``count``: so
+    many commands of each way.
+    """
 
     do: Literal["odd_text"] = "odd_text"
     count: int = Field(default=4, ge=1, le=1000)

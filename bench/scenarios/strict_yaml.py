@@ -127,7 +127,7 @@ class _Reader:
         if len(path) > DEEPEST:
             raise _TooDeepError(event)
         if isinstance(event, yaml.AliasEvent):
-            self.say(event, path, f"*{event.anchor[:40]} is an alias; write out what it stands for")
+            self.say(event, path, f"*{str(event.anchor)[:40]} is an alias; write out what it stands for")
             return None
         if event.anchor is not None:
             self.say(event, path, f"&{event.anchor[:40]} is an anchor, which a scenario does not need")

@@ -152,7 +152,8 @@ _MODELS: dict[tuple[str | type, ...], type[BaseModel]] = {
 def _model_at(loc: KeyPath) -> type[BaseModel] | None:
     if loc[:1] == ("faults",) and len(loc) == len(("faults", 0, "kill_worker")):
         return KINDS.get(str(loc[-1]))
-    return _MODELS.get((*loc[:1], *map(type, loc[1:])))
+    key: tuple[str | type, ...] = (*map(str, loc[:1]), *map(type, loc[1:]))
+    return _MODELS.get(key)
 
 
 def _is_below(loc: KeyPath, above: KeyPath) -> bool:

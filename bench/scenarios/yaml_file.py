@@ -104,14 +104,13 @@ def parse_scenario(content: bytes | str, name: str = "the scenario") -> Scenario
 
 
 def scenario_from(
-    value: dict[str, Any], name: str = "the scenario", line_of: Callable[[KeyPath], int] | None = None
+    value: dict[str, Any], name: str = "the scenario", line_of: Callable[[KeyPath], int] = lambda path: 0
 ) -> Scenario:
-    """The scenario that a mapping describes, as JSON has it. Raises ScenarioError; its problems have lines where
-    ``line_of`` knows them."""
+    """The scenario that a mapping describes, as JSON has it. Raises ScenarioError, whose problems have lines where
+    ``line_of`` knows them (0: it does not)."""
     scenario, found = _checked(value)
     if scenario is None:
-        line = line_of or (lambda path: None)
-        raise ScenarioError(name, _told(strict_yaml.Fault(line(path) or 0, path, text) for path, text in found))
+        raise ScenarioError(name, _told(strict_yaml.Fault(line_of(path), path, text) for path, text in found))
     return scenario
 
 
@@ -173,8 +172,8 @@ def _of_the_rest(value: dict[str, Any], wrong: list[KeyPath]) -> list[tuple[KeyP
                 rest["faults"] = faults
             case ("expect", key, *_):
                 rest["expect"] = {name: given for name, given in rest["expect"].items() if name != key}
-            case (key, *_):
-                rest.pop(str(key), None)
+            case _:
+                rest.pop(str(path[0]), None)
     rest = {"scenario": "x", "about": "x", "mix": {"success": 1}, **rest}
     try:
         Scenario.model_validate(rest, by_alias=True, by_name=False)

@@ -16,7 +16,7 @@ from commands.api.auth import READING, changing
 from commands.api.problems import ProblemError, invalid_form
 from commands.api.schemas import ProblemDetails
 from commands.api.values import Whole
-from settings_app import pause, redacted
+from settings_app import current, pause
 from settings_app.forms import ConfigurationForm
 from settings_app.models import Configuration, SettingsConflictError
 from settings_app.values import LISTS, NAMES, SETTINGS, SWITCHES, Value, lease_warning
@@ -112,7 +112,7 @@ def change(
     except SettingsConflictError as exc:
         raise _not_newest(exc.current) from exc
     pause.forget()
-    redacted.forget()
+    current.forget()
     return _out(response, config)
 
 

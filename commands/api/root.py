@@ -42,6 +42,7 @@ ROUTERS = {
     "/load-tests": "bench.loadtest.api.router",
     "/runs": "bench.runs.api.router",
     "/scenarios": "bench.runs.scenarios_api.router",
+    "/verdict": "bench.invariants.api.router",
     "/stats": "commands.api.stats.router",
     "/stats/load-test": "bench.loadtest.stats_api.router",
 }

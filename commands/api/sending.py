@@ -17,11 +17,11 @@ from commands.bus.conflicts import SendConflictError
 from commands.bus.one import Asked, OtherContentError, Sent, send_one
 from commands.forms.sending_json import SendMixForm, SendOneForm, path_of
 from commands.models import Operation
-from commands.reads.current import settings_now
 from commands.reads.expected import circumstances_of, foreseen
 from commands.rules.behaviors import Behavior
 from commands.rules.words import OperationKind
 from e2e_site.problem import FieldError
+from settings_app.current import settings_now
 
 router = Router()
 _SENDING = changing("commands.add_testcommand", "send commands")

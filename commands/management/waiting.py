@@ -19,7 +19,12 @@ SHORTEST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
 READS_SHARE = 10  # reading takes at most a tenth of the time
 
-CODES = {Verdict.AGREES: Exit.DONE, Verdict.NOT_YET: Exit.TIME_IS_UP}  # all others: Exit.FAILED
+CODES = {
+    Verdict.MATCH: Exit.DONE,
+    Verdict.ALLOWED: Exit.DONE,
+    Verdict.NOT_YET: Exit.TIME_IS_UP,
+    Verdict.STUCK: Exit.TIME_IS_UP,
+}  # all others: Exit.FAILED
 
 
 class Deadline:

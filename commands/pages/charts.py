@@ -6,7 +6,7 @@ A fragment is the same for all who look at one span of one domain, so it is draw
 import gzip
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +29,6 @@ from commands.reads.marks import Mark
 from commands.rules.chart_ranges import DEFAULT, RANGES, width_text
 from commands.rules.grid import Grid
 from commands.rules.words import DOMAIN
-from commands.stats import samples
 from e2e_site.shared import Shared
 from e2e_site.texts import cut
 from e2e_site.unchanged import not_again
@@ -42,6 +41,15 @@ NO_NUMBER = "–"  # noqa: RUF001  # a dash
 
 class UnknownRangeError(Exception):
     """``?range=`` is none of those that there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The charts of a ``domain`` over the range of that ``name``, up to ``now`` by the database's clock."""
+
+    domain: str
+    name: str
+    now: datetime = field(compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +68,7 @@ def live(request: HttpRequest) -> HttpResponse:
         name = range_of(request.GET)
     except UnknownRangeError as exc:
         raise BadRequest(str(exc)) from exc
-    drawn = _drawn[name].get((chosen.domain, name))
+    drawn = _drawn[name].get(Asked(domain=chosen.domain, name=name, now=chosen.now))
     # It holds no secret that could be guessed by how short an answer becomes, and is compressed once for all.
     if GZIP.search(request.headers.get("Accept-Encoding", "")):
         response = HttpResponse(drawn.packed, headers={"Content-Encoding": "gzip"})
@@ -78,9 +86,9 @@ def range_of(query: QueryDict) -> str:
     return asked
 
 
-def fragment(domain: str, name: str) -> SafeString:
+def fragment(asked: Asked) -> SafeString:
     """The charts of a domain over the range of that name, as they were a moment ago."""
-    return _drawn[name].get((domain, name)).html
+    return _drawn[asked.name].get(asked).html
 
 
 def query(domain: str, name: str) -> str:
@@ -88,20 +96,21 @@ def query(domain: str, name: str) -> str:
     return query_of({"domain": None if domain == DOMAIN else domain, "range": None if name == DEFAULT else name})
 
 
-def _draw(key: tuple[str, str]) -> Drawn:
-    html = render_to_string("commands/_charts.html", context(*key))
+def _draw(asked: Asked) -> Drawn:
+    html = render_to_string("commands/_charts.html", context(asked))
     return Drawn(html=html, packed=gzip.compress(html.encode(), GZIP_LEVEL, mtime=0))
 
 
-def context(domain: str, name: str) -> dict[str, Any]:
+def context(asked: Asked) -> dict[str, Any]:
     """The ``drawings`` and, newest first, the ``rows`` of their table and the ``marks``; who samples (``sampler``).
 
     ``sampled``: anything was, ever. ``now``: the database's clock.
     """
-    sampler, shown = samples.sampler(), RANGES[name]
-    grid = Grid.up_to(sampler.now, shown.length)
+    domain, name, shown = asked.domain, asked.name, RANGES[asked.name]
+    grid = Grid.up_to(asked.now, shown.length)
     columns = numbers.read(grid, domain)
-    found = marks.read(grid.since, grid.until, domain)
+    beside = marks.read(grid.since, grid.until, domain)
+    found, sampler = beside.marks, beside.sampler
     seen = any(column.sum for column in columns)
     return {
         "now": sampler.now,
@@ -159,6 +168,6 @@ def _row(column: Column, links: Links) -> dict[str, Any]:
 
 
 # Shared for half the time after which a page asks again: by then its columns have hardly grown.
-_drawn: Mapping[str, Shared[tuple[str, str], Drawn]] = {
+_drawn: Mapping[str, Shared[Asked, Drawn]] = {
     name: Shared(_draw, times=shown.pace_s / 2) for name, shown in RANGES.items()
 }

@@ -25,7 +25,7 @@ from commands.stats.counts import StatusCounts, status_counts
 from e2e_site.shared import Shared
 from e2e_site.times import Times, times_of
 from e2e_site.unchanged import not_again
-from settings_app.models import Configuration
+from settings_app.current import settings_now
 
 EVENTS_SHOWN = 20
 # The rights that decide what the live part offers.
@@ -50,8 +50,11 @@ def page(request: HttpRequest) -> HttpResponse:
         asked = charts.range_of(request.GET)
     except charts.UnknownRangeError as exc:
         asked, problem = chart_ranges.DEFAULT, str(exc)
-    domain = shown["chosen"].domain
-    drawn = {"charts": charts.fragment(domain, asked), "charts_query": charts.query(domain, asked)}
+    chosen = shown["chosen"]
+    drawn = {
+        "charts": charts.fragment(charts.Asked(domain=chosen.domain, name=asked, now=chosen.now)),
+        "charts_query": charts.query(chosen.domain, asked),
+    }
     status = 400 if problem else 200
     return render(
         request, "commands/dashboard.html", {**shown, **drawn, "problem": problem, "live": True}, status=status
@@ -113,10 +116,10 @@ def _look(domain: str) -> dict[str, Any]:
     return {
         "counts": counts,
         "cards": _cards(counts, domain),
-        "odd": odd(domain, parked=counts.by_status[Status.IN_TROUBLESHOOTING_QUEUE].value > 0),
+        "odd": odd(domain),
         "workers": workers,
         "alive": sum(worker["alive"] for worker in workers),
-        "config": Configuration.load(),
+        "config": settings_now(),
         "events": events,
         "looked_back": any(event["far"] for event in events),
         "rejected": queries.newest_rejected(REJECTED_SHOWN, within=REJECTED_TOLD, domain=domain) if rejected else [],

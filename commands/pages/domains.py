@@ -32,7 +32,7 @@ class ChosenDomain:
     queue: str
     query: str
     domains: list[tuple[str, str]]
-    now: datetime | None
+    now: datetime
 
 
 def chosen_domain(query: QueryDict) -> ChosenDomain:
@@ -41,6 +41,7 @@ def chosen_domain(query: QueryDict) -> ChosenDomain:
     names, now = queries.domains()
     if domain not in names:
         raise UnknownDomainError(domain, names)
+    assert now is not None, "the clock comes with the domains"
     return ChosenDomain(
         domain=domain,
         queue=command_queue(domain),

@@ -9,7 +9,7 @@ from commands.reads import queries
 from commands.reads.listing import query_of
 from commands.rules.formatting import Count
 from commands.rules.words import DOMAIN, LATE, command_queue, queue_table
-from e2e_site.named_sql import NamedSql
+from e2e_site.named_sql import NamedSql, Row
 
 DUE_TOLERATED = timedelta(minutes=1)  # how long a message may be due before it is told
 LATELY = timedelta(hours=1)  # for ends that came too late
@@ -49,10 +49,15 @@ class Odd:
     parked: LargestGroup | None
 
 
-def odd(domain: str, *, parked: bool) -> Odd:
-    """``parked``: something is, so that its largest group is asked for."""
+def odd(domain: str) -> Odd:
     tables = {"commands": queue_table(command_queue(domain))}
-    asked = {"look_back": queries.LOOK_BACK, "late": list(LATE), "lately": LATELY, "domain": domain}
+    asked = {
+        "look_back": queries.LOOK_BACK,
+        "late": list(LATE),
+        "lately": LATELY,
+        "domain": domain,
+        "most": PARKED_GROUPED,
+    }
     (row,) = _SQL.rows("odd", tables, **asked)
     due, now = row["oldest_due"], row["now"]
     return Odd(
@@ -61,22 +66,18 @@ def odd(domain: str, *, parked: bool) -> Odd:
         late_newest=row["late_newest"],
         operations=row["operations"],
         operations_waiting=row["operations_waiting"],
-        parked=_largest_group(domain) if parked else None,
+        parked=_largest_group(domain, row) if row["parked"] else None,
     )
 
 
-def _largest_group(domain: str) -> LargestGroup | None:
-    found = _SQL.rows("largest_group", domain=domain, most=PARKED_GROUPED)
-    if not found:
-        return None  # retried in this moment
-    (row,) = found
+def _largest_group(domain: str, row: Row) -> LargestGroup:
     named = {"domain": None if domain == DOMAIN else domain}
     named |= {name: spelled(row[name]) for name in ("code", "behavior")}
     return LargestGroup(
         code=row["code"],
         behavior=row["behavior"],
-        number=Count(row["number"], "+" if row["looked"] >= PARKED_GROUPED else ""),
+        number=Count(row["parked"], "+" if row["looked"] >= PARKED_GROUPED else ""),
         oldest=row["oldest"],
-        whole=row["number"] == row["looked"],
+        whole=row["parked"] == row["looked"],
         query=query_of(named),
     )

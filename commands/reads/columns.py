@@ -8,7 +8,7 @@ from commands.rules import grid
 from commands.rules.grid import Grid
 from commands.rules.histogram import Histogram
 from commands.rules.words import DOMAIN
-from commands.stats.samples import Sample, series
+from commands.stats.samples import Sample, Span, series
 
 COUNTS = ("sent", "received", "completed", "retried", "parked", "failed", "canceled", "late")
 SETTLED = timedelta(seconds=5)  # after its end a column is rolled up whole; before, it may be as it was 10 s ago
@@ -76,7 +76,8 @@ def _samples(asked: Grid, domain: str) -> list[Sample]:
 
     Rows of one width end where those of the next finer one are read from, so nothing is counted twice.
     """
-    found: list[Sample] = []
+    spans: list[Span] = []
+    since_of_finer = asked.since
     since, until = asked.since, min(asked.until, asked.now + timedelta(seconds=1))
     widths = [width for width in sorted(grid.KEPT, reverse=True) if width <= grid.stored_width(asked.width_s)]
     for width in widths:
@@ -84,8 +85,11 @@ def _samples(asked: Grid, domain: str) -> list[Sample]:
         ended = until if finest else min(until, grid.floor(asked.now - SETTLED, width))
         if since >= ended:
             continue
-        rows = series(since=since, until=ended, width_s=width, domain=domain)
-        found += rows
-        step = timedelta(seconds=width)
-        since = max(since, rows[-1].at + step if rows else since, since if finest else ended - grid.UNROLLED * step)
+        spans.append(Span(width_s=width, since=since, until=ended))
+        since = since if finest else max(since, ended - grid.UNROLLED * timedelta(seconds=width))
+    found: list[Sample] = []
+    for span, rows in zip(spans, series(spans, domain), strict=True):
+        found += [row for row in rows if row.at >= since_of_finer]
+        if rows:
+            since_of_finer = max(since_of_finer, rows[-1].at + timedelta(seconds=span.width_s))
     return found

@@ -1,7 +1,7 @@
 """What had to become of a command, beside what became of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -17,10 +17,13 @@ from commands.rules.words import Status
 from settings_app.models import Configuration
 
 STYLES: dict[Verdict, Style] = {
-    Verdict.AGREES: Style("check", "cyan"),
+    Verdict.MATCH: Style("check", "cyan"),
+    Verdict.ALLOWED: Style("check", "blue"),
+    Verdict.KNOWN: Style("info", "amber"),
+    Verdict.MISMATCH: Style("alert", "rose"),
+    Verdict.STUCK: Style("clock", "amber"),
     Verdict.NOT_YET: Style("clock", "blue"),
-    Verdict.DISAGREES: Style("alert", "rose"),
-    Verdict.NOT_COVERED: Style("info", "slate"),
+    Verdict.UNKNOWN: Style("info", "slate"),
 }
 
 
@@ -101,10 +104,13 @@ def expected(command: dict[str, Any], outcome: Outcome, config: Configuration) -
     try:
         of = circumstances(command, config)
     except UnknownError as exc:
-        return Expected(agreement=Agreement(verdict=Verdict.NOT_COVERED, reason=str(exc)), statuses=[])
+        return Expected(agreement=Agreement(verdict=Verdict.UNKNOWN, reason=str(exc)), statuses=[])
+    judged = agreement(of, outcome, _settings(outcome, config))
+    if judged.verdict is Verdict.ALLOWED:
+        of = replace(of, kills=len(outcome.lost))
     found = expectation(of)
     return Expected(
-        agreement=agreement(of, outcome, _settings(outcome, config)),
+        agreement=judged,
         statuses=_ordered(found),
         bounds=found.attempts,
         attempts=attempts_text(found.attempts),

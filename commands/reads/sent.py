@@ -70,14 +70,14 @@ def outcome(correlation_id: UUID, *, sent: int, before: Configuration, standing:
     if config.version != before.version:
         by = f" by {config.updated_by}" if config.updated_by else ""
         reason = f"The settings were changed{by} meanwhile: those that they ran with are not known any more."
-        return SentOutcome(verdict=Verdict.NOT_COVERED, reason=reason, ends=ends)
+        return SentOutcome(verdict=Verdict.UNKNOWN, reason=reason, ends=ends)
     if found != sent:
         reason = f"{sent:,} were sent, and {found:,} are there."
-        return SentOutcome(verdict=Verdict.DISAGREES, reason=reason, ends=ends)
+        return SentOutcome(verdict=Verdict.MISMATCH, reason=reason, ends=ends)
     if wrong:
         reason = f"{wrong:,} of {sent:,} ended otherwise than their behaviors say."
-        return SentOutcome(verdict=Verdict.DISAGREES, reason=reason, ends=ends)
-    return SentOutcome(verdict=Verdict.AGREES, reason="All ended as they had to.", ends=ends)
+        return SentOutcome(verdict=Verdict.MISMATCH, reason=reason, ends=ends)
+    return SentOutcome(verdict=Verdict.MATCH, reason="All ended as they had to.", ends=ends)
 
 
 def _ended(row: Row, correlation_id: UUID, config: Configuration) -> Ended:

@@ -1,22 +1,23 @@
 """Whether what became of a command is what had to become of it. Pure.
 
-    Expectation, story ─► agreement: it agrees, not yet, it does not, or the expectation does not cover it
+    Expectation, story ─► agreement: the verdict on the command, and why
 
-An expectation holds where no operator acts and no worker dies, and it is made of the settings of now. Where one of
-these is not so, nothing is judged, and the reason says which.
+An expectation is made of the settings of now, and holds where no operator acts. An attempt whose worker died widens it.
+Where nobody can say what had to happen, the verdict is UNKNOWN, and the reason says why.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from commands.rules.courses import Circumstances, courses
+from commands.rules.deviations import TITLES, Seen, known_deviation
+from commands.rules.differences import Came, differences
 from commands.rules.ends import first_end
-from commands.rules.expectation import Bounds, Expectation, expectation
+from commands.rules.expectation import expectation
 from commands.rules.formatting import duration
-from commands.rules.sentence import attempts_text
 from commands.rules.timeline import Attempt, Event
-from commands.rules.words import LATE, LETTERS, OPERATOR_EVENTS, EventType, Status, Word
+from commands.rules.words import LETTERS, OPERATOR_EVENTS, EventType, Status, Word
 from settings_app.values import SETTINGS
 
 SHORTEST_LEASE_S = int(SETTINGS["visibility_timeout"].minimum)
@@ -29,12 +30,15 @@ _DID = {
 
 
 class Verdict(Word):
-    """What the comparison comes to."""
+    """What the comparison comes to; the words are those of the bench."""
 
-    AGREES = "agrees", "Agrees"
-    NOT_YET = "not_yet", "Not yet"
-    DISAGREES = "disagrees", "Does not agree"
-    NOT_COVERED = "not_covered", "Not covered"
+    MATCH = "MATCH", "Match"  # as it had to be
+    ALLOWED = "ALLOWED", "Allowed"  # only because a worker died
+    KNOWN = "KNOWN", "Known deviation"  # of engine library
+    MISMATCH = "MISMATCH", "Mismatch"
+    STUCK = "STUCK", "Stuck"  # on its way for longer than it takes
+    NOT_YET = "NOT_YET", "Not yet"
+    UNKNOWN = "UNKNOWN", "Unknown"  # nobody can say what had to become of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +72,20 @@ class Outcome:
     replies: Sequence[str] = ()
     awaited: bool = False
 
-    def count(self, event_type: EventType) -> int:
-        return sum(event.event_type == event_type for event in self.events)
-
     @property
     def sent(self) -> Event | None:
         return next((event for event in self.events if event.event_type == EventType.SENT), None)
 
     @property
     def word(self) -> str:
-        """Its story in `LETTERS`, late events left out."""
+        """Its story in `LETTERS`."""
         known = [EventType(event.event_type) for event in self.events if event.event_type in LETTERS]
-        return "".join(LETTERS[event] for event in known if event not in LATE)
+        return "".join(LETTERS[event] for event in known)
+
+    @property
+    def lost(self) -> list[Attempt]:
+        """Attempts that came to no end and of whose worker nothing is heard any more."""
+        return [attempt for attempt in self.attempts if attempt.lost or (attempt.end is None and attempt.silent)]
 
     def since_begun_ms(self, moment: datetime) -> float | None:
         """How long after its first attempt began."""
@@ -90,16 +96,73 @@ class Outcome:
 def agreement(circumstances: Circumstances, outcome: Outcome, settings: Settings) -> Agreement:
     """Compare what became of a command with what had to, by its circumstances and the settings of now."""
     if why := _not_covered(circumstances, outcome, settings):
-        return Agreement(verdict=Verdict.NOT_COVERED, reason=why)
-    expected = expectation(circumstances)
+        return Agreement(verdict=Verdict.UNKNOWN, reason=why)
     timed = not _changed(outcome, settings) and not settings.own
-    if broken := next(_broken(expected, outcome, timed=timed), ""):
-        return Agreement(verdict=Verdict.DISAGREES, reason=broken)
+    came = _came(outcome, timed=timed)
+    if broken := next(differences(expectation(circumstances), came, late=not outcome.awaited), ""):
+        return _otherwise(circumstances, outcome, came, broken, timed=timed)
     if not outcome.status.is_final:
-        return Agreement(verdict=Verdict.NOT_YET, reason=_on_its_way(expected, outcome, timed=timed))
+        return _on_its_way(circumstances, outcome, timed=timed)
     if outcome.awaited:
         return Agreement(verdict=Verdict.NOT_YET, reason="It ended as it had to. An attempt may still end, too late.")
-    return Agreement(verdict=Verdict.AGREES, reason="It ended as it had to.")
+    return Agreement(verdict=Verdict.MATCH, reason="It ended as it had to.")
+
+
+def _came(outcome: Outcome, *, timed: bool) -> Came:
+    end = first_end(outcome.events)
+    took_ms = outcome.since_begun_ms(end.ts) if end and timed else None
+    return Came(status=outcome.status, word=outcome.word, replies=outcome.replies, took_ms=took_ms)
+
+
+def _otherwise(circumstances: Circumstances, outcome: Outcome, came: Came, broken: str, *, timed: bool) -> Agreement:
+    """It is not what had to be where no attempt is lost: what may be the reason, and which is none."""
+    if lost := outcome.lost:
+        wider = expectation(replace(circumstances, kills=len(lost)))
+        if not any(differences(wider, came, late=not outcome.awaited)):
+            if outcome.status.is_final:
+                return Agreement(verdict=Verdict.ALLOWED, reason=f"{_died(lost)} With that, it ended as it may.")
+            return _on_its_way(circumstances, outcome, timed=timed)
+    if deviation := _deviation(circumstances, outcome, came):
+        reason = f"{broken} Engine library is known for that, {deviation}: {TITLES[deviation]}."
+        return Agreement(verdict=Verdict.KNOWN, reason=reason)
+    return Agreement(verdict=Verdict.MISMATCH, reason=broken)
+
+
+def _deviation(circumstances: Circumstances, outcome: Outcome, came: Came) -> str | None:
+    """What engine library is known to do otherwise; its events name no worker."""
+    if any(attempt.worker_id for attempt in outcome.attempts):
+        return None
+    return known_deviation(
+        Seen(
+            word=came.word,
+            status=came.status,
+            attempts=came.count(EventType.RECEIVED),
+            max_attempts=circumstances.max_attempts,
+            expected=expectation(circumstances).pattern,
+            executions=came.count(EventType.RECEIVED),
+            replies=len(came.replies),
+            behavior=circumstances.behavior.type,
+        )
+    )
+
+
+def _died(lost: Sequence[Attempt]) -> str:
+    if len(lost) > 1:
+        return f"The workers of {len(lost)} attempts died, or give no sign of life."
+    return f"The worker of attempt {lost[0].number} died, or gives no sign of life."
+
+
+def _on_its_way(circumstances: Circumstances, outcome: Outcome, *, timed: bool) -> Agreement:
+    elapsed = outcome.since_begun_ms(outcome.now)
+    if elapsed is None:
+        return Agreement(verdict=Verdict.NOT_YET, reason="It waits for its first attempt.")
+    lost = outcome.lost
+    latest = expectation(replace(circumstances, kills=len(lost))).ends_ms.most
+    died = f"{_died(lost)} " if lost else ""
+    if timed and elapsed > latest:
+        reason = f"It is on its way, for longer than the {duration(latest)} that it takes where a slot is always free."
+        return Agreement(verdict=Verdict.STUCK, reason=f"{died}{reason}")
+    return Agreement(verdict=Verdict.NOT_YET, reason=f"{died}It is on its way.")
 
 
 # -- what no expectation covers --------------------------------------------------------------------------------------
@@ -113,7 +176,7 @@ def _not_covered(circumstances: Circumstances, outcome: Outcome, settings: Setti
         return f"{who} {_DID[EventType(acted.event_type)]}: what an operator does is not to be foreseen."
     if outcome.sent is None:
         return "The beginning of its story is not known."
-    return _lost(outcome) or (_otherwise_set(outcome, settings) if _settings_matter(circumstances) else "")
+    return _endless(outcome) or (_otherwise_set(outcome, settings) if _settings_matter(circumstances) else "")
 
 
 def _otherwise_set(outcome: Outcome, settings: Settings) -> str:
@@ -126,12 +189,11 @@ def _otherwise_set(outcome: Outcome, settings: Settings) -> str:
     return ""
 
 
-def _lost(outcome: Outcome) -> str:
-    """An attempt that ended with its worker, or of whose end nothing is known."""
-    for attempt in outcome.attempts:
-        if attempt.lost or (attempt.end is None and attempt.silent and not outcome.status.is_final):
-            return f"The worker of attempt {attempt.number} died, or gives no sign of life."
-        if attempt.end is None and outcome.status.is_final and not attempt.awaited:
+def _endless(outcome: Outcome) -> str:
+    """An attempt of whose end nothing is known, though its worker lives, or nobody knows which it was."""
+    lost = {attempt.number for attempt in outcome.lost}
+    for attempt in outcome.attempts if outcome.status.is_final else ():
+        if attempt.end is None and not attempt.awaited and attempt.number not in lost:
             return f"No end of attempt {attempt.number} is known."
     return ""
 
@@ -144,76 +206,3 @@ def _settings_matter(circumstances: Circumstances) -> bool:
 
 def _changed(outcome: Outcome, settings: Settings) -> bool:
     return outcome.sent is not None and settings.changed > outcome.sent.ts
-
-
-# -- what had to be otherwise ----------------------------------------------------------------------------------------
-
-
-def _broken(expected: Expectation, outcome: Outcome, *, timed: bool) -> Iterator[str]:
-    """Every way in which it is not what had to be."""
-    attempts, retries = outcome.count(EventType.RECEIVED), outcome.count(EventType.FAILED)
-    if not outcome.status.is_final:
-        if attempts > expected.attempts.most:
-            yield f"It began {_attempts(attempts)} and had to come to {attempts_text(expected.attempts)}."
-        if retries > expected.retries.most:
-            yield f"{retries} of its attempts failed for a moment, and at most {expected.retries.most} had to."
-        return
-    if outcome.status not in expected.statuses:
-        allowed = " or ".join(status.label for status in Status if status in expected.statuses)
-        yield f"It is {outcome.status.label} and had to be {allowed}."
-    if attempts not in expected.attempts:
-        yield f"It took {_attempts(attempts)} and had to take {attempts_text(expected.attempts)}."
-    if not expected.allows(outcome.word):
-        had_to = f" It had to be: {_told(expected.word)}." if expected.word else ""
-        yield f"Its story is not one that its behavior leads to: {_told(outcome.word)}.{had_to}"
-    if not outcome.awaited:
-        yield from _late(expected, outcome)
-    yield from _replied(expected, outcome)
-    end = first_end(outcome.events)
-    took = None if end is None else outcome.since_begun_ms(end.ts)
-    if timed and took is not None and took < expected.ends_ms.least:
-        least = duration(expected.ends_ms.least)
-        yield f"It ended {duration(took)} after it was begun, and had to take at least {least}."
-
-
-def _late(expected: Expectation, outcome: Outcome) -> Iterator[str]:
-    for event, bounds in zip(LATE, (expected.late_completed, expected.late_failed), strict=True):
-        if (found := outcome.count(event)) not in bounds:
-            yield f"{_ends(found)} came too late, and there had to be {_range(bounds)} ({event.label.lower()})."
-
-
-def _replied(expected: Expectation, outcome: Outcome) -> Iterator[str]:
-    """Fewer than were due tell nothing: a sender may have taken them."""
-    if len(outcome.replies) > expected.replies.most:
-        yield f"There are {len(outcome.replies)} replies, and there had to be {_range(expected.replies)}."
-    for reply in outcome.replies:
-        if expected.reply and reply != expected.reply:
-            yield f"Its reply says {reply} and had to say {expected.reply}."
-
-
-def _on_its_way(expected: Expectation, outcome: Outcome, *, timed: bool) -> str:
-    elapsed = outcome.since_begun_ms(outcome.now)
-    if elapsed is None:
-        return "It waits for its first attempt."
-    if timed and elapsed > expected.ends_ms.most:
-        most = duration(expected.ends_ms.most)
-        return f"It is on its way, for longer than the {most} that it takes where a slot is always free."
-    return "It is on its way."
-
-
-def _attempts(number: int) -> str:
-    return attempts_text(Bounds(least=number, most=number))
-
-
-def _ends(number: int) -> str:
-    return "1 end" if number == 1 else f"{number} ends"
-
-
-def _range(bounds: Bounds) -> str:
-    return f"{bounds.least}" if bounds.least == bounds.most else f"{bounds.least} to {bounds.most}"
-
-
-def _told(word: str) -> str:
-    """ "Sent, Received, Completed"."""
-    labels = {letter: event.label for event, letter in LETTERS.items()}
-    return ", ".join(labels[letter] for letter in word)

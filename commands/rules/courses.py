@@ -27,7 +27,8 @@ class Circumstances:
     """A command and what decides about it: its behavior, the settings, and how many slots are free for it.
 
     ``slots`` counts those of all workers that are free for this command all the time; None: not known.
-    ``reply``: whether a reply is asked for.
+    ``kills``: how many of its attempts came to no end in their time, their process having died or stood still; a
+    receive of which the answer was lost is one. ``reply``: whether a reply is asked for.
     """
 
     behavior: Behavior
@@ -38,9 +39,12 @@ class Circumstances:
     backoff_multiplier: float
     heartbeat: bool = False
     slots: int | None = None
+    kills: int = 0
     reply: bool = True
 
     def __post_init__(self) -> None:
+        if self.kills < 0:
+            raise ValueError(f"kills must be at least 0, not {self.kills}.")
         for name in ("max_attempts", "lease_s", "slots"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -134,7 +138,7 @@ class Course:
 
 
 def courses(circumstances: Circumstances) -> tuple[Course, ...]:
-    """The ways that the command can go where the same slots are free for it all the time."""
+    """The ways that the command can go where the same slots are free for it all the time, and no attempt is lost."""
     if circumstances.keeps_its_lease:
         return (_one_by_one(circumstances),)
     # Deliveries are taken a little late, so work may seem a little shorter or longer beside a lease than it is.

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from commands.rules.behaviors import BehaviorType
 from commands.rules.courses import Circumstances, Course, courses
-from commands.rules.expectation import Bounds
+from commands.rules.expectation import Bounds, expectation
 from commands.rules.formatting import duration
 from commands.rules.words import Status
 
@@ -14,6 +14,12 @@ _ENDS = {Status.COMPLETED: "completes", Status.FAILED: "fails by its own rule"} 
 
 def sentence(circumstances: Circumstances) -> str:
     """ "fails twice, then completes at attempt 3, after about 3 s": without capital letter and full stop."""
+    calm = _calm(circumstances)
+    return f"{calm}; {_with_lost_ones(circumstances)}" if circumstances.kills else calm
+
+
+def _calm(circumstances: Circumstances) -> str:
+    """Where no attempt is lost."""
     ways = courses(circumstances)
     if any(way.overlapping for way in ways):
         parts = (_comes_again(circumstances), _counts(circumstances, ways), _ends(circumstances, ways))
@@ -27,6 +33,14 @@ def attempts_text(attempts: Bounds) -> str:
         joined = "or" if attempts.most - attempts.least == 1 else "to"
         return f"{attempts.least} {joined} {attempts.most} attempts"
     return "1 attempt" if attempts.most == 1 else f"{attempts.most} attempts"
+
+
+def _with_lost_ones(circumstances: Circumstances) -> str:
+    """What attempts that came to no end make of it."""
+    found, lost = expectation(circumstances), circumstances.kills
+    does = [_ENDS.get(status, "goes to the TSQ") for status in Status if status in found.statuses]
+    which = "1 attempt that comes" if lost == 1 else f"{lost} attempts that come"
+    return f"with {which} to no end it {' or '.join(does)} with {attempts_text(found.attempts)}"
 
 
 # -- one attempt after the other -------------------------------------------------------------------------------------

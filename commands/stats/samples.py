@@ -66,10 +66,23 @@ class DatabaseSample:
     wal_bytes: int
 
 
-def series(*, since: datetime, until: datetime, width_s: int, domain: str = DOMAIN) -> list[Sample]:
-    """The columns of one width that begin from ``since`` up to, and without, ``until``, oldest first; gaps are left."""
-    rows = _SQL.rows("series", domain=domain, width_s=width_s, since=since, until=until)
-    return [_sample(row) for row in rows]
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The columns of one stored width that begin from ``since`` up to, and without, ``until``."""
+
+    width_s: int
+    since: datetime
+    until: datetime
+
+
+def series(spans: Sequence[Span], domain: str = DOMAIN) -> list[list[Sample]]:
+    """The samples of each span, oldest first; gaps are left."""
+    asked = {f"{name}s": [getattr(span, name) for span in spans] for name in ("since", "until")}
+    rows = _SQL.rows("series", domain=domain, widths=[span.width_s for span in spans], **asked)
+    found: dict[int, list[Sample]] = {span.width_s: [] for span in spans}
+    for row in rows:
+        found[row.pop("width_s")].append(_sample(row))
+    return list(found.values())
 
 
 def latest(domain: str = DOMAIN) -> Sample | None:

@@ -1,9 +1,15 @@
 -- name: series
-SELECT at, seconds, visible, in_flight, delayed, oldest_s, tsq, workers, sent, received, completed, retried, parked, failed,
-       canceled, late, waiting, running
-FROM public.e2e_sample
-WHERE domain = %(domain)s AND width_s = %(width_s)s AND at >= %(since)s AND at < %(until)s
-ORDER BY at;
+-- Several spans, each of a width of its own, in one statement.
+SELECT r.width_s, s.*
+FROM unnest(%(widths)s::INTEGER[], %(sinces)s::TIMESTAMPTZ[], %(untils)s::TIMESTAMPTZ[])
+    WITH ORDINALITY r (width_s, since, until, place)
+CROSS JOIN LATERAL (
+    SELECT at, seconds, visible, in_flight, delayed, oldest_s, tsq, workers, sent, received, completed, retried, parked,
+           failed, canceled, late, waiting, running
+    FROM public.e2e_sample
+    WHERE domain = %(domain)s AND width_s = r.width_s AND at >= r.since AND at < r.until
+) s
+ORDER BY r.place, s.at;
 
 -- name: latest
 SELECT at, seconds, visible, in_flight, delayed, oldest_s, tsq, workers, sent, received, completed, retried, parked, failed,

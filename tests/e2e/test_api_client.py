@@ -65,7 +65,7 @@ def test_a_generated_client_sends_waits_looks_and_retries(
 
         found = call("commands.get_command", caller, sent.id, wait=20)
         assert (str(found.status), found.error.code) == ("IN_TROUBLESHOOTING_QUEUE", "NO_ACCOUNT")
-        assert str(found.expected.verdict) == "agrees"
+        assert str(found.expected.verdict) == "MATCH"
         parked = call("tsq.list_parked", caller)
         assert [item.command_id for item in parked.items] == [sent.id]
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from wsgiref.types import StartResponse
 
+import psutil
 import psycopg
 import pytest
 
@@ -54,6 +55,24 @@ def serve(start_manage: StartManage) -> Callable[..., Site]:
         )
 
     return start
+
+
+def workers_of(site: Site) -> list[psutil.Process]:
+    return psutil.Process(site.program.pid).children()
+
+
+def test_several_processes_share_the_port_and_one_that_dies_is_started_again(start_manage: StartManage) -> None:
+    port = free_port()
+    environment = {"HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_READ": "true"}
+    site = Site(start_manage("serve", "--processes", "2", **environment), port)
+    first = workers_of(site)
+    assert len(first) == 2
+    first[0].kill()
+    assert {site.status("/login/") for _ in range(5)} == {200}
+    wait_until(lambda: len([one for one in workers_of(site) if one.is_running() and one not in first[:1]]) == 2, 30)
+    site.program.send_signal(signal.SIGTERM)
+    assert site.program.wait(30) == 0
+    assert site.status("/login/", 1) == 0
 
 
 @contextmanager

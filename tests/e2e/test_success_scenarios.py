@@ -50,7 +50,7 @@ def test_ten_are_performed_at_the_same_time(engine: Engine, shared_bus: LiveBus)
 
 
 def test_payload_and_correlation_id_reach_the_handler_and_the_reply(engine: Engine, shared_bus: LiveBus) -> None:
-    payload = {"order": 7, "of": "Åsa", "lines": [{"item": "x", "price": 1.5}], "none": None}
+    payload: Json = {"order": 7, "of": "Åsa", "lines": [{"item": "x", "price": 1.5}], "none": None}
     correlation_id = uuid4()
     command_id = shared_bus.send_to("Echo", correlation_id=correlation_id, **payload)
     shared_bus.wait_for_status(COMPLETED, [command_id])

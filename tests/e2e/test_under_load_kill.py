@@ -3,7 +3,7 @@
 from commands.bus.bulk import NewCommand
 from commands.rules.behaviors import Behavior, BehaviorType
 from tests.e2e.conftest import MakeLoad
-from tests.e2e.test_worker_handlers import OWN, send
+from tests.e2e.test_worker_handlers import OWN
 from tests.support.load import LEAST_IN_FLIGHT
 from tests.support.waiting import wait_until
 from tests.support.workers import COMPLETED, PARKED
@@ -46,7 +46,7 @@ def test_commands_that_end_their_process_are_parked_and_take_no_other_along(make
     with load.stream.running(), load.fault() as fault:
         load.wait_for_some_time()
         innocent = [load.send(NewCommand(behavior=slow), max_attempts=2) for _ in range(10)]
-        culprits = [send(bus, "Fail", how="die", max_attempts=2) for _ in range(CULPRITS)]
+        culprits = [bus.send_to("Fail", how="die", max_attempts=2) for _ in range(CULPRITS)]
         innocent += [load.send(NewCommand(behavior=slow), max_attempts=2) for _ in range(10)]
         wait_until(are_parked, 60, "culprits in the troubleshooting queue")
         bus.wait_for_status(COMPLETED, innocent)

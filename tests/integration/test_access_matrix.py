@@ -23,7 +23,7 @@ from tests.support.api import token_of
 
 pytestmark = pytest.mark.django_db
 
-SEND, OPERATE, _, CONFIGURE, RUN = TOKEN_RIGHTS
+SEND, OPERATE, _, CONFIGURE, RUN, CHECK = TOKEN_RIGHTS
 
 # What an address needs, beside the permissions by their names:
 ALL = "nothing"
@@ -100,6 +100,7 @@ PAGES: Mapping[str, Access] = {
     "runs/<int:run_id>/live/": READ,
     "runs/<int:run_id>/cancel/": button(RUN),
     "runs/<int:run_id>/again/": button(RUN),
+    "runs/check/": Access(READERS, CHECK),
     "settings/": READ,  # leads to the admin
     "tokens/": form(USERS),
     "tokens/all/": Access("e2e_site.view_apitoken"),
@@ -155,6 +156,7 @@ OPERATIONS: Mapping[str, str] = {
             "compare_runs",
             "list_scenarios",
             "get_scenario",
+            "get_verdict",
         ),
         READERS,
     ),
@@ -166,6 +168,7 @@ OPERATIONS: Mapping[str, str] = {
     **dict.fromkeys(("cancel_waiting", "take_reply", "restore_reply", "send_rejected"), OPERATE),
     "change_config": CONFIGURE,
     **dict.fromkeys(("start_run", "cancel_run"), RUN),
+    "make_verdict": CHECK,
 }
 
 # Models in the admin: what each role may do with rows. Who may nothing in the admin is asked to log in.
@@ -240,6 +243,7 @@ VISITORS: Mapping[str, Visitor] = {
     "token for sending": Visitor(scopes=(SEND,), sees_admin=False),
     "token for operating": Visitor(scopes=(OPERATE,), sees_pages=False, sees_admin=False),
     "token for settings": Visitor(scopes=(CONFIGURE,), sees_pages=False, sees_admin=False),
+    "token for checks": Visitor(scopes=(CHECK,), sees_pages=False, sees_admin=False),
     "token for all, READ_ONLY": Visitor(
         scopes=(SEND, OPERATE, CONFIGURE), read_only=True, sees_pages=False, sees_admin=False
     ),
@@ -249,7 +253,7 @@ RIGHTS: Mapping[str, set[str]] = {
     "none": set(),
     "viewer": set(),
     "operator": {SEND, OPERATE, RUN},
-    "admin": {SEND, OPERATE, CONFIGURE, RUN, "e2e_site.view_apitoken", "e2e_site.change_apitoken"},
+    "admin": {SEND, OPERATE, CONFIGURE, RUN, CHECK, "e2e_site.view_apitoken", "e2e_site.change_apitoken"},
 }
 
 

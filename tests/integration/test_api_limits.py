@@ -36,6 +36,17 @@ def test_a_token_that_has_sent_its_budget_waits_and_is_told_how_long(settings: S
     assert execute("SELECT count(*) FROM commandbus.command") == 3
 
 
+def test_a_process_takes_a_little_of_a_large_budget_ahead(settings: Settings) -> None:
+    settings.SEND_PER_MINUTE = 6000
+    api = Api(token_of(user_with(SEND), SEND))
+    spent = "SELECT round(6000 - left_now) FROM public.e2e_api_token_budget"
+    assert [api.post("/commands", ONE).status_code for _ in range(2)] == [201, 201]
+    assert execute(spent) == 10  # a tenth of a second's worth
+    refusal(api.post("/commands/bulk", {"count": 0, **ONE}), 422)
+    api.post("/commands/bulk", {"count": 5000, **ONE})
+    assert 5000 <= execute(spent) <= 5010
+
+
 @pytest.fixture
 def secret_id() -> UUID:
     """A command with a value under a redacted key, parked with words about it."""

@@ -43,13 +43,13 @@ def problems(response: Any) -> dict[str, str]:
 
 
 def test_a_shipped_scenario_is_started_and_waits(api: Api) -> None:
-    answer = api.post("/runs", {"scenario": "kill", "seed": 99, "engine": "library"})
+    answer = api.post("/runs", {"scenario": "f01_kill", "seed": 99, "engine": "library"})
     assert answer.status_code == 201
     made = answer.json()
     assert answer["Location"] == made["links"]["self"] == f"/api/v1/runs/{made['id']}"
-    assert (made["state"], made["scenario"], made["seed"], made["engines"]) == ("waiting", "kill", 99, ["library"])
-    assert (made["asked_by"], made["total"], made["document"]) == ("ada", 1200, None)
-    assert made["command"] == "manage.py bench run kill --seed 99 --engine library"
+    assert (made["state"], made["scenario"], made["seed"], made["engines"]) == ("waiting", "f01_kill", 99, ["library"])
+    assert (made["asked_by"], made["total"], made["document"]) == ("ada", 1050, None)
+    assert made["command"] == "manage.py bench run f01_kill --seed 99 --engine library"
     assert api.get(answer["Location"].removeprefix("/api/v1")).json() == made
 
 
@@ -99,14 +99,14 @@ def test_who_starts_needs_the_right_and_at_the_site_that_of_sending_too(api: Api
 
 
 def test_runs_are_listed_filtered_and_paged() -> None:
-    kills = [run(document(scenario="kill")) for _ in range(3)]
+    kills = [run(document(scenario="f01_kill")) for _ in range(3)]
     failed = run(document(verdict=RunVerdict.FAIL))
     every = Api().get("/runs").json()
     assert [item["id"] for item in every["items"]] == [failed, *reversed(kills)]
     assert "document" not in every["items"][0]
     assert every["items"][0]["verdict"] == "FAIL"
-    first = Api().get("/runs", {"scenario": "kill", "limit": 2}).json()
-    second = Api().get("/runs", {"scenario": "kill", "limit": 2, "cursor": first["next"]}).json()
+    first = Api().get("/runs", {"scenario": "f01_kill", "limit": 2}).json()
+    second = Api().get("/runs", {"scenario": "f01_kill", "limit": 2, "cursor": first["next"]}).json()
     assert [item["id"] for item in first["items"] + second["items"]] == list(reversed(kills))
     assert second["next"] is None
     assert [item["id"] for item in Api().get("/runs", {"verdict": "FAIL"}).json()["items"]] == [failed]

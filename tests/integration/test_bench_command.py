@@ -28,7 +28,7 @@ def run(*args: Any, **columns: Any) -> int:
         (["run", "smoke", "--all"], "Name scenarios, or say --all or --short."),
         (["run", "smoke", "--seed=-1"], "--seed must be a whole number from 0 to "),
         (["run", "smoke", "--json=/no/such/folder/x.json"], "--json /no/such/folder/x.json: there is no such folder"),
-        (["run", "kill", "--place=site"], "Scenario kill does not run like that: "),
+        (["run", "f01_kill", "--place=site"], "Scenario f01_kill does not run like that: "),
         (["run", "smoke", "--engine=set"], "--engine: invalid choice: 'set'"),
         (["replay", "4711"], "No run has the number 4711"),
         (["show", "4711"], "No run has the number 4711"),

@@ -199,7 +199,7 @@ def test_settings_workers_and_operations_are_marked() -> None:
     worker("beta", silence=60)
     mix = Mix(parts=[(Behavior(type=BehaviorType.SUCCESS), 1)], count=1000)
     number = send_many(mix, operator="ada")
-    found = marks.read(now() - timedelta(minutes=5), now() + timedelta(seconds=1))
+    found = marks.read(now() - timedelta(minutes=5), now() + timedelta(seconds=1)).marks
     assert sorted((mark.kind, mark.text) for mark in found) == [
         (MarkKind.OPERATION, f"Operation {number}: Send 1,000 commands, by ada, began"),
         (MarkKind.SETTINGS, "Settings changed by ann: paused off → on"),
@@ -218,13 +218,13 @@ def test_settings_workers_and_operations_are_marked() -> None:
 def test_settings_that_sql_changed_are_marked_by_their_version() -> None:
     ask("UPDATE public.e2e_config SET concurrency = 9, updated_by = ''")
     version = ask("SELECT version FROM public.e2e_config")
-    (mark,) = marks.read(now() - timedelta(minutes=5), now() + timedelta(seconds=1))
+    (mark,) = marks.read(now() - timedelta(minutes=5), now() + timedelta(seconds=1)).marks
     assert mark.text == f"Settings changed by SQL: version {version}"
 
 
 def test_what_was_before_is_not_marked() -> None:
     worker("alpha", stopped=True)
-    assert marks.read(now() + timedelta(seconds=1), now() + timedelta(minutes=5)) == []
+    assert marks.read(now() + timedelta(seconds=1), now() + timedelta(minutes=5)).marks == []
 
 
 # -- what it costs ---------------------------------------------------------------------------------------------------

@@ -71,12 +71,12 @@ def test_one_command_is_shown_with_what_had_to_become_of_it(bus: HandBus, manage
     assert shown.code == 0
     lines = {line.split("  ")[0]: line for line in shown.out.splitlines()}
     assert lines["Status"].endswith("In TSQ, attempt 1 of 3")
-    assert lines["Agrees"].endswith("It ended as it had to.")
+    assert lines["Match"].endswith("It ended as it had to.")
     assert lines["Error"].endswith("PERMANENT: broken")
     assert [line.split("  ")[1] for line in shown.out.splitlines()[-3:]] == ["Sent", "Received", "Moved to TSQ"]
     told = manage_py("commands", "show", str(command_id)[:14], "--json").json
     assert (told["id"], told["status"]) == (str(command_id), "IN_TROUBLESHOOTING_QUEUE")
-    assert (told["expected"]["verdict"], told["expected"]["statuses"]) == ("agrees", ["IN_TROUBLESHOOTING_QUEUE"])
+    assert (told["expected"]["verdict"], told["expected"]["statuses"]) == ("MATCH", ["IN_TROUBLESHOOTING_QUEUE"])
     sent, attempt = told["timeline"]
     assert (sent["event"]["type"], attempt["attempt"]["outcome"]) == ("SENT", "MOVED_TO_TSQ")
     assert told["error"] == {"type": "PERMANENT", "code": "PERMANENT", "message": "broken"}

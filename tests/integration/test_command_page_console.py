@@ -65,29 +65,44 @@ def test_what_became_of_it_stands_beside_what_had_to() -> None:
     assert verdict(page(sent)) == "Not yet: It is on its way."
     ask("UPDATE commandbus.audit SET ts = ts - interval '1 s'")  # as long as its backoff
     finish(begin()[sent])
-    assert verdict(page(sent)) == "Agrees: It ended as it had to."
+    assert verdict(page(sent)) == "Match: It ended as it had to."
 
 
 def test_what_did_not_have_to_happen_is_said() -> None:
     sent = send()
     finish(begin()[sent], "permanent")
-    assert verdict(page(sent)) == "Does not agree: It is In TSQ and had to be Completed."
+    assert verdict(page(sent)) == "Mismatch: It is In TSQ and had to be Completed."
 
 
 def test_what_an_expectation_does_not_cover_is_said() -> None:
     slow, parked, odd = send(execution_time_ms=20_000), send(type="fail_permanent"), send()
     finish(begin()[parked], "permanent")
     retry(parked)
-    assert verdict(page(parked)) == "Not covered: eve retried it: what an operator does is not to be foreseen."
+    assert verdict(page(parked)) == "Unknown: eve retried it: what an operator does is not to be foreseen."
     ask("UPDATE public.e2e_config SET visibility_timeout = 31, updated_by = 'ada'")
-    assert verdict(page(slow)).startswith("Not covered: The settings were changed by ada since it was sent")
+    assert verdict(page(slow)).startswith("Unknown: The settings were changed by ada since it was sent")
     assert verdict(page(odd)).startswith("Not yet")  # no setting changes what becomes of a moment's work
     ask('UPDATE public.test_command SET behavior = \'{"type": "other"}\' WHERE command_id = %s', odd)
-    assert verdict(page(odd)).startswith("Not covered: Its behavior is none that the site knows: type must be one of")
+    assert verdict(page(odd)).startswith("Unknown: Its behavior is none that the site knows: type must be one of")
     ask("UPDATE commandbus.command SET max_attempts = 2000000000 WHERE command_id = %s", slow)
     assert "It may have 2,000,000,000 attempts, and the settings allow 1 to 100." in verdict(page(slow))
     TestCommand.objects.all().delete()
-    assert verdict(page(slow)) == "Not covered: Nothing says what it has to do: it has no test_command row."
+    assert verdict(page(slow)) == "Unknown: Nothing says what it has to do: it has no test_command row."
+
+
+def test_a_worker_that_died_allows_what_its_attempt_made_necessary() -> None:
+    worker("gone", silence=60)
+    sent = send()
+    ask("SELECT commandbus.receive_commands('test', 1, 0, p_worker => worker_id) FROM public.e2e_worker")
+    assert verdict(page(sent)) == ("Not yet: The worker of attempt 1 died, or gives no sign of life. It is on its way.")
+    finish(begin()[sent])
+    ask("UPDATE commandbus.audit SET ts = ts - interval '5 min'")
+    ask("UPDATE commandbus.command SET updated_at = updated_at - interval '5 min'")
+    shown = page(sent)
+    assert verdict(shown) == (
+        "Allowed: The worker of attempt 1 died, or gives no sign of life. With that, it ended as it may."
+    )
+    assert part(shown, "expected-statuses") == "Completed with 1 or 2 attempts"
 
 
 def test_a_worker_with_settings_of_its_own_is_not_judged_by_those_of_all() -> None:
@@ -96,9 +111,7 @@ def test_a_worker_with_settings_of_its_own_is_not_judged_by_those_of_all() -> No
     ask("SELECT commandbus.receive_commands('test', 1, 30, p_worker => worker_id) FROM public.e2e_worker")
     for overrides, judged in (('{"concurrency": 9}', True), ('{"visibility_timeout": 9}', False)):
         ask("UPDATE public.e2e_worker SET overrides = %s", overrides)
-        assert verdict(page(sent)).startswith(
-            "Not yet" if judged else "Not covered: A worker ran with settings of its own"
-        )
+        assert verdict(page(sent)).startswith("Not yet" if judged else "Unknown: A worker ran with settings of its own")
 
 
 # -- its story -------------------------------------------------------------------------------------------------------

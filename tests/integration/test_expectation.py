@@ -4,8 +4,9 @@ The examples are the same in each run. Those with slots that are not known have 
 pauses in which none of them is free: whatever comes of it has to be expected.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from commands.rules.agreement import Agreement, Outcome, Settings, Verdict, agreement
 from commands.rules.behaviors import PARAMETERS, Behavior, BehaviorType
 from commands.rules.courses import Circumstances
-from commands.rules.expectation import REPLIES, SLACK_MS, expectation
+from commands.rules.expectation import REPLIES, SLACK_MS, Expectation, expectation
+from commands.rules.rolled import rolled_expectation
+from commands.rules.rolls import Rolls
 from commands.rules.sentence import sentence
 from commands.rules.timeline import Event, attempts, build
 from commands.rules.words import LETTERS, EventType
@@ -109,11 +112,76 @@ def test_what_becomes_of_a_command_is_expected(bus: HandBus, case: Case) -> None
     assert_expected(story, case)
     # A command's page knows no slots.
     found = agreement(replace(case.circumstances, slots=None), outcome_of(story, bus), UNCHANGED)
-    assert found == Agreement(verdict=Verdict.AGREES, reason="It ended as it had to.")
+    assert found == Agreement(verdict=Verdict.MATCH, reason="It ended as it had to.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Losses:
+    """The attempts that come to no end, and whether they end at once or when they would have come to theirs."""
+
+    attempts: frozenset[int] = field(default=frozenset())
+    at_once: bool = False
+
+
+losses = st.builds(Losses, attempts=st.frozensets(st.integers(1, 6), max_size=4), at_once=st.booleans())
+many = settings(
+    derandomize=True, database=None, deadline=None, max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+
+
+@many
+@given(case=cases(), losses=losses)
+def test_what_becomes_of_a_command_of_which_attempts_are_lost_is_expected(
+    bus: HandBus, case: Case, losses: Losses
+) -> None:
+    databases.clean(bus.url)
+    simulator = Simulator(
+        bus, case.circumstances, slots=case.slots, pauses=case.pauses, lost=losses.attempts, at_once=losses.at_once
+    )
+    story = simulator.run()
+    known = replace(case, circumstances=replace(case.circumstances, kills=simulator.kills))
+    note(f"{story}, {simulator.kills} lost: {sentence(known.circumstances)}")
+    assert_expected(story, known)
+
+
+@st.composite
+def rolled(draw: st.DrawFn) -> Rolls:
+    chance = st.sampled_from([0.0, 0.2, 0.5])
+    return Rolls(
+        seed=draw(st.integers(0, 2**63 - 1)),
+        permanent=draw(chance),
+        transient=draw(chance),
+        business_rule=draw(chance),
+        timeout=draw(chance),
+        timeout_ms=draw(st.integers(0, 60_000)),
+    )
+
+
+@many
+@given(case=cases(), rolls=rolled(), losses=losses | st.just(Losses()))
+def test_what_becomes_of_a_command_whose_attempts_roll_is_expected(
+    bus: HandBus, case: Case, rolls: Rolls, losses: Losses
+) -> None:
+    databases.clean(bus.url)
+    of, one = replace(case.circumstances, heartbeat=False), UUID(int=1)
+    simulator = Simulator(
+        bus, of, slots=case.slots, pauses=case.pauses, lost=losses.attempts, at_once=losses.at_once,
+        does=lambda attempt: rolls.behavior(of.behavior, one, attempt),
+    )  # fmt: skip
+    story = simulator.run()
+    of = replace(of, kills=simulator.kills)
+    expected = rolled_expectation(rolls, one, of)
+    note(f"{story}, {simulator.kills} lost: {expected}")
+    assert_within(story, expected, replace(case, circumstances=of))
 
 
 def assert_expected(story: Story, case: Case) -> None:
-    expected, answered = expectation(case.circumstances), len(story.replies)
+    assert_within(story, expectation(case.circumstances), case)
+
+
+def assert_within(story: Story, expected: Expectation, case: Case) -> None:
+    answered = len(story.replies)
     assert story.status in expected.statuses
     assert story.attempts == counted(story, EventType.RECEIVED)
     assert story.attempts in expected.attempts
@@ -123,7 +191,8 @@ def assert_expected(story: Story, case: Case) -> None:
     assert counted(story, EventType.LATE_FAILED) in expected.late_failed
     assert answered in expected.replies
     assert answered == (case.circumstances.reply and story.status in REPLIES)
-    assert story.replies in ([], [expected.reply])
+    assert story.replies in ([], [REPLIES.get(story.status)])
+    assert len(expected.statuses & REPLIES.keys()) > 1 or story.replies in ([], [expected.reply])
     assert story.ended_ms >= expected.ends_ms.least
     if case.is_prompt:
         assert story.ended_ms <= expected.ends_ms.most

@@ -101,11 +101,11 @@ def test_a_run_that_waits_for_nobody_is_told_so_and_the_list_stays_live() -> Non
 
 
 def test_the_list_is_filtered_and_paged() -> None:
-    kills = [run(document(scenario="kill")) for _ in range(PAGE_SIZE + 1)]
+    kills = [run(document(scenario="f01_kill")) for _ in range(PAGE_SIZE + 1)]
     failed = run(document(verdict=RunVerdict.FAIL))
-    first = page("/runs/?scenario=kill")
+    first = page("/runs/?scenario=f01_kill")
     assert re.findall(r'id="run-(\d+)"', first) == [str(number) for number in reversed(kills[1:])]
-    more = f"?scenario=kill&amp;before={kills[1]}"
+    more = f"?scenario=f01_kill&amp;before={kills[1]}"
     assert more in first
     assert re.findall(r'id="run-(\d+)"', page(f"/runs/{more.replace('&amp;', '&')}")) == [str(kills[0])]
     assert re.findall(r'id="run-(\d+)"', page("/runs/?verdict=FAIL")) == [str(failed)]
@@ -211,14 +211,14 @@ def test_who_may_not_start_runs_is_offered_none_and_refused() -> None:
 
 
 def test_a_shipped_scenario_is_started_with_a_seed_and_an_engine(operator: Client) -> None:
-    html = page("/runs/new/?scenario=kill", operator)
-    assert 'value="kill" id="scenario-kill" checked' in html
-    assert shipped()["kill"].about in text(html)
-    answer = operator.post("/runs/new/", {"scenario": "kill", "seed": "99", "engine": "library"})
+    html = page("/runs/new/?scenario=f01_kill", operator)
+    assert 'value="f01_kill" id="scenario-f01_kill" checked' in html
+    assert shipped()["f01_kill"].about in text(html)
+    answer = operator.post("/runs/new/", {"scenario": "f01_kill", "seed": "99", "engine": "library"})
     made = BenchRun.objects.get()
     assert answer.url == f"/runs/{made.run_id}/"  # type: ignore[attr-defined]
-    assert (made.state, made.scenario, made.seed, made.engines) == ("waiting", "kill", 99, "library")
-    assert (made.asked_by, made.pid, made.total) == ("ada", None, 1200)
+    assert (made.state, made.scenario, made.seed, made.engines) == ("waiting", "f01_kill", 99, "library")
+    assert (made.asked_by, made.pid, made.total) == ("ada", None, 1050)
     assert made.source["expect"]["oracle"] == "as_built"
 
 

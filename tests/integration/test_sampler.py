@@ -522,7 +522,7 @@ def test_viewers_read_columns_the_newest_second_and_who_samples(bus: HandBus) ->
     assert latest.running.percentile(0.5) == pytest.approx(40, rel=0.2)
     assert (sampler.sampler, sampler.is_silent, sampler.counted_at) == ("here:1", False, sampler.at)
     since, until = latest.at, latest.at + timedelta(seconds=1)
-    assert samples.series(since=since, until=until, width_s=1) == [latest]
-    assert samples.series(since=since - timedelta(hours=1), until=since, width_s=1) == []
+    assert samples.series([samples.Span(width_s=1, since=since, until=until)]) == [[latest]]
+    assert samples.series([samples.Span(width_s=1, since=since - timedelta(hours=1), until=since)]) == [[]]
     assert database is not None
     assert samples.database_series(since=database.at, until=until + timedelta(seconds=9), width_s=10) == [database]

@@ -70,8 +70,8 @@ def clean(url: str) -> None:
                    OR (schemaname = 'pgmq' AND tablename ~ '^[qa]_')
                    OR (schemaname = 'public' AND (tablename = ANY (%s) OR tablename IN (
                        'test_command', 'e2e_config', 'e2e_worker', 'e2e_operation', 'load_run', 'load_sample',
-                       'bench_run', 'bench_send', 'bench_execution', 'bench_check',
                        'e2e_api_token', 'e2e_api_token_budget', 'e2e_saved_view',
+                       'bench_check', 'bench_execution', 'bench_run', 'bench_send',
                        'e2e_sample', 'e2e_database_sample', 'e2e_sampler_look', 'e2e_sample_total'))))
              """,
             [list(emptied)],
@@ -82,8 +82,8 @@ def clean(url: str) -> None:
             """
             SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) FROM pg_sequences
             WHERE last_value IS NOT NULL AND (schemaname IN ('commandbus', 'pgmq')
-                OR sequencename ~ '^(test_command|e2e_(config|worker|operation|api_token)|load_(run|sample))_'
-                OR sequencename ~ '^bench_(run|check)_')
+                OR sequencename ~ '^(test_command|e2e_(config|worker|operation|api_token)|load_(run|sample)'
+                                  '|bench_(check|run))_')
             """
         )
         conn.execute("INSERT INTO public.e2e_config DEFAULT VALUES")

@@ -7,7 +7,7 @@ the moment at which another could begin, it ends first.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,13 +39,31 @@ class Story:
 
 
 class Simulator:
-    """``slots`` are free for the command; ``pauses``: so long each delivery after the first has to wait (ms)."""
+    """``slots`` are free for the command; ``pauses``: so long each delivery after the first has to wait (ms).
 
-    def __init__(self, bus: HandBus, circumstances: Circumstances, *, slots: int, pauses: Iterable[int] = ()) -> None:
+    The attempts ``lost`` come to no end, ``at_once`` or when they would have come to it. ``does`` answers what an
+    attempt rolls.
+    """
+
+    def __init__(
+        self,
+        bus: HandBus,
+        circumstances: Circumstances,
+        *,
+        slots: int,
+        pauses: Iterable[int] = (),
+        lost: Collection[int] = (),
+        at_once: bool = False,
+        does: Callable[[int], Behavior] | None = None,
+    ) -> None:
         self._bus = bus
         self._circumstances = circumstances
         self._slots = slots
         self._pauses = iter(pauses)
+        self._lost = lost
+        self._at_once = at_once
+        self._does = does or (lambda attempt: circumstances.behavior)
+        self.kills = 0  # attempts that were lost
         self._now_ms = 0
         self._due_ms: int | None = 0  # when its message can be received; None: it has none any more
         self._running: deque[tuple[int, Json]] = deque()  # attempts, and when they end
@@ -89,7 +107,12 @@ class Simulator:
                 assert answer["parked"] == 1
                 self._is_final()
                 return
-        self._running.append((self._now_ms + self._circumstances.work_ms, answer["commands"][self._id]))
+        attempt = answer["commands"][self._id]
+        work_ms = self._does(attempt["life"]).execution_time_ms
+        if attempt["life"] in self._lost and self._at_once:
+            work_ms = 0
+        self._running.append((self._now_ms + work_ms, attempt))
+        self._running = deque(sorted(self._running, key=lambda running: running[0]))
 
     def _extend(self) -> None:
         self._reach_due()
@@ -99,6 +122,9 @@ class Simulator:
 
     def _end(self) -> None:
         self._now_ms, attempt = self._running.popleft()
+        if attempt["life"] in self._lost:
+            self.kills += 1
+            return
         kind, more = self._performed(attempt)
         with self._hides_its_message(more.get("delay_ms")):
             answer = self._bus.finish(outcome(self._id, attempt, kind, **more))
@@ -111,7 +137,7 @@ class Simulator:
     def _performed(self, attempt: Json) -> tuple[OutcomeKind, dict[str, Any]]:
         """What the handler of a test command does, and what a worker makes of it."""
         try:
-            return OutcomeKind.SUCCESS, {"result": act(Behavior.from_json(attempt["behavior"]), attempt["life"])}
+            return OutcomeKind.SUCCESS, {"result": act(self._does(attempt["life"]), attempt["life"])}
         except SimulatedPermanentFailure:
             return OutcomeKind.PERMANENT, {}
         except SimulatedBusinessRuleFailure:

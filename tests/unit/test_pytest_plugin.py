@@ -7,14 +7,14 @@ from bench.report.document import Accounting, Criterion, Document, FaultRecord, 
 from bench.scenarios.model import RunVerdict
 
 
-def result(verdict: RunVerdict = RunVerdict.FAIL, acknowledged: int = 3, **verdicts: int) -> Result:
+def result(verdict: RunVerdict = RunVerdict.FAIL, verdicts: dict[str, int] | None = None) -> Result:
     head = Head(
         run=1, scenario="x", about="It is small.", seed=7, engines=["native"], verdict=verdict,
         expected_verdict=RunVerdict.PASS, why="2 commands are not as expected.", unknowns=["it never became quiet"],
         started_at="", ended_at="", seconds=4.5, command="manage.py bench run x --seed 7",
     )  # fmt: skip
     accounting = Accounting(
-        attempted=acknowledged, acknowledged=acknowledged, errors=0, unknown=0, recovered=0, completed=acknowledged,
+        attempted=3, acknowledged=3, errors=0, unknown=0, recovered=0, completed=3,
         failed=0, parked=0, canceled=0, stuck=0, lost=0, unexpected=0, duplicate_deliveries=0, duplicate_effects=0,
         duplicate_replies=0,
     )  # fmt: skip
@@ -34,7 +34,7 @@ def result(verdict: RunVerdict = RunVerdict.FAIL, acknowledged: int = 3, **verdi
             environment={},
             fleet=[],
             accounting=accounting,
-            verdicts=verdicts,
+            verdicts=verdicts or {},
             matrix=[],
             rules=rules,
             expectations=[Criterion(text="p99 under 1 s", held=False, seen="2 s")],
@@ -52,7 +52,7 @@ def result(verdict: RunVerdict = RunVerdict.FAIL, acknowledged: int = 3, **verdi
 
 def test_a_failure_shows_verdict_why_broken_rules_and_how_to_run_it_again() -> None:
     with pytest.raises(BenchFailure) as failed:
-        result(MATCH=3).assert_verdict("PASS")
+        result().assert_verdict("PASS")
     assert str(failed.value).splitlines() == [
         "FAIL, and PASS was expected.",
         "FAIL x, seed 7, 4.5 s: 2 commands are not as expected.",
@@ -79,8 +79,8 @@ def test_a_failure_shows_verdict_why_broken_rules_and_how_to_run_it_again() -> N
 )
 def test_what_the_oracle_does_not_expect_is_told(verdicts: dict[str, int], said: str) -> None:
     with pytest.raises(BenchFailure, match=said):
-        result(**verdicts).assert_matches_oracle()
+        result(verdicts=verdicts).assert_matches_oracle()
 
 
 def test_what_it_expects_or_a_fault_allows_or_is_known_matches() -> None:
-    result(MATCH=1, ALLOWED=1, KNOWN=1).assert_matches_oracle()
+    result(verdicts={"MATCH": 1, "ALLOWED": 1, "KNOWN": 1}).assert_matches_oracle()

@@ -3,10 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from django.template.loader import render_to_string
 
 from bench.report import html
 from bench.report.document import CommandVerdict, Document, RuleWord
@@ -56,9 +58,15 @@ def page_of(document: Document) -> Page:
     return Page(html.render(document))
 
 
+@cache
+def page_made(make: Callable[[], Document]) -> Page:
+    """Of a document that no test changes."""
+    return page_of(make())
+
+
 @pytest.mark.parametrize("make", ALL)
 def test_it_is_one_file_without_scripts_that_asks_for_nothing(make: Callable[[], Document]) -> None:
-    page = page_of(make())
+    page = page_made(make)
     names = Counter(tag for tag, _ in page.tags)
     assert not {"script", "img", "iframe", "object", "embed", "link", "base", "form"} & set(names)
     assert [
@@ -76,14 +84,14 @@ def titles(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("make", ALL)
 def test_its_drawings_are_well_formed_and_their_numbers_are_numbers(make: Callable[[], Document]) -> None:
-    for drawing in page_of(make()).drawings:
+    for drawing in page_made(make).drawings:
         ElementTree.fromstring(drawing.replace("&nbsp;", " "))  # noqa: S314  # our own text
         assert not re.search(r'="[^"]*\b(nan|inf|None)\b', drawing)
 
 
 @pytest.mark.parametrize("make", ALL)
 def test_ids_are_there_once_and_every_link_leads_to_one(make: Callable[[], Document]) -> None:
-    page = page_of(make())
+    page = page_made(make)
     ids = Counter(page.values("id"))
     assert [name for name, count in ids.items() if count > 1] == []
     assert {address[1:] for address in page.values("href")} <= set(ids)
@@ -100,7 +108,7 @@ def test_what_comes_from_outside_is_shown_and_does_nothing() -> None:
 
 
 def test_it_tells_all_in_the_order_of_the_page() -> None:
-    page = page_of(documents.full())
+    page = page_made(documents.full)
     sections = [
         attributes["id"]
         for tag, attributes in page.tags
@@ -142,7 +150,7 @@ def test_a_sum_that_is_none_is_said() -> None:
 
 
 def test_a_number_leads_to_its_commands_and_these_to_their_stories() -> None:
-    page = page_of(documents.full())
+    page = page_made(documents.full)
     hrefs = page.values("href")
     assert {"#behind-lost", "#behind-duplicate_effects", "#cell-success-PENDING"} <= set(hrefs)
     assert f"#story-{documents.command(900)}" in hrefs
@@ -151,7 +159,7 @@ def test_a_number_leads_to_its_commands_and_these_to_their_stories() -> None:
 
 
 def test_faults_are_shaded_in_every_timeline_and_over_the_lanes() -> None:
-    page = page_of(documents.full())
+    page = page_made(documents.full)
     shaded = [drawing for drawing in page.drawings if 'class="chart-shade"' in drawing]
     assert len(shaded) == 5
     for drawing in shaded:
@@ -160,7 +168,7 @@ def test_faults_are_shaded_in_every_timeline_and_over_the_lanes() -> None:
 
 
 def test_of_a_run_in_which_nothing_happened_it_says_so() -> None:
-    told = " ".join(page_of(documents.empty()).text.split())
+    told = " ".join(page_made(documents.empty).text.split())
     for text in (
         "It was canceled before its end.", "No command was compared.", "No invariant was checked.",
         "Nothing was broken on purpose.", "No execution is known", "No latency was measured.", "None is told in full.",
@@ -182,3 +190,33 @@ def test_ten_thousand_executions_stay_a_file_that_opens() -> None:
     assert len(document.lanes) > 10_000
     assert len(lanes) < 400_000
     assert "more are not drawn" in text
+
+
+# -- the same parts as a page ----------------------------------------------------------------------------------------
+
+
+def part_of_page(document: Document) -> Page:
+    return Page(render_to_string("bench/report/_document.html", {"document": document}))
+
+
+def test_as_a_page_it_has_the_same_parts_and_no_style_of_its_own() -> None:
+    part, file = part_of_page(documents.full()), page_made(documents.full)
+    assert " ".join(part.text.split()) in " ".join(file.text.split())
+    assert not {"style", "script", "html"} & {tag for tag, _ in part.tags}
+    assert [name for _, attributes in part.tags for name in attributes if name == "style"] == []
+
+
+def test_commands_of_the_site_lead_to_their_pages_and_those_of_a_file_nowhere() -> None:
+    document = documents.full()
+    document.scenario = {"place": "site"}
+    hrefs = part_of_page(document).values("href")
+    assert f"/commands/{documents.command(901)}/" in hrefs  # it is not told in full
+    assert {f"/commands/{documents.command(900)}/", f"/microscope/{documents.command(900)}/"} <= set(hrefs)
+    assert all(address.startswith("#") for address in page_of(document).values("href"))
+    assert all(address.startswith("#") for address in part_of_page(documents.full()).values("href"))
+
+
+def test_ids_that_are_none_are_no_addresses() -> None:
+    document = documents.hostile()
+    document.scenario = {"place": "site"}
+    assert all(address.startswith("#") for address in part_of_page(document).values("href"))

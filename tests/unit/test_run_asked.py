@@ -29,7 +29,7 @@ def test_a_scenario_is_stored_and_read_again_unchanged(name: str) -> None:
 
 def test_a_name_that_is_none_is_answered_with_those_that_there_are() -> None:
     assert of_name("smoke").scenario == "smoke"
-    with pytest.raises(AskedError, match=r"There is no scenario 'smok'; there are .*kill.*smoke"):
+    with pytest.raises(AskedError, match=r"There is no scenario 'smok'; there are .*f01_kill.*smoke"):
         of_name("smok")
 
 
@@ -67,8 +67,8 @@ def test_at_the_site_a_scenario_starts_no_workers_and_one_with_faults_does_not_r
     found = varied(shipped()["smoke"], place=Place.SITE)
     assert needs_sending(found)
     assert [workers.count for workers in found.workers] == [0]
-    with pytest.raises(WrongCallError, match=r"kill does not run like that: .*place: site takes no faults"):
-        varied(shipped()["kill"], place=Place.SITE)
+    with pytest.raises(WrongCallError, match=r"f01_kill does not run like that: .*place: site takes no faults"):
+        varied(shipped()["f01_kill"], place=Place.SITE)
 
 
 def test_the_command_that_runs_the_same_again_names_the_scenario_where_that_means_the_same() -> None:

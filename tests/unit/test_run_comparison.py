@@ -22,11 +22,11 @@ def test_a_run_compared_with_itself_differs_in_nothing() -> None:
 
 
 def test_what_was_asked_for_otherwise_is_named_by_its_way() -> None:
-    found = compare(document(), document(scenario="kill", seed=7))
+    found = compare(document(), document(scenario="f01_kill", seed=7))
     names = {each.name: (each.a, each.b) for each in found.settings}
     assert names["seed"] == ("1", "7")
-    assert names["scenario"] == ("smoke", "kill")
-    assert names["load.0.for"] == ("3s", "6s")
+    assert names["scenario"] == ("smoke", "f01_kill")
+    assert names["load.0.for"] == ("3s", "7s")
     assert names["faults.0.do"] == ("", "kill_worker")
     assert names["mix.success.sleep"] == ("", "100ms"), "what is as by default is no setting"
     assert "about" not in names

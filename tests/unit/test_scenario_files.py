@@ -199,16 +199,19 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
+def of_its_own(kind: BehaviorType, failures: int, data: Any) -> dict[str, Any]:
+    counted = {"failures": failures} if kind is BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED else {}
+    return {**counted, **({} if data is None else {"command": "Greet", "data": {"it": data}})}
+
+
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
     types = draw(st.lists(st.sampled_from(BehaviorType), min_size=1, max_size=6, unique=True))
-    counted = BehaviorType.FAIL_TRANSIENT_THEN_SUCCEED
     own = draw(st.booleans())
     mix = {
         kind: Part(
             weight=draw(st.floats(0.001, 1000)), sleep=draw(durations.filter(lambda d: d.seconds(600) <= 3600)),
-            **({"failures": draw(st.integers(1, 100))} if kind is counted else {}),
-            **({"command": "Greet", "data": {"it": draw(json_values)}} if own else {}),
+            **of_its_own(kind, draw(st.integers(1, 100)), draw(json_values) if own else None),
         )
         for kind in types
     }  # fmt: skip

@@ -28,7 +28,7 @@ def points(**grows: float) -> list[Point]:
         noisy = {name: value * random.uniform(0.7, 1.3) for name, value in level.items()}
         if second < 10 or second % 17 == 0:
             noisy["p99_ms"] *= 20
-        found.append(Point(at_s=second, **{**noisy, "visible": round(noisy["visible"])}))
+        found.append(Point.model_validate({"at_s": second, **noisy, "visible": round(noisy["visible"])}))
     return found
 
 

@@ -3,7 +3,20 @@
 from collections.abc import Sequence
 
 from bench.benchmark.case import Case
-from bench.benchmark.cases import api, console, costs, drain, growth, latency, observer, rate, send, shapes, snapshot
+from bench.benchmark.cases import (
+    api,
+    console,
+    costs,
+    drain,
+    growth,
+    latency,
+    ledger,
+    observer,
+    rate,
+    send,
+    shapes,
+    snapshot,
+)
 from bench.errors import WrongCallError
 
 CASES = {
@@ -26,6 +39,7 @@ CASES = {
         console.console,
         api.api,
         observer.observer,
+        ledger.ledger,
     )
 }
 

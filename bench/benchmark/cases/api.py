@@ -18,6 +18,7 @@ from e2e_site.programs import manage_command
 
 STARTS_WITHIN_S = 30
 PROGRAM = "api_clients"
+_FIRST_SENDS = 20
 READS = {"list": "/api/v1/commands?limit=50", "detail": "/api/v1/commands/{id}", "metrics": "/metrics"}
 
 
@@ -25,8 +26,8 @@ READS = {"list": "/api/v1/commands?limit=50", "detail": "/api/v1/commands/{id}",
     "api",
     "The API over HTTP, on a long history",
     sizes={
-        "commands": 2_000_000, "days": 30, "clients": 8, "sends": 500, "bulk": 100_000, "reads": 50, "viewers": 200,
-        "seconds": 20,
+        "commands": 2_000_000, "days": 30, "processes": 2, "clients": 8, "sends": 500, "bulk": 100_000, "reads": 50,
+        "viewers": 200, "seconds": 20,
     },
     quick={"commands": 40_000, "days": 2, "sends": 50, "bulk": 5000, "reads": 5, "viewers": 20, "seconds": 4},
     metrics={
@@ -53,20 +54,21 @@ def api(run: Run) -> None:
         pass
     tidy(run.testbed.conn, DOMAIN)
     _answer(run, "prepare")
-    with _site(run) as (port, site):
-        for _ in range(run.rounds):
+    for _ in range(run.rounds):
+        with _site(run, run.sizes["processes"]) as (port, _):
             _sends(run, port)
+        with _site(run) as (port, site):
             _reads(run, port)
             _bulk(run, port)
             _viewers(run, port, site)
 
 
 @contextmanager
-def _site(run: Run) -> Iterator[tuple[int, psutil.Process]]:
+def _site(run: Run, processes: int = 1) -> Iterator[tuple[int, psutil.Process]]:
     port = free_port()
     own = {"HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_READ": "true", "HTTPS": "false"}
     environment = {**run.testbed.database.environment(), **own}
-    with MeasuredProgram(manage_command("serve"), environment) as program:
+    with MeasuredProgram(manage_command("serve", "--processes", str(processes)), environment) as program:
         ends = time.monotonic() + STARTS_WITHIN_S
         while not (found := _listening(port)):
             program.check_running()
@@ -95,10 +97,12 @@ def _good(found: dict[str, Any], about: str) -> dict[str, Any]:
 
 
 def _sends(run: Run, port: int) -> None:
-    clients = str(run.sizes["clients"])
+    def asked(count: int) -> tuple[str, ...]:
+        return "--port", str(port), "--clients", str(run.sizes["clients"]), "--count", str(count)
+
+    _good(_answer(run, "sends", *asked(_FIRST_SENDS)), "Single sends")  # until every process has connections
     with run.processors("rate"):
-        asked = ("--port", str(port), "--clients", clients, "--count", str(run.sizes["sends"]))
-        found = _good(_answer(run, "sends", *asked), "Single sends")
+        found = _good(_answer(run, "sends", *asked(run.sizes["sends"])), "Single sends")
     run.record("rate", found["rate"])
     run.record("send-p50", found["p50"])
     run.record("send-p99", found["p99"])

@@ -7,7 +7,10 @@ from typing import Any
 
 from e2e_site.command import SiteCommand
 
-WORDS = ("run", "replay", "runs", "show", "compare", "work", "list", "schema", "database")
+WORDS = (
+    *("run", "replay", "runs", "show", "compare", "work"),
+    *("list", "schema", "database", "check", "explain", "capacity", "scorecard"),
+)
 
 
 class Command(SiteCommand):

@@ -8,6 +8,11 @@ def _settings(_: None) -> Configuration:
     return Configuration.load()
 
 
+def forget() -> None:
+    """For what this process answers after it changed a setting."""
+    _shared.forget()
+
+
 _shared: Shared[None, Configuration] = Shared(_settings)
 
 
