@@ -238,8 +238,8 @@ class _Run:
             facts = Facts(
                 run_id=self.run_id, plan=self.plan, began_at=began_at + server_ahead(conn), quiet=quiet,
                 expected=bench.expected, apart=frozenset(bench.apart), faults=tuple(injections.records),
-                loses_attempts=any(fault.loses_attempts for fault in fired),
-                overruns=any(fault.overruns for fault in fired),
+                loses_attempts=any(fault.may_lose_attempts for fault in fired),
+                overruns=any(fault.may_overrun for fault in fired),
             )  # fmt: skip
             judged, rules = judge(conn, facts), check(conn, self._limits(facts))
             measured = measure.measured(conn, facts, depth.points, before, after)
@@ -278,7 +278,7 @@ class _Run:
             domain=DOMAIN, lease_s=bus.visibility_timeout, base_delay_ms=bus.base_delay_ms,
             max_delay_ms=bus.max_delay_ms, backoff_multiplier=bus.backoff_multiplier, heartbeat=bus.heartbeat,
             poll_interval_s=bus.poll_interval, run_id=facts.run_id, quiet=facts.quiet,
-            strict=not (facts.loses_attempts or facts.overruns), facts=facts,
+            strict=not (facts.loses_attempts or facts.overruns or self.plan.overruns), facts=facts,
         )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from commands.rules.behaviors import Behavior, BehaviorType
-from commands.rules.courses import Circumstances
+from commands.rules.courses import PARTS_OF_A_LEASE, Circumstances
 from commands.rules.rolls import Rolls
 from commands.rules.words import COMMAND_TYPE
 
@@ -135,6 +135,20 @@ class Plan:
             business_rule=given.business_rule,
             timeout=given.timeout,
             timeout_ms=round(self.scenario.seconds(given.sleep) * 1000),
+        )
+
+    @cached_property
+    def overruns(self) -> bool:
+        """Whether an attempt may outlive its lease by what it does, with no fault."""
+        lease_ms = self.scenario.lease_s * 1000
+        rolls = self.rolls
+        rolled = Behavior(
+            type=BehaviorType.TIMEOUT, execution_time_ms=rolls.timeout_ms if rolls and rolls.timeout else 0
+        )
+        return any(
+            behavior.execution_time_ms * PARTS_OF_A_LEASE > lease_ms * (PARTS_OF_A_LEASE - 1)
+            and not self.circumstances(behavior, reply=True).keeps_its_lease
+            for behavior in (*self.behaviors.values(), rolled)
         )
 
     def circumstances(self, behavior: Behavior, *, reply: bool, slots: int | None = None) -> Circumstances:
