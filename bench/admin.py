@@ -1,4 +1,4 @@
-"""Load tests in the admin: to look at, and to delete for who may."""
+"""Load tests and runs in the admin: to look at; load tests also to delete, for who may."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from bench.loadtest.run_lock import KEPT_RUNS
-from bench.models import LoadRun
+from bench.models import BenchRun, LoadRun
+from bench.runs.row import KEPT_RUNS as KEPT_BENCH_RUNS
 from commands.admin import ReadOnlyAdmin
 
 
@@ -29,3 +30,20 @@ class LoadRunAdmin(ReadOnlyAdmin):
 
     def view_on_site(self, obj: LoadRun) -> str:
         return reverse("bench:load_test", args=[obj.run_id])
+
+
+@admin.register(BenchRun)
+class BenchRunAdmin(ReadOnlyAdmin):
+    list_display = ("run_id", "scenario", "seed", "engines", "state", "verdict", "why", "asked_by", "asked_at")
+    ordering = ("-run_id",)
+    search_fields = ()  # type: ignore[assignment]  # none, where the others have one
+    exclude = ("source", "document")  # its page shows them
+
+    def listed(self) -> str:
+        return f"the newest {KEPT_BENCH_RUNS}"
+
+    def newest(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.defer("source", "document")  # there are no others
+
+    def view_on_site(self, obj: BenchRun) -> str:
+        return reverse("bench_runs:run", args=[obj.run_id])

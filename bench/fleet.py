@@ -194,6 +194,14 @@ class Fleet:
                 if worker.program is not None:
                     worker.program.end()
 
+    def end(self) -> None:
+        """End all at once, whatever they do."""
+        with self.lock:
+            for worker in self.workers:
+                worker.expected_down = True
+                if worker.program is not None:
+                    worker.program.end()
+
     def endings(self) -> list[dict[str, Any]]:
         """How each start of each worker ended, and the last that it said."""
         return [ending for worker in self.workers for ending in worker.endings()]

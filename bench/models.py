@@ -1,10 +1,11 @@
-"""Unmanaged models over the tables of load tests and checks: what the pages read. Who makes them writes them in SQL."""
+"""Unmanaged models over the tables of load tests, runs and checks: what pages read. Their makers write them in SQL."""
 
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, NoReturn, Self
 
 from django.db import models
-from django.db.models import BooleanField, Case, F, Max, Q, Value, When
+from django.db.models import BooleanField, Case, F, IntegerField, Max, Q, Value, When
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from e2e_site.read_only import ReadOnlyError, ReadOnlyModel, ReadOnlyQuerySet
@@ -134,6 +135,95 @@ class LoadSample(ReadOnlyModel):
 
     def __str__(self) -> str:
         return f"Sample {self.number} of {self.run_id}"
+
+
+class BenchRunQuerySet(ReadOnlyQuerySet["BenchRun"]):
+    def newest_first(self) -> Self:
+        return self.order_by("-run_id")
+
+    def older_than(self, run_id: int) -> Self:
+        return self.filter(run_id__lt=run_id)
+
+    def shown(self) -> Self:
+        """With ``silent``: it says that it runs, and has given no sign of life for `BenchRun.SILENCE`; the clock; and
+        how many are ``ahead`` of one that waits."""
+        silent = Q(state="running", beat_at__lt=Now() - BenchRun.SILENCE)
+        is_silent = Case(When(silent, then=Value(True)), default=False, output_field=BooleanField())
+        ahead = RawSQL(  # our own constant
+            "SELECT count(*) FROM bench_run b"
+            " WHERE b.state = 'running' OR (b.state = 'waiting' AND b.run_id < bench_run.run_id)",
+            [],
+            output_field=IntegerField(),
+        )
+        return self.annotate(silent=is_silent, now=Now(), ahead=Case(When(state="waiting", then=ahead), default=0))
+
+    def for_list(self) -> Self:
+        """The same without what only the page of one run shows."""
+        return self.shown().defer("document", "source")
+
+    def like(self, run: "BenchRun", most: int) -> Self:
+        """The newest runs of the same scenario with the same seed that came to a verdict, this one among them."""
+        same = self.filter(scenario=run.scenario, seed=run.seed, source=run.source, state="ended")
+        return same.newest_first()[:most]
+
+
+class BenchRun(ReadOnlyModel):
+    """One run of a scenario, from being asked for to its document."""
+
+    written_by = "`manage.py bench` writes its own runs."
+
+    SILENCE: ClassVar[timedelta] = timedelta(seconds=20)  # a beat comes every second
+
+    # Of those that `shown` found:
+    silent: bool
+    now: datetime  # the database's clock
+    ahead: int
+
+    run_id = models.BigAutoField(primary_key=True)
+    state = models.TextField()
+    scenario = models.TextField()
+    engines = models.TextField()
+    seed = models.BigIntegerField()
+    source = models.JSONField()
+    asked_by = models.TextField()
+    asked_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    beat_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    host = models.TextField()
+    pid = models.IntegerField(null=True)
+    phase = models.TextField()
+    done = models.BigIntegerField()
+    total = models.BigIntegerField()
+    canceled_by = models.TextField()
+    verdict = models.TextField(null=True)  # noqa: DJ001  # the column says so: none is not empty
+    as_asked = models.BooleanField(null=True)
+    why = models.TextField()
+    document = models.JSONField(null=True)
+
+    objects = BenchRunQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "bench_run"
+        verbose_name = "run of the bench"
+        verbose_name_plural = "runs of the bench"
+        default_permissions = ("view", "add")
+
+    def __str__(self) -> str:
+        return f"Run {self.run_id}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in ("waiting", "running")
+
+    @property
+    def took_ms(self) -> float | None:
+        """From its beginning to its end, or to now in whole seconds; None before its beginning."""
+        if self.started_at is None:
+            return None
+        took = max(timedelta(0), (self.ended_at or self.now) - self.started_at)
+        return took / timedelta(milliseconds=1) if self.ended_at else 1000 * (took // timedelta(seconds=1))
 
 
 class BenchCheckQuerySet(ReadOnlyQuerySet["BenchCheck"]):

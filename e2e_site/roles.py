@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 READ_ONLY = "This site is for reading only just now (READ_ONLY): nobody may change anything."
 
 _SEE = ("commands.view_*", "settings_app.view_*", "bench.view_*")
-_OPERATE = (*_SEE, "commands.add_testcommand", "commands.operate_command")
+_OPERATE = (*_SEE, "commands.add_testcommand", "commands.operate_command", "bench.add_benchrun")
 # Groups only to see: who could change them could take any right. e2e_site/admin.py has more of that.
 _ADMINISTER = ("commands.*", "settings_app.*", "bench.*", "e2e_site.*", "auth.*_user", "auth.view_group")
 ROLES: Mapping[str, tuple[str, ...]] = {"viewer": _SEE, "operator": _OPERATE, "admin": (*_SEE, *_OPERATE, *_ADMINISTER)}
@@ -33,6 +33,7 @@ TOKEN_RIGHTS: Mapping[str, str] = {
     "commands.operate_command": "Retry, cancel and complete commands, take replies, mend rejected messages",
     "commands.see_redacted": "See the values under redacted keys",
     "settings_app.change_configuration": "Change settings, pause and resume workers",
+    "bench.add_benchrun": "Start and cancel runs of the bench",
     "bench.add_benchcheck": "Check the invariants of the bus",
 }
 _READING = ("view_", "see_")

@@ -9,7 +9,7 @@ from django.db import connections
 from bench.capacity.conduct import Asked, conduct
 from bench.capacity.keep import keep
 from bench.capacity.search import Try
-from bench.cli.run import CODES
+from bench.cli.performing import CODES
 from commands.checks import problems, refuse
 from commands.rules.words import Engine
 from e2e_site.options import Exit, Number

@@ -35,6 +35,7 @@ from bench.runs.verdict import Seen, decide
 from bench.scenarios.plan import Plan
 from bench.witness import Orders
 from commands.rules.words import DOMAIN
+from e2e_site.options import Exit
 from e2e_site.texts import one_line
 
 if TYPE_CHECKING:
@@ -43,11 +44,21 @@ if TYPE_CHECKING:
     from bench.runs.places import At
     from bench.scenarios.model import Scenario
 
-__all__ = ["catalogue", "conduct"]
 LOOK_S = 0.1
 QUIET_LOOKS = 2  # one after the other, each of them empty
 FAULTS_END_WITHIN_S = 120  # after the load
+FAULTS_STOP_WITHIN_S = 5  # once they are told to
 SERVER_BACK_WITHIN_S = 60
+
+
+class CanceledError(BenchError):
+    """It was asked to stop, ``by`` whom: nothing of it is left, and it came to no verdict."""
+
+    exit_code = Exit.INTERRUPTED
+
+    def __init__(self, text: str = "It was canceled.", *, by: str = "") -> None:
+        super().__init__(text)
+        self.by = by
 
 
 class Shown(Protocol):
@@ -72,10 +83,17 @@ class Unheard:
         return False
 
 
-def conduct(scenario: Scenario, seed: int | None = None, *, shown: Shown | None = None, run_id: int = 1) -> Document:
-    """Run it; the document. Raises BenchError where it cannot work at all; nothing is left running however it ends."""
+def conduct(
+    scenario: Scenario, seed: int | None = None, *, shown: Shown | None = None, run_id: int = 1, command: str = ""
+) -> Document:
+    """Run it; the document. ``command``: the command line that makes it again, where the scenario's name does not.
+
+    Raises CanceledError within two seconds after it was asked to stop, and BenchError where it cannot work at all.
+    Nothing is left running however it ends.
+    """
     plan = Plan(scenario, scenario.seed if seed is None else seed)
-    return _Run(plan, shown or Unheard(), run_id).whole()
+    again = command or f"manage.py bench run {scenario.scenario} --seed {plan.seed}"
+    return _Run(plan, shown or Unheard(), run_id, again).whole()
 
 
 @dataclass
@@ -83,6 +101,7 @@ class _Run:
     plan: Plan
     shown: Shown
     run_id: int
+    command: str
     unknowns: list[str] = field(default_factory=list)
 
     def whole(self) -> Document:
@@ -90,16 +109,18 @@ class _Run:
         with ExitStack() as until_the_end:
             self.shown.phase("making a database")
             at = until_the_end.enter_context(place(self.plan.scenario))
+            self._refuse_if_canceled()
             ledger = until_the_end.enter_context(SendLedger(at.folder))
             proxy, sender_proxy = (
                 until_the_end.enter_context(proxy_before(at.database.url)) if wanted else None
                 for wanted in self._proxies()
             )
             fleet = Fleet(list(self._workers(at, proxy.url if proxy else "")))
-            until_the_end.callback(fleet.stop)
+            until_the_end.callback(fleet.end)
             with psycopg.connect(**at.database.params, autocommit=True) as conn:  # not for long: the server may go away
                 self.shown.phase("starting workers")
                 fleet.start(conn, self.shown.is_canceled)
+                self._refuse_if_canceled()
                 before = measure.costs(conn)
             bench = Bench(
                 plan=self.plan, database=at.database, cluster=at.cluster, proxy=proxy, fleet=fleet, ledger=ledger,
@@ -147,14 +168,28 @@ class _Run:
             quiet = self._drained(bench, depth)
         finally:
             bench.stop.set()
-            sender.stop()
-            injections.wait(5)
-            depth.stop()
-            self.unknowns += [f"unasked, {death}" for death in bench.fleet.deaths()]
-            self.shown.phase("stopping workers")
-            bench.fleet.stop()
-            injections.release()
+            self._stop(bench, sender, injections, depth)
+        self._refuse_if_canceled()
         return self._document(bench, injections, depth, started, began_at, quiet=quiet, before=before)
+
+    def _stop(self, bench: Bench, sender: Sender, injections: Injections, depth: Depth) -> None:
+        """Everything, in order. What a canceled run has in flight is not waited for: its database goes anyway."""
+        self.shown.phase("stopping workers")
+        if self.shown.is_canceled():
+            bench.fleet.end()
+        sender.stop()
+        injections.wait(FAULTS_STOP_WITHIN_S)
+        depth.stop()
+        self.unknowns += [f"unasked, {death}" for death in bench.fleet.deaths()]
+        if self.shown.is_canceled():
+            bench.fleet.end()
+        else:
+            bench.fleet.stop()
+        injections.release()
+
+    def _refuse_if_canceled(self) -> None:
+        if self.shown.is_canceled():
+            raise CanceledError
 
     def _watch(self, bench: Bench, sender: Sender, injections: Injections) -> None:
         """Until all is sent and every fault is over."""
@@ -162,8 +197,8 @@ class _Run:
         most = time.monotonic() + self.plan.scenario.lasts_s + FAULTS_END_WITHIN_S
         while not (sender.is_done and injections.are_over):
             self._look(bench)
-            if self.shown.is_canceled() or time.monotonic() > most:
-                self.unknowns.append("it was canceled" if self.shown.is_canceled() else "a fault did not end in time")
+            if time.monotonic() > most:
+                self.unknowns.append("a fault did not end in time")
                 return
         if sender.error is not None:
             self.unknowns.append(f"sending broke off: {sender.error}")
@@ -176,13 +211,14 @@ class _Run:
         while looks < QUIET_LOOKS:
             looks = looks + 1 if depth.is_empty() else 0
             self._look(bench)
-            if time.monotonic() > deadline or self.shown.is_canceled():
+            if time.monotonic() > deadline:
                 self.unknowns.append("it never became quiet")
                 return False
         return True
 
     def _look(self, bench: Bench) -> None:
-        """Say how it stands; start again what a program point has ended."""
+        """Say how it stands; start again what a program point has ended. Raises CanceledError."""
+        self._refuse_if_canceled()
         bench.stop.wait(LOOK_S)
         catalogue.keep_up(bench)
         self.shown.progress(bench.ledger.acknowledged, self.plan.count)
@@ -224,9 +260,8 @@ class _Run:
             run=self.run_id, scenario=scenario.scenario, about=scenario.about, seed=self.plan.seed,
             engines=sorted({workers.engine.value for workers in scenario.workers}), verdict=decided.verdict,
             expected_verdict=scenario.expect.verdict, why=decided.why, unknowns=decided.unknowns,
-            state="canceled" if self.shown.is_canceled() else "ended", started_at=started.isoformat(),
-            ended_at=ended.isoformat(), seconds=round((ended - started) / timedelta(seconds=1), 1),
-            command=f"manage.py bench run {scenario.scenario} --seed {self.plan.seed}",
+            started_at=started.isoformat(), ended_at=ended.isoformat(),
+            seconds=round((ended - started) / timedelta(seconds=1), 1), command=self.command,
         )  # fmt: skip
         return Document(
             head=head, scenario=scenario.model_dump(mode="json", by_alias=True), fleet=bench.fleet.endings(),

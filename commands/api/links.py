@@ -21,5 +21,7 @@ LINKS: Mapping[tuple[str, str], dict[str, Any]] = {
     ("list_operations", "200"): _to(["get_operation"], "operation_id", "items/0/id"),
     ("list_queue", "200"): _to(["cancel_waiting"], "command_id", "items/0/command_id"),
     ("list_replies", "200"): _to(["take_reply", "restore_reply"], "msg_id", "items/0/msg_id"),
+    ("start_run", "201"): _to(["get_run", "cancel_run"], "run_id", "id"),
+    ("list_runs", "200"): _to(["get_run"], "run_id", "items/0/id"),
     ("list_rejected", "200"): _to(["get_rejected", "send_rejected"], "audit_id", "items/0/audit_id"),
 }

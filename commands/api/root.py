@@ -26,7 +26,7 @@ from commands.api.schemas import ProblemDetails
 from e2e_site import __version__
 from e2e_site.problem import CODES, CONTENT_TYPE, problem
 
-# Each noun is a module. Load tests and checks are in a package that this one does not know: Django is told by name.
+# Each noun is a module. The bench's are in a package that this one does not know: Django is told by name.
 ROUTERS = {
     "/commands": "commands.api.commands.router",
     "/audit": "commands.api.audit.router",
@@ -40,6 +40,8 @@ ROUTERS = {
     "/config": "commands.api.config.router",
     "/workers": "commands.api.workers.router",
     "/load-tests": "bench.loadtest.api.router",
+    "/runs": "bench.runs.api.router",
+    "/scenarios": "bench.runs.scenarios_api.router",
     "/verdict": "bench.invariants.api.router",
     "/stats": "commands.api.stats.router",
     "/stats/load-test": "bench.loadtest.stats_api.router",

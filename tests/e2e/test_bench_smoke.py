@@ -11,7 +11,7 @@ WITHIN_S = 60  # the machine has other tests to run; alone it takes a quarter of
 
 def test_smoke_passes_and_says_so(start_manage: StartManage, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    program = start_manage("bench", "run", "smoke", "--seed", "7", "--json", str(report))
+    program = start_manage("bench", "run", "smoke", "--seed", "7", "--quiet", "--json", str(report))
     assert program.wait(WITHIN_S) == 0
     assert program.output.startswith("PASS: All 300 acknowledged commands came to what had to become of them.")
     head = json.loads(report.read_text())["head"]

@@ -40,7 +40,7 @@ class Demo:
         return found[1]
 
     def child(self, word: str) -> psutil.Process:
-        """Its worker (``runworker``) or web server (``serve``)."""
+        """Its worker (``runworker``), what works off runs (``work``), or its web server (``serve``)."""
         children = psutil.Process(self.program.pid).children()
         return next(child for child in children if word in child.cmdline())
 
@@ -115,14 +115,14 @@ def assert_login_opens_the_admin(demo: Demo) -> None:
 def test_ctrl_c_lets_running_commands_end_and_stops_worker_web_and_database_in_order(checkout: Checkout) -> None:
     demo = Demo(checkout, "--empty")
     assert checkout.query("SELECT count(*) FROM public.test_command") == [(0,)]
-    processes = [demo.child("runworker"), demo.child("serve"), database_process(checkout)]
+    processes = [demo.child("runworker"), demo.child("work"), demo.child("serve"), database_process(checkout)]
     checkout.send(type="timeout", execution_time_ms=2000)
     wait_until(
         lambda: checkout.query("SELECT status FROM commandbus.command") == [("IN_PROGRESS",)],
         message="Start of the work",
     )
     demo.stop()
-    stops = [demo.output.index(f"Stopping the {name}") for name in ("worker", "web server", "database")]
+    stops = [demo.output.index(f"Stopping the {name}") for name in ("worker", "bench", "web server", "database")]
     assert stops == sorted(stops)
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
     checkout.cluster.ensure_running()

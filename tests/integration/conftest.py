@@ -28,6 +28,7 @@ from commands.rules.behaviors import Behavior, BehaviorType
 from e2e_site.models import ApiToken, SavedView
 from e2e_site.programs import manage_command
 from tests.support.api import token_of
+from tests.support.bench_runs import add_bench_run
 from tests.support.clusters import CHECKOUT, server_url
 from tests.support.databases import template_name
 from tests.support.load_runs import add_run
@@ -183,6 +184,7 @@ def known() -> dict[str, str]:
         )
         (audit_id,) = cursor.fetchone()
     run_id = str(add_run(connection.connection, samples=3))
+    add_bench_run(connection.connection, run_id=int(run_id))
     return {
         "command_id": command_id,
         "operation_id": str(send_many(Mix(parts=[(behavior, 1)], count=1), operator="ada")),
@@ -197,6 +199,7 @@ def known() -> dict[str, str]:
         "commands/auditevent": str(AuditEvent.objects.newest_first()[0].pk),
         "settings_app/configuration": "1",
         "bench/loadrun": run_id,
+        "bench/benchrun": run_id,
         "auth/user": str(other.pk),
         "auth/group": str(Group.objects.create(name="other").pk),
     }

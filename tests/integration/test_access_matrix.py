@@ -23,7 +23,7 @@ from tests.support.api import token_of
 
 pytestmark = pytest.mark.django_db
 
-SEND, OPERATE, _, CONFIGURE, CHECK = TOKEN_RIGHTS
+SEND, OPERATE, _, CONFIGURE, RUN, CHECK = TOKEN_RIGHTS
 
 # What an address needs, beside the permissions by their names:
 ALL = "nothing"
@@ -92,6 +92,14 @@ PAGES: Mapping[str, Access] = {
     "loadtests/": READ,
     "loadtests/<int:run_id>/": READ,
     "loadtests/<int:run_id>/live/": READ,
+    "runs/": READ,
+    "runs/live/": READ,
+    "runs/new/": form(RUN),
+    "runs/compare/": READ,
+    "runs/<int:run_id>/": READ,
+    "runs/<int:run_id>/live/": READ,
+    "runs/<int:run_id>/cancel/": button(RUN),
+    "runs/<int:run_id>/again/": button(RUN),
     "runs/check/": Access(READERS, CHECK),
     "settings/": READ,  # leads to the admin
     "tokens/": form(USERS),
@@ -142,6 +150,12 @@ OPERATIONS: Mapping[str, str] = {
             "get_latency",
             "get_queue_depth",
             "get_newest_load_test",
+            "list_runs",
+            "get_run",
+            "get_run_report",
+            "compare_runs",
+            "list_scenarios",
+            "get_scenario",
             "get_verdict",
         ),
         READERS,
@@ -153,6 +167,7 @@ OPERATIONS: Mapping[str, str] = {
     **dict.fromkeys(("retry_many_parked", "cancel_many_parked", "complete_many_parked"), OPERATE),
     **dict.fromkeys(("cancel_waiting", "take_reply", "restore_reply", "send_rejected"), OPERATE),
     "change_config": CONFIGURE,
+    **dict.fromkeys(("start_run", "cancel_run"), RUN),
     "make_verdict": CHECK,
 }
 
@@ -164,6 +179,7 @@ ADMIN: Mapping[str, Mapping[str, str]] = {
     "commands/auditevent": VIEW,
     "settings_app/configuration": {**VIEW, "admin": "view change"},
     "bench/loadrun": {**VIEW, "admin": "view delete"},
+    "bench/benchrun": VIEW,
     "auth/user": {"admin": "view add change delete"},
     "auth/group": {"admin": "view"},
 }
@@ -236,8 +252,8 @@ IN, LOGIN, REFUSED, HIDDEN, NOT_TAKEN = "let in", "asked to log in", "refused", 
 RIGHTS: Mapping[str, set[str]] = {
     "none": set(),
     "viewer": set(),
-    "operator": {SEND, OPERATE},
-    "admin": {SEND, OPERATE, CONFIGURE, CHECK, "e2e_site.view_apitoken", "e2e_site.change_apitoken"},
+    "operator": {SEND, OPERATE, RUN},
+    "admin": {SEND, OPERATE, CONFIGURE, RUN, CHECK, "e2e_site.view_apitoken", "e2e_site.change_apitoken"},
 }
 
 

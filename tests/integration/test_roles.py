@@ -46,7 +46,7 @@ def test_each_role_has_all_of_the_one_before_it() -> None:
     viewer, operator, admin = (rights(role) for role in ("viewer", "operator", "admin"))
     assert viewer < operator < admin
     assert not [right for right in viewer if ".view_" not in right]
-    assert operator - viewer == {"commands.add_testcommand", "commands.operate_command"}
+    assert operator - viewer == {"commands.add_testcommand", "commands.operate_command", "bench.add_benchrun"}
     assert {"settings_app.change_configuration", "e2e_site.change_apitoken", "auth.change_user"} <= admin
     assert not {"auth.change_group", "auth.change_permission"} & admin
 

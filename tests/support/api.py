@@ -13,7 +13,10 @@ from e2e_site.models import ApiToken
 from e2e_site.problem import CONTENT_TYPE
 from e2e_site.tokens import PREFIX, digest_of
 
-ALL = ("commands.add_testcommand", "commands.operate_command", "settings_app.change_configuration")
+ALL = (
+    *("commands.add_testcommand", "commands.operate_command", "settings_app.change_configuration"),
+    "bench.add_benchrun",
+)
 
 
 def user_with(*permissions: str, name: str = "ada") -> User:

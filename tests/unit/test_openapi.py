@@ -41,7 +41,11 @@ def test_links_lead_from_answers_to_operations_that_are_there() -> None:
 
 def test_no_two_shapes_have_one_name() -> None:
     # In the document the second would take the place of the first.
-    modules = [module for name, module in sys.modules.items() if name.startswith(("commands.api.", "bench.loadtest."))]
+    modules = [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith(("commands.api.", "bench.loadtest.", "bench.runs."))
+    ]
     shapes = {
         value
         for module in modules

@@ -7,7 +7,10 @@ from typing import Any
 
 from e2e_site.command import SiteCommand
 
-WORDS = ("run", "list", "schema", "database", "check", "explain", "capacity", "scorecard")
+WORDS = (
+    *("run", "replay", "runs", "show", "compare", "work"),
+    *("list", "schema", "database", "check", "explain", "capacity", "scorecard"),
+)
 
 
 class Command(SiteCommand):

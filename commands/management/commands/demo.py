@@ -22,6 +22,7 @@ from e2e_site.supervisor import Stopped, Supervisor
 from settings_app.models import Worker
 
 WORKER_GRACE_S = 30
+BENCH_GRACE_S = 10  # a run is canceled
 WEB_GRACE_S = 10
 # One command of each behavior; together they take a few seconds with the default settings.
 SAMPLES = (
@@ -51,13 +52,15 @@ class Command(SiteCommand):
         os.environ.setdefault("ALLOWED_HOSTS", ",".join(address.names))  # for the web server
         # Stopped in this order: nothing new is sent while the worker drains but what people send.
         worker = Program("worker", manage_command("runworker", f"--grace={WORKER_GRACE_S}"), grace=WORKER_GRACE_S + 5)
+        bench = Program("bench", manage_command("bench", "work"), grace=BENCH_GRACE_S)
         web = Program("web server", manage_command("serve"), grace=WEB_GRACE_S)
-        supervisor = Supervisor([worker, web], say=self.say)
+        supervisor = Supervisor([worker, bench, web], say=self.say)
         with supervisor.listening():
             try:
                 self.prepare(admin=admin or settings.EMBEDDED, samples=not empty)
                 self.say("Starting the worker.")
                 supervisor.start(worker, lambda: Worker.objects.live().filter(pid=worker.pid).exists())
+                bench.start()  # what people start in the pages; nothing waits for it
                 self.say(f"Starting the web server on {address.bind}.")
                 supervisor.start(web, address.answers)
                 self.say_where(address)
