@@ -96,7 +96,7 @@ def judge_noisy_neighbor(fault: NoisyNeighbor, bench: Bench, recorder: Recorder)
         recorder.criterion(text, None, "it did not end")
         return
     with bench.connection() as conn:
-        before, count = _p99_ms(conn, bench, 0.0, began_s)
+        before, count = _p99_ms(conn, bench, 0.0, recorder.record.planned_s)  # its worker's start disturbs, too
         during, others = _p99_ms(conn, bench, began_s, ended_s)
     if before is None or during is None:
         recorder.criterion(text, None, f"{count} commands before, {others} meanwhile")

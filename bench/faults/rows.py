@@ -54,6 +54,11 @@ _STANDING = """
     SELECT command_id, status FROM commandbus.command
     WHERE command_id = ANY (%s) AND status IN ('PENDING', 'IN_PROGRESS')
 """
+_TWICE = """
+    SELECT count(*) FROM (
+        SELECT command_id FROM public.bench_execution WHERE command_id = ANY (%s) AND outcome = 'ok'
+        GROUP BY command_id HAVING count(*) > 1) twice
+"""
 _WAITING = f"SELECT count(*) FROM (SELECT FROM {_TABLE} WHERE vt <= clock_timestamp() LIMIT {MOST_WAITING}) q"  # noqa: S608
 _READ = f"SELECT count(*), sum(length(message::text)), min(vt) FROM {_TABLE}"  # noqa: S608
 _SNAPSHOT = "SELECT backend_xmin::text FROM pg_stat_activity WHERE pid = %s"
@@ -148,8 +153,13 @@ def _standing_still(bench: Bench) -> Iterator[None]:
 def _after_hold(fault: HoldRow, bench: Bench, recorder: Recorder) -> None:
     chosen, since, until = recorder.notes[0]
     most = bench.plan.scenario.seconds(fault.p99)
+    leased = [one for place in range(len(_ROWS) - 1) for one in chosen[place :: len(_ROWS)]]
     with bench.connection() as conn:
         count, seconds = p99_s(conn, ENDS, since, until, apart=chosen)
+        twice = int(value(conn, _TWICE, [leased]))
+    recorder.criterion(
+        "work that was done was not done again, where the message was not held", twice == 0, f"{twice} of {len(leased)}"
+    )
     text = f"99 % of the others that were sent meanwhile ended within {most:g} s"
     if seconds is None:
         recorder.criterion(text, held=None, seen=f"{count} others were sent meanwhile, fewer than {LEAST_FOR_P99}")

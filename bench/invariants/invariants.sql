@@ -252,8 +252,8 @@ FROM bench_done GROUP BY command_id, msg_id, attempt HAVING count(*) > 1;
 SELECT one.command_id, format('attempts %%s and %%s overlap, %%s s apart', one.attempt, two.attempt,
                               round(extract(epoch FROM two.began_at - one.began_at), 3))
 FROM bench_done one JOIN bench_done two USING (command_id)
-WHERE (one.msg_id, one.attempt) <> (two.msg_id, two.attempt) AND one.began_at <= two.began_at
-  AND coalesce(one.ended_at, 'infinity') > two.began_at
+WHERE (one.msg_id, one.attempt) < (two.msg_id, two.attempt)  -- as received: a worker that stood still begins late
+  AND coalesce(one.ended_at, 'infinity') > two.began_at AND coalesce(two.ended_at, 'infinity') > one.began_at
   AND coalesce(one.received_at, one.began_at) + make_interval(secs => %(lease_s)s - %(slack_s)s) > two.began_at;
 
 -- name: V14
@@ -272,7 +272,7 @@ UNION ALL
 SELECT one.command_id, format('attempts %%s and %%s both ended well', one.attempt, two.attempt)
 FROM bench_done one JOIN bench_done two USING (command_id)
 WHERE one.outcome = 'ok' AND two.outcome = 'ok' AND (one.msg_id, one.attempt) <> (two.msg_id, two.attempt)
-  AND (one.began_at, one.msg_id, one.attempt) < (two.began_at, two.msg_id, two.attempt)
+  AND (one.msg_id, one.attempt) < (two.msg_id, two.attempt)  -- as received: a worker that stood still begins late
   AND (%(strict)s OR coalesce(one.received_at, one.began_at) + make_interval(secs => %(lease_s)s - %(slack_s)s)
                      > coalesce(two.received_at, two.began_at))
 UNION ALL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bench.report.document import Rule
+
+logger = logging.getLogger(__name__)
 
 KEPT = 100  # checks of each domain
 WAIT_S = 8.0  # for a check that a request asked for; then it goes on without it
@@ -76,8 +79,9 @@ def begin_check(domain: str, *, wait_s: float = WAIT_S) -> bool:
         try:
             with lock:
                 _checked(params, limits)
-        except Exception as exc:  # noqa: BLE001  # raised below, where the request still waits
-            failed.append(exc)
+        except Exception as exc:
+            logger.exception("a check of domain %s failed", domain, extra={"action": "check_failed"})
+            failed.append(exc)  # raised below, where the request still waits
 
     thread = threading.Thread(target=make, name="check", daemon=True)
     thread.start()

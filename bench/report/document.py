@@ -184,6 +184,11 @@ class Rule(Part):
     sql: str = ""
     deviations: list[str] = []
 
+    def known_by(self, scenario: dict[str, Any]) -> list[str]:
+        """Where it is broken: those of its deviations that the scenario names as known; else none."""
+        known = scenario.get("expect", {}).get("known", ())
+        return [one for one in self.deviations if one in known] if self.word is RuleWord.BROKEN else []
+
 
 class Criterion(Part):
     """Something that had to hold, and what was seen. ``held`` None: it could not be told."""

@@ -15,7 +15,7 @@ from bench.scenarios.model import RunVerdict
 from e2e_site.texts import cut, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bench.report.document import Criterion, Document, FaultRecord, Rule
 
@@ -70,7 +70,7 @@ def _cases(document: Document) -> Iterator[_Case]:
     yield _verdict(document)
     yield _oracle(document)
     for rule in document.rules:
-        yield _rule(rule)
+        yield _rule(rule, rule.known_by(document.scenario))
     for fault in document.faults:
         yield _fault(fault)
     for criterion in document.expectations:
@@ -113,11 +113,13 @@ def _oracle(document: Document) -> _Case:
     return case
 
 
-def _rule(rule: Rule) -> _Case:
+def _rule(rule: Rule, known: Sequence[str]) -> _Case:
     case = _Case(group="invariants", name=f"{rule.id} {rule.text}")
     if rule.checked is not None:
         case.properties["checked"] = str(rule.checked)
-    if rule.word is RuleWord.BROKEN:
+    if known:
+        case.properties["known"] = f"{', '.join(known)}: {rule.violations:,}"
+    elif rule.word is RuleWord.BROKEN:
         case.failed = f"{rule.violations:,} violation{'s' if rule.violations != 1 else ''}"
         case.details = [
             " ".join(filter(None, (sample.command_id, sample.word, sample.detail)))

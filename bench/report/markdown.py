@@ -15,7 +15,7 @@ from e2e_site.texts import cut, visible
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bench.report.document import Criterion, Document, Row, Rule
+    from bench.report.document import Criterion, Document, Row
 
 _SHOWN = 300  # characters of a text from outside
 _ROWS = 20  # of a table, of a list
@@ -43,7 +43,7 @@ def _lines(document: Document) -> Iterator[str]:
     yield ""
     yield from _accounting(document)
     yield from _matrix(document.matrix)
-    yield from _rules(document.rules)
+    yield from _rules(document)
     yield from _faults(document)
     yield from _criteria("Expectations", [*document.expectations, *document.sometimes])
     yield from _latency(document)
@@ -87,7 +87,8 @@ def _matrix(matrix: Sequence[Row]) -> Iterator[str]:
     yield ""
 
 
-def _rules(rules: Sequence[Rule]) -> Iterator[str]:
+def _rules(document: Document) -> Iterator[str]:
+    rules = document.rules
     if not rules:
         return
     counts = {word: sum(rule.word is word for rule in rules) for word in RuleWord}
@@ -95,7 +96,9 @@ def _rules(rules: Sequence[Rule]) -> Iterator[str]:
     yield ""
     told = [rule for rule in rules if rule.word in (RuleWord.BROKEN, RuleWord.UNKNOWN)]
     for rule in told[:_ROWS]:
-        if rule.word is RuleWord.BROKEN:
+        if known := rule.known_by(document.scenario):
+            yield f"- {_text(rule.id)} broken {rule.violations:,} times, as known ({_text(', '.join(known))})"
+        elif rule.word is RuleWord.BROKEN:
             samples = ", ".join(_code(sample.command_id) for sample in rule.samples[:3] if sample.command_id)
             yield f"- **{_text(rule.id)} broken {rule.violations:,} times**: {_text(rule.text)} {samples}".rstrip()
         else:

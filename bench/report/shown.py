@@ -217,7 +217,7 @@ def _fact(value: Any) -> str:
         return ", ".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "not known" if value is None else str(value)
+    return "not known" if value is None else str(value) or "none"
 
 
 def words_of(name: str) -> str:
@@ -279,8 +279,10 @@ def _cell_anchor(behavior: str, status: str) -> str:
 
 
 def _behind(document: Document) -> Iterator[Behind]:
-    for name, commands in document.accounting.samples.items():
-        if commands:
+    samples = document.accounting.samples
+    names = [name for total, parts in _SUMS for name in (total, *parts)] + list(_BESIDE)
+    for name in dict.fromkeys([*names, *samples]):  # in the order of the line, and each once
+        if commands := samples.get(name):
             count = getattr(document.accounting, name, len(commands))
             yield Behind(anchor=f"behind-{name}", title=words_of(name), count=count, commands=commands)
     for row in document.matrix:

@@ -202,8 +202,8 @@ class _Run:
             facts = Facts(
                 run_id=self.run_id, plan=self.plan, began_at=began_at + server_ahead(conn), quiet=quiet,
                 expected=bench.expected, apart=frozenset(bench.apart), faults=tuple(injections.records),
-                loses_attempts=any(fault.loses_attempts for fault in fired),
-                overruns=any(fault.overruns for fault in fired),
+                loses_attempts=any(fault.may_lose_attempts for fault in fired),
+                overruns=any(fault.may_overrun for fault in fired),
             )  # fmt: skip
             judged, rules = judge(conn, facts), check(conn, self._limits(facts))
             measured = measure.measured(conn, facts, depth.points, before, after)

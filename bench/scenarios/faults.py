@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.scenarios.units import Duration
 
+SHORT_DELAY_S = 0.1
+
 
 class AnyFault(BaseModel):
     """``needs_cluster``: it cannot be done to a server that others use. ``needs_small_disk``: nor on a large disk.
@@ -37,6 +39,16 @@ class AnyFault(BaseModel):
     @property
     def needs_sender_proxy(self) -> bool:
         return False
+
+    @property
+    def may_lose_attempts(self) -> bool:
+        """`loses_attempts`, of this one with what it takes."""
+        return self.loses_attempts
+
+    @property
+    def may_overrun(self) -> bool:
+        """`overruns`, of this one with what it takes."""
+        return self.overruns
 
 
 class _Losing(AnyFault):
@@ -159,6 +171,20 @@ class Network(_Losing):
     def needs_sender_proxy(self) -> bool:
         return self.whose != "workers"
 
+    @property
+    def may_lose_attempts(self) -> bool:
+        return self._breaks_workers and (self.how != "lose_answers" or self.of == "receive")
+
+    @property
+    def may_overrun(self) -> bool:
+        """An end that was written and whose answer is lost holds up the next ones, longer each time."""
+        return self._breaks_workers and (self.how != "lose_answers" or self.of == "finish")
+
+    @property
+    def _breaks_workers(self) -> bool:
+        """Whether it is more than a short delay to them, which the shortest lease outlasts."""
+        return self.whose != "sender" and (self.how != "delay" or self.delay.seconds(1) > SHORT_DELAY_S)
+
 
 class FillConnections(_Losing):
     """F12: all connections of the server but ``leave`` are taken by others, and the workers' are ended."""
@@ -173,6 +199,7 @@ class FillConnections(_Losing):
 class HoldRow(AnyFault):
     """F13: a row of each of so many commands, waiting or in flight, is locked for a while; only those may be late."""
 
+    overruns = True  # a message that is held cannot be leased anew while the end of its attempt waits to be written
     do: Literal["hold_row"] = "hold_row"
     rows: int = Field(default=3, ge=1, le=1000)
     lasts: Duration = Field(default=Duration(3, "L"), validation_alias="for", serialization_alias="for")

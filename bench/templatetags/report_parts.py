@@ -7,7 +7,7 @@ from uuid import UUID
 from django import template
 
 from bench.report import shown as parts
-from bench.report.document import CommandVerdict, Document, RuleWord
+from bench.report.document import CommandVerdict, Document, Rule, RuleWord
 from bench.scenarios.model import RunVerdict
 from commands.rules.formatting import duration, status_style
 from commands.rules.words import Status
@@ -41,8 +41,12 @@ def command_verdict_label(word: str) -> str:
 
 
 @register.inclusion_tag("commands/_badge.html")
-def rule_badge(word: str) -> dict[str, Any]:
-    return {"style": parts.RULE_STYLES[word], "label": RuleWord.label_of(word)}
+def rule_badge(rule: Rule, document: Document) -> dict[str, Any]:
+    """What a rule came to; where it is broken by what the scenario names as known, that."""
+    if known := rule.known_by(document.scenario):
+        style = parts.COMMAND_STYLES[CommandVerdict.KNOWN]
+        return {"style": style, "label": cut(visible(f"Known: {', '.join(known)}"), 40)}
+    return {"style": parts.RULE_STYLES[rule.word], "label": RuleWord.label_of(rule.word)}
 
 
 @register.inclusion_tag("commands/_badge.html")

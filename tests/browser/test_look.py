@@ -1,5 +1,6 @@
 """How the pages look and feel: sidebar, dark and light, narrow windows, no scripts, keyboard, axe."""
 
+import json
 from collections.abc import Callable
 from uuid import UUID
 
@@ -34,6 +35,7 @@ PAGES = {
     "not found": "/nowhere/",
     "no such domain": "/?domain=nowhere",
     "load tests": "/loadtests/",
+    "invariants": "/runs/check/",
     "tokens of the API": "/tokens/",
     "settings": SETTINGS,
     "reset of the settings": "/admin/settings_app/configuration/1/reset/",
@@ -82,6 +84,7 @@ def commands(bus: HandBus) -> dict[str, UUID | int]:
         """
     )
     add_run(bus.conn)
+    add_check(bus, ids["parked"])
     bus.conn.execute(
         "UPDATE test_command SET payload = jsonb_build_object('blob', repeat('x', 60000)) WHERE command_id = %s",
         [ids["parked"]],
@@ -96,6 +99,23 @@ def commands(bus: HandBus) -> dict[str, UUID | int]:
         """
     )
     return {**ids, "operation": operation, "pending": bus.send({"type": "success"}), "row": row}
+
+
+def add_check(bus: HandBus, command_id: UUID) -> None:
+    """A check of the invariants that found one broken and one undecided."""
+    rule = {"id": "V09", "text": "The attempts are those received", "when": "A", "checked": 4, "why": ""}
+    broken = {"command_id": str(command_id), "word": "SRT", "detail": "2 attempts after " + 40 * "SRT"}
+    nobody = {"command_id": None, "word": "", "detail": "message 7 was read 9 times"}
+    rules = [
+        {**rule, "word": "BROKEN", "violations": 2, "samples": [broken, nobody]},
+        {**rule, "id": "V25", "word": "UNKNOWN", "violations": 0, "samples": [], "why": "it could not be asked"},
+        {**rule, "id": "V01", "word": "HOLDS", "violations": 0, "samples": []},
+    ]
+    bus.conn.execute(
+        "INSERT INTO bench_check (domain, verdict, why, commands, seconds, rules)"
+        " VALUES ('test', 'FAIL', %s, 4, 1, %s)",
+        ["V09 is broken 2 times.", json.dumps(rules)],
+    )
 
 
 def address(page: str, commands: dict[str, UUID | int]) -> str:

@@ -212,7 +212,7 @@ def _rules() -> list[Rule]:
              checked=1003, violations=40, samples=[
                  Sample(command_id=command(2), detail="ends twice", word="SRRCC"),
                  Sample(command_id=None, detail="a message that belongs to no command"),
-             ], sql="SELECT 1;"),
+             ], sql="SELECT 1;", deviations=["D3", "D4"]),
         Rule(id="V11", text="No command has more attempts than it may.", when="A", word=RuleWord.HOLDS, checked=1003,
              sql="SELECT command_id FROM commandbus.command WHERE attempts > max_attempts"),
         Rule(id="V15", text="A command has one reply.", when="Q", word=RuleWord.UNKNOWN, why="it never became quiet"),

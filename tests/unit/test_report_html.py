@@ -149,6 +149,18 @@ def test_a_sum_that_is_none_is_said() -> None:
     assert "1,000 acknowledged is not 880 completed" in " ".join(page_of(document).text.split())
 
 
+def test_a_sender_that_was_late_is_said_beside_the_latencies() -> None:
+    assert "generator-limited" not in page_made(documents.full).values("id")
+    document = documents.full()
+    document.environment["generator_limited"] = "the sender was 63 ms late"
+    assert "Generator-limited: the sender was 63 ms late." in " ".join(page_of(document).text.split())
+
+
+def test_commands_are_listed_in_the_order_of_the_accounting_line() -> None:
+    behind = [name for name in page_made(documents.full).values("id") if name.startswith("behind-")]
+    assert behind == ["behind-title", "behind-completed", "behind-stuck", "behind-lost", "behind-duplicate_effects"]
+
+
 def test_a_number_leads_to_its_commands_and_these_to_their_stories() -> None:
     page = page_made(documents.full)
     hrefs = page.values("href")

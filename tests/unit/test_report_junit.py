@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from bench.report import junit
+from bench.report import html, junit, markdown
 from bench.report.document import Document
 from bench.scenarios.model import RunVerdict
 from tests.support import documents
@@ -98,3 +98,17 @@ def test_what_xml_cannot_hold_is_written_so_that_it_can_be_read() -> None:
     suite = suite_of(documents.hostile())
     assert "<script>alert(1)</script>" in suite.attrib["name"]
     assert "\\u0007" in suite.attrib["name"]
+
+
+def test_an_invariant_that_is_broken_as_its_scenario_knows_passes_and_says_so() -> None:
+    document = documents.full()
+    document.scenario = {"expect": {"known": ["D4"]}}
+    suite = suite_of(document)
+    found = outcomes(suite, "invariants")
+    assert (found["L1"], found["V03"]) == ("failure: 1 violation", "passed")
+    known = [
+        one.attrib["value"] for one in suite.findall("testcase/properties/property") if one.attrib["name"] == "known"
+    ]
+    assert "D4: 40" in known
+    assert "broken 40 times, as known (D4)" in markdown.render(document)
+    assert "Known: D4" in html.render(document)
