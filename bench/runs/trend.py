@@ -30,7 +30,7 @@ class Measure:
 
 
 MEASURES = (
-    Measure("the p99 of each second", "ms", 50, lambda point: point.p99_ms),
+    Measure("the p95 of each second", "ms", 50, lambda point: point.p95_ms),
     Measure("the queue", "messages", 20, lambda point: point.visible + point.leased + point.delayed),
     Measure("the age of the oldest message", "s", 0.5, lambda point: point.oldest_s),
     Measure("the processors' work", "%", 10, lambda point: point.processor),
