@@ -9,7 +9,6 @@ from django.urls import reverse
 
 from bench.loadtest.run_lock import KEPT_RUNS
 from bench.models import BenchRun, LoadRun
-from bench.runs.row import KEPT_RUNS as KEPT_BENCH_RUNS
 from commands.admin import ReadOnlyAdmin
 
 
@@ -40,7 +39,7 @@ class BenchRunAdmin(ReadOnlyAdmin):
     exclude = ("source", "document")  # its page shows them
 
     def listed(self) -> str:
-        return f"the newest {KEPT_BENCH_RUNS}"
+        return f"the newest {BenchRun.KEPT}"
 
     def newest(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.defer("source", "document")  # there are no others

@@ -173,6 +173,7 @@ class BenchRun(ReadOnlyModel):
     written_by = "`manage.py bench` writes its own runs."
 
     SILENCE: ClassVar[timedelta] = timedelta(seconds=20)  # a beat comes every second
+    KEPT: ClassVar[int] = 500  # the newest
 
     # Of those that `shown` found:
     silent: bool

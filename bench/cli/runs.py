@@ -5,7 +5,6 @@ from argparse import ArgumentParser
 from typing import Any
 
 from bench.models import BenchRun
-from bench.runs.row import KEPT_RUNS
 from bench.scenarios.model import RunVerdict
 from commands.checks import problems, refuse
 from commands.rules.formatting import duration
@@ -20,7 +19,9 @@ _WHY_SHOWN = 80
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--scenario", metavar="NAME", help="of this one only")
     parser.add_argument("--verdict", choices=list(RunVerdict), help="with this one only")
-    parser.add_argument("--limit", type=Number(1, KEPT_RUNS, unit="runs"), default=20, metavar="N", help="at most (20)")
+    parser.add_argument(
+        "--limit", type=Number(1, BenchRun.KEPT, unit="runs"), default=20, metavar="N", help="at most (20)"
+    )
     parser.add_argument("--json", action="store_true", help="as a JSON array")
 
 

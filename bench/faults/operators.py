@@ -20,7 +20,7 @@ from bench.faults.senders import new_ids, send_one
 from bench.ledgers.sends import Told
 from bench.scenarios.faults import BadSettings, Operators
 from commands.rules.behaviors import Behavior, BehaviorType
-from commands.rules.words import DOMAIN, LETTERS, Engine, Status, command_queue
+from commands.rules.words import DOMAIN, LETTERS, Engine, EventType, Status, command_queue
 from e2e_site.options import Exit
 from e2e_site.programs import Program, manage_command
 from settings_app.values import SETTINGS
@@ -53,7 +53,11 @@ _CAME_TO = """
     FROM commandbus.command c JOIN commandbus.audit a USING (domain, command_id)
     WHERE c.command_id = %(id)s GROUP BY c.status
 """
-_WON = {"OPERATOR_RETRY": "retry", "OPERATOR_CANCEL": "cancel", "OPERATOR_COMPLETE": "complete"}
+_WON = {
+    EventType.OPERATOR_RETRY: "retry",
+    EventType.OPERATOR_CANCEL: "cancel",
+    EventType.OPERATOR_COMPLETE: "complete",
+}
 _WINNERS = """
     SELECT a.command_id, array_agg(a.event_type ORDER BY a.audit_id) FROM commandbus.audit a
     JOIN (SELECT DISTINCT command_id FROM public.bench_send WHERE kind = %s) s USING (command_id)

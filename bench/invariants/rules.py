@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, LiteralString
 
-from commands.rules.words import archive_table, command_queue, queue_table, reply_queue
+from commands.rules.words import DOMAIN, archive_table, command_queue, queue_table, reply_queue
 from e2e_site.named_sql import NamedSql
 
 # The tables that the rules read, in the order in which they are made, and what is asked of them.
@@ -69,7 +69,7 @@ def specs() -> tuple[Spec, ...]:
 
 
 def _spec(name: str) -> Spec:
-    told: dict[str, Any] = dict(_TOLD.findall(statement(name, "test")))
+    told: dict[str, Any] = dict(_TOLD.findall(statement(name, DOMAIN)))
     return Spec(
         id=name,
         text=told["rule"],

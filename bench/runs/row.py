@@ -20,6 +20,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bench.errors import BenchError
+from bench.models import BenchRun
 from bench.scenarios.plan import Plan
 from bench.scenarios.yaml_file import to_json
 from e2e_site.named_sql import NamedSql, Row
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from bench.report.document import Document
     from bench.scenarios.model import Scenario
 
-KEPT_RUNS = 500
 MOST_WAITING = 50
 BEAT_S = 1.0
 SILENCE_S = 20  # one that shows no sign of life for so long is taken for dead
@@ -221,7 +221,7 @@ def write_end(rows: Rows, run_id: int, end: End) -> None:
     except psycopg.OperationalError:  # the connection was lost while the run went on: once more, on a new one
         rows.run("end", run_id=run_id, **values)
     with suppress(psycopg.Error):
-        rows.run("forget_old", kept=KEPT_RUNS)
+        rows.run("forget_old", kept=BenchRun.KEPT)
 
 
 def _storable(value: Any) -> Any:

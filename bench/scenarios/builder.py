@@ -145,7 +145,7 @@ class Builder:
         sleep: str | None = None,
     ) -> Self:
         """What each attempt rolls, one after the other: the share of attempts that end so."""
-        shares = {"permanent": permanent, "transient": transient, "business_rule": business_rule, "timeout": timeout}
+        shares = dict(permanent=permanent, transient=transient, business_rule=business_rule, timeout=timeout)  # noqa: C408
         return self._with(rolls={**shares, **_given({"sleep": sleep})})
 
     def replies(self, share: float) -> Self:

@@ -17,7 +17,7 @@ from bench.errors import BenchError
 from bench.programs import worker
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.behaviors import Behavior, BehaviorType
-from commands.rules.words import DOMAIN, LETTERS, EventType, command_queue, queue_table, reply_queue
+from commands.rules.words import DOMAIN, LETTERS, EventType, Status, command_queue, queue_table, reply_queue
 from e2e_site.schema.own_database import own_database
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Bed:
         return row
 
     def is_final(self, command_id: UUID) -> bool:
-        return self.command(command_id)["status"] not in ("PENDING", "IN_PROGRESS")
+        return self.command(command_id)["status"] not in (Status.PENDING, Status.IN_PROGRESS)
 
     def replies(self, command_id: UUID) -> list[str]:
         """The outcomes that were replied."""

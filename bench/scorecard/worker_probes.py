@@ -12,7 +12,7 @@ from bench.scorecard.bed import LEASE_S, MAX_ATTEMPTS
 from bench.scorecard.findings import Shown
 from commands.bus.bulk import NewCommand, send_chunk
 from commands.rules.behaviors import Behavior, BehaviorType
-from commands.rules.words import COMMAND_TYPE, DOMAIN, archive_table, command_queue, queue_table
+from commands.rules.words import COMMAND_TYPE, DOMAIN, Status, archive_table, command_queue, queue_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def final_states(bed: Bed) -> Shown:
     """D3: the first of two attempts that overlap completes it, the second fails for good."""
     command = _overlapping(bed, {"type": "fail_permanent", "execution_time_ms": SHORT_MS})
     word, status = bed.word(command), bed.command(command)["status"]
-    return Shown(is_there="C" in word and status != "COMPLETED", evidence=f"{status}, `{word}`")
+    return Shown(is_there="C" in word and status != Status.COMPLETED, evidence=f"{status}, `{word}`")
 
 
 def replies(bed: Bed) -> Shown:

@@ -18,7 +18,7 @@ from bench.runs.asked import of_text
 from bench.runs.conduct import CanceledError
 from bench.runs.queue import RUN_LOCK, WORK_LOCK, OthersRunError, Queue
 from bench.runs.reading import document_of
-from bench.runs.row import KEPT_RUNS, MOST_WAITING, BusyError, Rows, ask
+from bench.runs.row import MOST_WAITING, BusyError, Rows, ask
 from bench.scenarios.model import RunVerdict, Scenario
 from e2e_site.database import session_params
 from e2e_site.locks import held_lock
@@ -143,13 +143,13 @@ def test_the_newest_500_are_kept_and_those_that_are_not_over(conn: psycopg.Conne
     conn.execute(
         "INSERT INTO bench_run (state, scenario, seed, source, ended_at)"
         " SELECT 'canceled', 'x', 1, '{}', clock_timestamp() FROM generate_series(1, %s)",
-        [KEPT_RUNS - 1],
+        [BenchRun.KEPT - 1],
     )
     with closing(Rows(session_params())) as opened:
-        opened.run("forget_old", kept=KEPT_RUNS)
+        opened.run("forget_old", kept=BenchRun.KEPT)
         assert BenchRun.objects.filter(run_id__in=(waiting, last)).count() == 2
         add_bench_run(conn)
-        opened.run("forget_old", kept=KEPT_RUNS)
+        opened.run("forget_old", kept=BenchRun.KEPT)
     assert [run.run_id for run in BenchRun.objects.filter(run_id__in=(waiting, last))] == [waiting]
 
 
