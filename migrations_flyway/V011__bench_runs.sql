@@ -51,6 +51,7 @@ COMMENT ON COLUMN public.bench_run.why IS 'The verdict in one sentence';
 COMMENT ON COLUMN public.bench_run.document IS 'All about it (bench/report/document.py); empty before its end';
 
 CREATE INDEX bench_run_to_do ON public.bench_run (run_id) WHERE state IN ('waiting', 'running');
+COMMENT ON INDEX public.bench_run_to_do IS 'Used by whoever works runs off: which comes next, and how many are before it';
 
 CREATE TABLE public.bench_send (
     run_id      BIGINT NOT NULL,
@@ -75,6 +76,7 @@ COMMENT ON COLUMN public.bench_send.answered_at IS 'When the answer came; empty:
 COMMENT ON COLUMN public.bench_send.outcome IS 'acknowledged, duplicate: known already, error: certainly not taken, or unknown';
 
 CREATE INDEX bench_send_command ON public.bench_send (command_id);
+COMMENT ON INDEX public.bench_send_command IS 'Used by the checks of a run: what the senders of a command were told';
 
 CREATE TABLE public.bench_execution (
     run_id     BIGINT NOT NULL,
@@ -99,6 +101,7 @@ COMMENT ON COLUMN public.bench_execution.ended_at IS 'When it returned or raised
 COMMENT ON COLUMN public.bench_execution.outcome IS 'ok, the class of what it raised, or empty';
 
 CREATE INDEX bench_execution_command ON public.bench_execution (command_id);
+COMMENT ON INDEX public.bench_execution_command IS 'Used by the checks of a run and the microscope: the executions of a command';
 
 CREATE TABLE public.bench_check (
     check_id  BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -121,3 +124,4 @@ COMMENT ON COLUMN public.bench_check.seconds IS 'How long it took';
 COMMENT ON COLUMN public.bench_check.rules IS 'What each invariant came to (bench/report/document.py, Rule)';
 
 CREATE INDEX bench_check_newest ON public.bench_check (domain, check_id DESC);
+COMMENT ON INDEX public.bench_check_newest IS 'Used by the dashboard: the newest check of a domain';

@@ -140,6 +140,7 @@ def test_the_home_page_has_the_sidebar_and_says_where_one_is(user: str, visit: C
         "Replies",
         "Operations",
         "Load tests",
+        "Runs",
         "Settings",
     ]
     expect(menu.locator("[aria-current=page]")).to_have_text("Dashboard")

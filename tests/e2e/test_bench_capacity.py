@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.conftest import StartManage
 
@@ -32,6 +33,7 @@ def test_a_small_search_ends_with_a_run_that_is_kept_and_leaves_no_database(
         ).fetchone() == (0,)
 
 
+@pytest.mark.long
 def test_probes_tell_the_library_from_native(start_manage: StartManage) -> None:
     program = start_manage("bench", "scorecard", "D4", "D6", "D7")
     assert program.wait(90) == 0, program.output

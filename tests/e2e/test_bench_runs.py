@@ -108,6 +108,7 @@ def test_ctrl_c_cancels_the_run_and_leaves_nothing(
     assert (row["state"], row["canceled_by"]) == ("canceled", "Ctrl-C")
 
 
+@pytest.mark.long
 def test_several_run_one_by_one_and_the_worst_of_them_counts(
     bench: Callable[..., StartedProgram], bus: LiveBus, scenario: Callable[[str], str], tmp_path: Path
 ) -> None:

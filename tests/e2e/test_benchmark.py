@@ -26,6 +26,7 @@ def databases_of(program: StartedProgram, url: str) -> list[str]:
         return [name for (name,) in rows]
 
 
+@pytest.mark.long
 def test_a_drain_is_measured_and_kept_and_its_database_dropped(
     start_manage: StartManage, committed: str, tmp_path: Path
 ) -> None:

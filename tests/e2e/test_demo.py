@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pytest
 
 from e2e_site.embedded.process import free_port
 from tests.support.checkouts import NO_NETWORK, Checkout
@@ -129,6 +130,7 @@ def test_ctrl_c_lets_running_commands_end_and_stops_worker_web_and_database_in_o
     assert checkout.query("SELECT status, attempts FROM commandbus.command") == [("COMPLETED", 1)]
 
 
+@pytest.mark.long
 def test_what_is_killed_is_started_again_and_this_is_said(checkout: Checkout) -> None:
     demo = Demo(checkout, "--empty")
     database_process(checkout).kill()

@@ -81,6 +81,7 @@ def test_a_changed_style_sheet_is_built_and_collected_again(checkout: Checkout) 
     assert any("made-by-a-test" in path.read_text() for path in collected)
 
 
+@pytest.mark.long
 def test_without_the_machines_node_the_one_from_the_wheel_builds_the_styles(checkout: Checkout, programs: Path) -> None:
     for name in ("node", "npm", "npx"):
         (programs / name).unlink(missing_ok=True)
@@ -96,6 +97,7 @@ def test_without_the_machines_node_the_one_from_the_wheel_builds_the_styles(chec
         assert answer.stdout
 
 
+@pytest.mark.long
 def test_an_old_node_is_left_alone_and_the_one_from_the_wheel_is_used(checkout: Checkout, programs: Path) -> None:
     put(programs, "node", "echo 18")
     shutil.rmtree(checkout.directory / "e2e_site/theme/static")

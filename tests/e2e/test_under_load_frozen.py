@@ -1,8 +1,12 @@
 """Under load the way to the server passes nothing on, and every connection stays open."""
 
+import pytest
+
 from tests.e2e.conftest import MakeLoad
 from tests.support.proxy import Proxy
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.long  # the scenarios of the bench do the same in little
 
 FROZEN_S = 5
 

@@ -1,5 +1,7 @@
 """Workers that die under load: by ``kill -9``, several times, and by commands that end their process."""
 
+import pytest
+
 from commands.bus.bulk import NewCommand
 from commands.rules.behaviors import Behavior, BehaviorType
 from tests.e2e.conftest import MakeLoad
@@ -7,6 +9,8 @@ from tests.e2e.test_worker_handlers import OWN
 from tests.support.load import LEAST_IN_FLIGHT
 from tests.support.waiting import wait_until
 from tests.support.workers import COMPLETED, PARKED
+
+pytestmark = pytest.mark.long  # the scenarios of the bench do the same in little
 
 KILLS = 4
 CULPRITS = 2

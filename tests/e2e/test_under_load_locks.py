@@ -3,6 +3,7 @@
 import signal
 from typing import LiteralString
 
+import pytest
 from psycopg import sql
 
 from commands.bus.bulk import NewCommand
@@ -11,6 +12,8 @@ from tests.e2e.conftest import MakeLoad
 from tests.support.load import LEAST_RATE
 from tests.support.waiting import wait_until
 from tests.support.workers import FINAL
+
+pytestmark = pytest.mark.long  # the scenarios of the bench do the same in little
 
 LEASES = 3
 ROWS: tuple[LiteralString, ...] = (

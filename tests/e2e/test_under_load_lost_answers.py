@@ -1,9 +1,13 @@
 """A connection cut between COMMIT and its answer, several times, under load."""
 
+import pytest
+
 from tests.e2e.conftest import MakeLoad
 from tests.support.load import LEAST_IN_FLIGHT, Load
 from tests.support.proxy import Proxy
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.long  # the scenarios of the bench do the same in little
 
 CUTS = 5
 

@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
+import pytest
+
 from commands.bus.bulk import NewCommand
 from commands.rules.behaviors import Behavior, BehaviorType
 from tests.e2e.conftest import MakeLoad
 from tests.support.bus import Json
 from tests.support.workers import PARKED, LiveBus
+
+pytestmark = pytest.mark.long  # the scenarios of the bench do the same in little
 
 ROUNDS = 2
 

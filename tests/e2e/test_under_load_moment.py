@@ -2,9 +2,13 @@
 
 import signal
 
+import pytest
+
 from tests.e2e.conftest import MakeLoad
 from tests.e2e.test_worker_moment import renamed
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.long  # the scenarios of the bench do the same in little
 
 LEASES = 2
 

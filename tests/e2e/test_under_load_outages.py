@@ -5,12 +5,16 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
+
 from e2e_site.embedded.cluster import Cluster
 from tests.conftest import StartManage
 from tests.e2e.conftest import MakeLoad, StartWorker
 from tests.support.load import LEAST_IN_FLIGHT, LONGEST_BACKOFF_S, Load
 from tests.support.waiting import wait_until
 from tests.support.workers import LiveBus
+
+pytestmark = pytest.mark.long  # the scenarios of the bench do the same in little
 
 # All connections of the workers end, if enough is in flight at that moment.
 TERMINATE = """

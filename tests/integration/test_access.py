@@ -231,6 +231,7 @@ MENU = [
     "Replies",
     "Operations",
     "Load tests",
+    "Runs",
     "Settings",
 ]
 

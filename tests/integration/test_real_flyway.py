@@ -61,6 +61,7 @@ def history(url: str) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
+@pytest.mark.long
 def test_both_runners_write_the_same_history_and_find_the_others_valid_complete_or_spoiled(
     manage: Manage, real_flyway: str, recorder: Path, empty_database: MakeDatabase, missing_database: MakeDatabase
 ) -> None:

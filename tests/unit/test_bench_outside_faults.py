@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from bench.faults import catalogue
 from bench.faults.inject import INJECTORS, JUDGES, record_of
-from bench.runs.conduct import catalogue
 from bench.scenarios.faults import FillConnections, FreezeServer, FullDisk, Network, ReadOnly, RestartServer
 from bench.scenarios.model import Scenario
 from bench.scenarios.yaml_file import read_scenario

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bench.scenarios.strict_yaml import DEEPEST, read, scalar
@@ -35,6 +35,7 @@ def test_a_surprise_is_refused_with_what_to_do(text: str) -> None:
 
 @given(st.text(max_size=30))
 def test_what_is_taken_as_a_text_is_a_text_to_pyyaml_too(text: str) -> None:
+    assume(text.split() == [text])  # YAML takes white space and line ends away before anything is asked
     try:
         value = scalar(text)
     except ValueError:
