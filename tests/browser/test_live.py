@@ -275,7 +275,7 @@ def test_an_answer_that_shows_nothing_new_leaves_the_page_alone_and_its_times_go
     live = Live(visitor, "/")
     page = live.page
     statuses: list[int] = []
-    page.on("response", lambda response: statuses.append(response.status) if "/live/" in response.url else None)
+    page.on("response", lambda response: statuses.append(response.status) if FRAGMENT.match(response.url) else None)
     live.tick_and_answer(2)
     page.evaluate("document.querySelector('#events-title').dataset.kept = 'yes'")
     now = page.locator("[data-now]").get_attribute("data-now")
