@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from e2e_site.charts.geometry import Series, Stretch, line_chart
 from e2e_site.charts.scales import short, short_time
@@ -103,6 +103,32 @@ def spectrum(latencies: Sequence[Latency]) -> Picture:
         height=240,
     )
     return Picture(key="spectrum", title=title, chart=chart)
+
+
+def knee(tries: Sequence[dict[str, Any]], limit_ms: float) -> Picture:
+    """How long commands took at each rate that was offered, and how long they might."""
+    title = "Time from due to end, over the rate that was offered"
+    measured = sorted((one for one in tries if one["p99_ms"] is not None), key=lambda one: one["rate"])
+    if not measured:
+        return Picture(key="knee", title=title, chart=None, empty="No rate was measured.")
+    chart = line_chart(
+        title=title,
+        description="Half and 99 of 100 commands were faster at each rate; the limit is what 99 of 100 may take.",
+        x=[one["rate"] for one in measured],
+        series=[
+            Series(name="p50", values=[one["p50_ms"] for one in measured]),
+            Series(name="p99", values=[one["p99_ms"] for one in measured]),
+            Series(name="limit", values=[limit_ms for _ in measured]),
+        ],
+        x_label="commands per second",
+        y_label="from being due to the end",
+        log_y=True,
+        x_format=short,
+        y_format=short_time,
+        width=WIDTH,
+        height=240,
+    )
+    return Picture(key="knee", title=title, chart=chart)
 
 
 def span(document: Document) -> tuple[float, float]:

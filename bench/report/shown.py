@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.report.close_up import close_up, of_story
 from bench.report.document import MOST_STORIES, CommandVerdict, RuleWord
 from bench.report.lanes import swimlane
-from bench.report.pictures import LATENCY_NAMES, spectrum, thinned, timelines
+from bench.report.pictures import LATENCY_NAMES, knee, spectrum, thinned, timelines
 from bench.scenarios.model import Place, RunVerdict
 from commands.rules.formatting import Style
 from commands.rules.words import Status
@@ -165,6 +165,7 @@ class Shown:
     points: Sequence[Point]
     swimlane: Swimlane | None
     spectrum: Picture
+    knee: Picture | None
     latency: Sequence[ShownLatency]
     environment: Sequence[tuple[str, str]]
     scenario: str
@@ -192,6 +193,7 @@ def shown(document: Document) -> Shown:
         points=thinned(document.points, MOST_NUMBERS),
         swimlane=swimlane(document),
         spectrum=spectrum(document.latency),
+        knee=knee(document.capacity["tries"], document.capacity["p99_ms"]) if document.capacity else None,
         latency=[ShownLatency(name=LATENCY_NAMES[one.name], latency=one) for one in document.latency],
         environment=list(facts(document.environment))[:MOST_FACTS],
         scenario=json.dumps(document.scenario, indent=2, ensure_ascii=False),

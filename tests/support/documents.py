@@ -341,3 +341,28 @@ def _stories() -> list[Story]:
             for place, verdict in enumerate(CommandVerdict)
         ),
     ]  # fmt: skip
+
+
+def capacity() -> Document:
+    """A search for the knee: two searches that end, and a rate that its sender could not offer."""
+    tries = [
+        _try(1, 500.0, 4.2, 9.8, kept=True, why="kept up"),
+        _try(1, 4000.0, 40.0, 180.5, kept=False, why="p99 180 ms, 50 allowed"),
+        _try(1, 2000.0, 6.1, 31.0, kept=True, why="kept up"),
+        _try(2, 2500.0, None, None, kept=None, why="its sender could not offer it <b>"),
+    ]
+    found = {
+        "p99_ms": 50.0, "seconds": 10.0, "engine": "native", "workers": 1, "slots": 200, "tries": tries, "knee": 2100.0,
+        "at_least": False, "knees": [2000.0, 2200.0], "spread": [2000.0, 2200.0],
+        "limit": {"resource": "processor of a worker", "why": "It was 96 % busy.", "shares": {"worker": 96.2}},
+    }  # fmt: skip
+    return empty().model_copy(update={"capacity": found})
+
+
+def _try(
+    trial: int, rate: float, p50: float | None, p99: float | None, *, kept: bool | None, why: str
+) -> dict[str, Any]:
+    return {
+        "trial": trial, "rate": rate, "p50_ms": p50, "p99_ms": p99, "growth": 0.0, "delay_p99_ms": 5.0, "kept": kept,
+        "why": why,
+    }  # fmt: skip

@@ -15,7 +15,7 @@ from bench.report.document import CommandVerdict, Document, RuleWord
 from bench.scenarios.model import RunVerdict
 from tests.support import documents
 
-ALL = [documents.full, documents.empty, documents.short, documents.hostile]
+ALL = [documents.full, documents.empty, documents.short, documents.hostile, documents.capacity]
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
@@ -177,6 +177,16 @@ def test_faults_are_shaded_in_every_timeline_and_over_the_lanes() -> None:
     for drawing in shaded:
         assert drawing.count('class="chart-shade"') == 3  # the one that never began is nowhere
         assert "F9 freeze_server, from 14.0 s to 16.5 s" in drawing
+
+
+def test_a_search_for_the_knee_is_drawn_with_what_limits_it() -> None:
+    page = page_of(documents.capacity())
+    assert "2,100 commands per second are kept up, from 2,000 to 2,200 in 2 searches." in page.text
+    assert "What limits it: processor of a worker. It was 96 % busy." in page.text
+    assert "its sender could not offer it <b>" in page.text
+    (drawn,) = [drawing for drawing in page.drawings if "over the rate that was offered" in drawing]
+    assert all(name in drawn for name in ("p50", "p99", "limit"))
+    assert "Capacity" not in page_of(documents.full()).text
 
 
 def test_of_a_run_in_which_nothing_happened_it_says_so() -> None:
