@@ -16,6 +16,11 @@ from tests.support.pooler import SERVER_CONNECTIONS
 from tests.support.waiting import wait_until
 from tests.support.workers import COMPLETED, PARKED, LiveBus
 
+ACTIVE = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()
+"""
+
 ENGINES = pytest.mark.parametrize("engine", ["native", "library"])
 
 # What a session of the server would keep for the next client. A pooler itself sets what it tracks of its clients.
@@ -150,6 +155,7 @@ def test_one_that_was_silent_for_so_long_that_the_other_engine_came_gives_way(
 ) -> None:
     worker = start_worker(DATABASE_URL=pooler)
     worker.signal(signal.SIGSTOP)
+    wait_until(lambda: not bus.value(ACTIVE), message="the end of its beat, if one is under way")
     bus.conn.execute("UPDATE e2e_worker SET beat_at = beat_at - interval '11 s'")
     start_worker("--engine", "library")
     worker.signal(signal.SIGCONT)
