@@ -114,6 +114,16 @@ def test_migrate_on_an_empty_database_says_what_is_missing_and_works(
     assert "Applying auth.0001_initial... OK" in said
 
 
+LATER_RIGHT = """
+    WITH later AS (
+        INSERT INTO public.auth_permission (name, content_type_id, codename)
+        SELECT 'Can do more', id, 'do_more' FROM public.django_content_type WHERE model = 'testcommand' RETURNING id
+    )
+    INSERT INTO public.auth_group_permissions (group_id, permission_id)
+    SELECT g.id, later.id FROM public.auth_group g, later WHERE g.name = 'operator'
+"""  # of a version that comes after this one, which works on beside it
+
+
 def test_permissions_and_roles_are_missing_until_setup_ran(manage: Manage, complete_database: MakeDatabase) -> None:
     url = complete_database()
     with psycopg.connect(url, autocommit=True) as conn:
@@ -126,6 +136,8 @@ def test_permissions_and_roles_are_missing_until_setup_ran(manage: Manage, compl
         assert missing_in_django(conn) == []
         conn.execute("DELETE FROM auth_group_permissions USING auth_group g WHERE g.id = group_id AND name = 'admin'")
         conn.execute("INSERT INTO auth_group (name) VALUES ('auditors')")
+        assert missing_in_django(conn) == ["the role admin"]
+        conn.execute(LATER_RIGHT)
         assert missing_in_django(conn) == ["the role admin"]
         said = succeeded(manage(url, "setup"))
         assert "permissions and roles brought up to date (1 missing, first the role admin)" in said
