@@ -58,6 +58,7 @@ def test_check_prints_each_target_that_was_measured_and_fails_where_one_is_misse
     assert "Send 1,000,000" not in verdicts, "its ceiling was not measured"
 
 
+@pytest.mark.long
 def test_quick_figures_do_not_decide_and_the_site_s_own_data_is_left_alone(
     start_manage: StartManage, committed: str
 ) -> None:

@@ -153,6 +153,7 @@ def _serves(demo: Demo) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_after_kill_9_of_everything_a_new_demo_ends_every_acknowledged_command(checkout: Checkout) -> None:
     """The new one is killed alone: no process is left that holds its port."""
     demo = Demo(checkout, "--empty")

@@ -155,6 +155,7 @@ def test_ctrl_c_while_its_database_is_made_ends_it_before_anything_was_sent(
     assert (locks(bus), own_databases(bus)) == (0, [])
 
 
+@pytest.mark.long
 def test_a_load_test_that_is_killed_takes_its_workers_along_and_the_next_one_clears_up(
     loadtest: Callable[..., StartedProgram], bus: LiveBus
 ) -> None:

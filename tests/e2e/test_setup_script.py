@@ -66,6 +66,7 @@ def test_a_second_run_takes_a_moment_and_asks_no_network(checkout: Checkout) -> 
     assert (result.stdout, result.stderr, result.returncode) == ("Set-up: complete\n", "", 0)
 
 
+@pytest.mark.long
 def test_a_changed_style_sheet_is_built_and_collected_again(checkout: Checkout) -> None:
     assert run(checkout.directory, "setup").returncode == 0
     theme = checkout.directory / "e2e_site" / "theme"

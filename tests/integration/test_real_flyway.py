@@ -121,6 +121,7 @@ def test_plain_flyway_stops_where_pgmq_is_missing_and_goes_on_once_it_is_there(
     assert "V001__commandbus_schema.sql" in info
 
 
+@pytest.mark.long
 def test_repeatable_files_are_applied_alike_and_again_by_either(small_files: MakeFolder) -> None:
     histories = []
     for first, second in BOTH:
