@@ -4,13 +4,22 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, NoReturn, Self
 
 from django.db import models
-from django.db.models import BooleanField, Case, F, IntegerField, Max, Q, Value, When
+from django.db.models import BooleanField, Case, F, IntegerField, Max, Value, When
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from e2e_site.read_only import ReadOnlyError, ReadOnlyModel, ReadOnlyQuerySet
 
 _WRITTEN_BY = "`manage.py loadtest` writes its own run and samples."
+
+
+def _silent(silence: timedelta) -> Case:
+    """Whether a run says that it goes on, and has given no sign of life for so long."""
+    return Case(
+        When(state="running", beat_at__lt=Now() - silence, then=Value(True)),
+        default=False,
+        output_field=BooleanField(),
+    )
 
 
 class LoadRunQuerySet(ReadOnlyQuerySet["LoadRun"]):
@@ -22,9 +31,7 @@ class LoadRunQuerySet(ReadOnlyQuerySet["LoadRun"]):
 
     def with_silence(self) -> Self:
         """With ``silent``: it says that it runs, and has given no sign of life for `LoadRun.SILENCE`; and the clock."""
-        silent = Q(state="running", beat_at__lt=Now() - LoadRun.SILENCE)
-        is_silent = Case(When(silent, then=Value(True)), default=False, output_field=BooleanField())
-        return self.annotate(silent=is_silent, now=Now())
+        return self.annotate(silent=_silent(LoadRun.SILENCE), now=Now())
 
     def for_list(self) -> Self:
         """With ``silent`` and the two figures of the list, without the rest of the summary."""
@@ -147,15 +154,15 @@ class BenchRunQuerySet(ReadOnlyQuerySet["BenchRun"]):
     def shown(self) -> Self:
         """With ``silent``: it says that it runs, and has given no sign of life for `BenchRun.SILENCE`; the clock; and
         how many are ``ahead`` of one that waits."""
-        silent = Q(state="running", beat_at__lt=Now() - BenchRun.SILENCE)
-        is_silent = Case(When(silent, then=Value(True)), default=False, output_field=BooleanField())
         ahead = RawSQL(  # our own constant
             "SELECT count(*) FROM bench_run b"
             " WHERE b.state = 'running' OR (b.state = 'waiting' AND b.run_id < bench_run.run_id)",
             [],
             output_field=IntegerField(),
         )
-        return self.annotate(silent=is_silent, now=Now(), ahead=Case(When(state="waiting", then=ahead), default=0))
+        return self.annotate(
+            silent=_silent(BenchRun.SILENCE), now=Now(), ahead=Case(When(state="waiting", then=ahead), default=0)
+        )
 
     def for_list(self) -> Self:
         """The same without what only the page of one run shows."""

@@ -55,7 +55,7 @@ def end_connections(fault: EndConnections, bench: Bench, recorder: Recorder) -> 
 @judges(EndConnections)
 def _after_ends(fault: EndConnections, bench: Bench, recorder: Recorder) -> None:
     with bench.connection() as conn:
-        after = resumed_after(conn, recorder.notes[0])
+        after = resumed_after(conn, recorder.notes[0], [EventType.COMPLETED])
     text = f"workers go on by themselves within {RESUMES_WITHIN_S} s"
     if after is None:
         recorder.criterion(text, held=None, seen="no attempt began afterwards: send for longer than the fault lasts")

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from commands.rules.words import DOMAIN, EventType
+from bench.faults.looks import IN_TIME, resumed_after, server_now
 
 if TYPE_CHECKING:
     from bench.faults.bench import Bench, Recorder
 
 RESUMES_WITHIN_S = 10.0
-# The first attempt that began after that moment and ended, by the server's clock; and whether any was due then.
-_RESUMED = """
-    WITH since AS (SELECT clock_timestamp() - make_interval(secs => %(ago)s) AS at)
-    SELECT (SELECT extract(epoch FROM min(e.ts) - max(since.at))::float8
-            FROM since JOIN commandbus.audit r ON r.ts > since.at AND r.event_type = %(received)s
-            JOIN commandbus.audit e ON e.domain = r.domain AND e.command_id = r.command_id
-                AND e.event_type = ANY (%(ends)s) AND e.details_json ->> 'attempt' = r.details_json ->> 'attempt'
-            WHERE r.domain = %(domain)s)
-"""
-_ENDS = [EventType.COMPLETED, EventType.FAILED, EventType.BUSINESS_RULE_FAILED, EventType.MOVED_TO_TSQ]
 
 
 def resumed(bench: Bench, recorder: Recorder, within_s: float = RESUMES_WITHIN_S) -> None:
@@ -30,9 +21,8 @@ def resumed(bench: Bench, recorder: Recorder, within_s: float = RESUMES_WITHIN_S
         recorder.criterion(text, None, "it did not end")
         return
     with bench.connection() as conn:
-        asked = {"ago": bench.now_s - ended_s, "received": EventType.RECEIVED, "ends": _ENDS, "domain": DOMAIN}
-        row = conn.execute(_RESUMED, asked).fetchone()
-    seconds = row[0] if row else None
+        since = server_now(conn) - timedelta(seconds=bench.now_s - ended_s)
+        seconds = resumed_after(conn, since, IN_TIME)
     if seconds is None:
         recorder.criterion(text, None, "no attempt began after it")
     else:

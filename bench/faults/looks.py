@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _QUEUE = queue_table(command_queue(DOMAIN))
 ENDS = [EventType.COMPLETED, EventType.MOVED_TO_TSQ, EventType.BUSINESS_RULE_FAILED]  # of commands
-_ATTEMPT_ENDS = [*ENDS, EventType.FAILED, *LATE]
+IN_TIME = [*ENDS, EventType.FAILED]  # of attempts
+_ATTEMPT_ENDS = [*IN_TIME, *LATE]
 LEAST_FOR_P99 = 100
 
 # Attempts that have begun and not ended. The library's worker does not say who began one: then it is anyone's.
@@ -79,11 +80,11 @@ _WAITED = """
           AND s.command_id <> ALL (%(apart)s)) w
 """
 
-# First attempts begun after that moment and completed.
+# Attempts begun after that moment that ended so.
 _RESUMED = """
-    SELECT extract(epoch FROM min(c.ts) - %(since)s)::float8 FROM commandbus.audit r
-    JOIN commandbus.audit c ON c.command_id = r.command_id AND c.event_type = 'COMPLETED'
-        AND c.details_json ->> 'attempt' = r.details_json ->> 'attempt'
+    SELECT extract(epoch FROM min(e.ts) - %(since)s)::float8 FROM commandbus.audit r
+    JOIN commandbus.audit e ON e.command_id = r.command_id AND e.event_type = ANY (%(ends)s)
+        AND e.details_json ->> 'attempt' = r.details_json ->> 'attempt'
     WHERE r.domain = %(domain)s AND r.event_type = 'RECEIVED' AND r.ts > %(since)s
 """
 
@@ -141,9 +142,9 @@ def p99_s(
     return count, seconds if count >= LEAST_FOR_P99 else None
 
 
-def resumed_after(conn: Connection, since: datetime) -> float | None:
-    """Seconds from a moment to the first completion of an attempt that began after it; None: there was none."""
-    found: float | None = value(conn, _RESUMED, {"domain": DOMAIN, "since": since})
+def resumed_after(conn: Connection, since: datetime, ends: Collection[EventType]) -> float | None:
+    """Seconds from a moment to the first such end of an attempt that began after it; None: there was none."""
+    found: float | None = value(conn, _RESUMED, {"domain": DOMAIN, "since": since, "ends": list(ends)})
     return found
 
 

@@ -69,8 +69,8 @@ def make_check(domain: str, *, seconds: float = MOST_S) -> Checked:
     return _make(connection_params(), limits_now(domain, seconds=seconds))
 
 
-def begin_check(domain: str, *, wait_s: float = WAIT_S) -> bool:
-    """Make a check in a thread of its own; whether it ended within so long. Raises as `make_check`."""
+def begin_check(domain: str) -> bool:
+    """Make a check in a thread of its own; whether it ended within `WAIT_S`. Raises as `make_check`."""
     params, limits = connection_params(), limits_now(domain)
     lock = _locked(params, domain)
     failed: list[Exception] = []
@@ -85,7 +85,7 @@ def begin_check(domain: str, *, wait_s: float = WAIT_S) -> bool:
 
     thread = threading.Thread(target=make, name="check", daemon=True)
     thread.start()
-    thread.join(wait_s)
+    thread.join(WAIT_S)
     if failed:
         raise failed[0]
     return not thread.is_alive()

@@ -13,12 +13,9 @@ if TYPE_CHECKING:
     from bench.report.document import Document
 
 HERE = Path(__file__).parent
-# In their order: what the file alone needs, the site's own charts, and what the page and the file share.
-_STYLES = (
-    HERE / "file.css",
-    settings.BASE_DIR / "e2e_site" / "theme" / "static_src" / "src" / "charts.css",
-    HERE / "report.css",
-)
+_SITE = settings.BASE_DIR / "e2e_site" / "theme" / "static_src" / "src"
+# In their order: what the file alone needs, the site's own shapes and charts, and what the page and the file share.
+_STYLES = (HERE / "file.css", _SITE / "shapes.css", _SITE / "charts.css", HERE / "report.css")
 
 
 def render(document: Document) -> str:

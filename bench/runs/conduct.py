@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.runs.places import At
+    from bench.runs.verdict import Decided
     from bench.scenarios.model import Scenario
 
 LOOK_S = 0.1
@@ -243,33 +244,33 @@ class _Run:
             )  # fmt: skip
             judged, rules = judge(conn, facts), check(conn, self._limits(facts))
             measured = measure.measured(conn, facts, depth.points, before, after)
-        decided = decide(
-            Seen(
-                accounting=judged.accounting,
-                verdicts=judged.verdicts,
-                rules=rules,
-                faults=injections.records,
-                expectations=measured.expectations(scenario, judged),
-                sometimes=measured.sometimes(scenario, judged),
-                known=frozenset(scenario.expect.known),
-                unknowns=[*self.unknowns, *measured.unknowns],
-            )
+        seen = Seen(
+            accounting=judged.accounting,
+            verdicts=judged.verdicts,
+            rules=rules,
+            faults=injections.records,
+            expectations=measured.expectations(scenario, judged),
+            sometimes=measured.sometimes(scenario, judged),
+            known=frozenset(scenario.expect.known),
+            unknowns=[*self.unknowns, *measured.unknowns],
         )
-        ended = datetime.now(UTC)
-        head = Head(
+        return Document(
+            head=self._head(decide(seen), started), scenario=scenario.model_dump(mode="json", by_alias=True),
+            fleet=bench.fleet.endings(), accounting=judged.accounting, verdicts=judged.verdicts, matrix=judged.matrix,
+            rules=rules, expectations=seen.expectations, sometimes=seen.sometimes, faults=injections.records,
+            phases=self.plan.phases, points=measured.points, latency=measured.latency,
+            lanes=judged.lanes, stories=judged.stories, costs=measured.costs, deviations=judged.deviations,
+            versions=measured.versions, environment=measured.environment,
+        )  # fmt: skip
+
+    def _head(self, decided: Decided, started: datetime) -> Head:
+        scenario, ended = self.plan.scenario, datetime.now(UTC)
+        return Head(
             run=self.run_id, scenario=scenario.scenario, about=scenario.about, seed=self.plan.seed,
             engines=sorted({workers.engine.value for workers in scenario.workers}), verdict=decided.verdict,
             expected_verdict=scenario.expect.verdict, why=decided.why, unknowns=decided.unknowns,
             started_at=started.isoformat(), ended_at=ended.isoformat(),
             seconds=round((ended - started) / timedelta(seconds=1), 1), command=self.command,
-        )  # fmt: skip
-        return Document(
-            head=head, scenario=scenario.model_dump(mode="json", by_alias=True), fleet=bench.fleet.endings(),
-            accounting=judged.accounting, verdicts=judged.verdicts, matrix=judged.matrix, rules=rules,
-            expectations=measured.expectations(scenario, judged), sometimes=measured.sometimes(scenario, judged),
-            faults=injections.records, phases=self.plan.phases, points=measured.points, latency=measured.latency,
-            lanes=judged.lanes, stories=judged.stories, costs=measured.costs, deviations=judged.deviations,
-            versions=measured.versions, environment=measured.environment,
         )  # fmt: skip
 
     def _limits(self, facts: Facts) -> Limits:

@@ -29,8 +29,8 @@ class Seen:
     verdicts: Mapping[str, int]
     rules: Iterable[Rule]
     faults: Iterable[FaultRecord]
-    expectations: Iterable[Criterion]
-    sometimes: Iterable[Criterion]
+    expectations: list[Criterion]
+    sometimes: list[Criterion]
     known: frozenset[str] = frozenset()
     unknowns: list[str] = field(default_factory=list)
 

@@ -40,16 +40,7 @@ class Command(SiteCommand):
         parser.add_argument(
             "--domain", default=DOMAIN, metavar="NAME", help=f"whose commands: {DOMAIN} (default), or another domain's"
         )
-        parser.add_argument(
-            "--handlers",
-            metavar="PACKAGE.MODULE",
-            help="a module of yours, whose register(registry) registers handlers of the domain beside the site's own",
-        )
-        parser.add_argument(
-            "--around",
-            metavar="PACKAGE.MODULE",
-            help="a module of yours, whose around(handler) answers what is called instead of each handler: to watch it",
-        )
+        _add_modules(parser)
         parser.add_argument(
             "--processes",
             type=Number(1, MOST_PROCESSES),
@@ -108,6 +99,19 @@ class Command(SiteCommand):
         except StartError as exc:
             raise CommandError(f"runworker cannot start: {exc}", returncode=exc.exit_code) from exc
         sys.exit(code)
+
+
+def _add_modules(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--handlers",
+        metavar="PACKAGE.MODULE",
+        help="a module of yours, whose register(registry) registers handlers of the domain beside the site's own",
+    )
+    parser.add_argument(
+        "--around",
+        metavar="PACKAGE.MODULE",
+        help="a module of yours, whose around(handler) answers what is called instead of each handler: to watch it",
+    )
 
 
 def _add_probes(parser: ArgumentParser) -> None:
