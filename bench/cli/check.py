@@ -5,16 +5,15 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
+from bench.cli.performing import CODES
 from bench.invariants.site import Checked, make_check
 from bench.report.document import Rule, RuleWord
-from bench.scenarios.model import RunVerdict
 from commands.checks import problems, refuse
 from commands.models import Domain
 from commands.rules.words import DOMAIN
 from e2e_site.options import Exit
 
 HELP = "Check the invariants of the bus on the commands of a domain: 0 all hold, 1 one is broken, 3 not decided."
-CODES = {RunVerdict.PASS: Exit.DONE, RunVerdict.FAIL: Exit.FAILED, RunVerdict.UNKNOWN: Exit.TIME_IS_UP}
 SHOWN = 5  # samples of each broken rule; the document has more
 
 

@@ -12,7 +12,8 @@ from bench.report.close_up import close_up, of_story
 from bench.report.document import MOST_STORIES, CommandVerdict, RuleWord
 from bench.report.lanes import swimlane
 from bench.report.pictures import LATENCY_NAMES, knee, spectrum, thinned, timelines
-from bench.scenarios.model import Place, RunVerdict
+from bench.report.styles import COMMAND_STYLES, VERDICT_STYLES
+from bench.scenarios.model import Place
 from commands.rules.formatting import Style
 from commands.rules.words import Status
 from e2e_site.charts.sparkline import sparkline
@@ -29,42 +30,6 @@ if TYPE_CHECKING:
 MOST_FACTS = 200  # of the environment
 MOST_NUMBERS = 60  # points in the table below the timelines
 FACT_SHOWN = 300  # characters
-
-VERDICT_STYLES: Mapping[str, Style] = {
-    RunVerdict.PASS: Style("check", "emerald"),
-    RunVerdict.FAIL: Style("cross", "rose"),
-    RunVerdict.UNKNOWN: Style("info", "amber"),
-}
-COMMAND_STYLES: Mapping[str, Style] = {
-    CommandVerdict.MATCH: Style("check", "cyan"),
-    CommandVerdict.ALLOWED: Style("check", "blue"),
-    CommandVerdict.KNOWN: Style("info", "violet"),
-    CommandVerdict.MISMATCH: Style("alert", "rose"),
-    CommandVerdict.STUCK: Style("clock", "orange"),
-    CommandVerdict.LOST: Style("cross", "rose"),
-    CommandVerdict.UNKNOWN: Style("info", "amber"),
-}
-RULE_STYLES: Mapping[str, Style] = {
-    RuleWord.HOLDS: Style("check", "cyan"),
-    RuleWord.BROKEN: Style("alert", "rose"),
-    RuleWord.UNKNOWN: Style("info", "amber"),
-    RuleWord.NOT_ASKED: Style("ban", "slate"),
-}
-HELD_STYLES: Mapping[bool | None, tuple[Style, str]] = {
-    True: (Style("check", "cyan"), "Held"),
-    False: (Style("alert", "rose"), "Not so"),
-    None: (Style("info", "amber"), "Not told"),
-}
-FIRED_STYLES: Mapping[bool | None, tuple[Style, str]] = {
-    True: (Style("check", "cyan"), "Fired"),
-    False: (Style("alert", "amber"), "Did not fire"),
-    None: (Style("info", "amber"), "Not told"),
-}
-DEVIATION_STYLES: Mapping[str, tuple[Style, str]] = {
-    "present": (Style("alert", "violet"), "Still present"),
-    "fixed": (Style("check", "cyan"), "Fixed"),
-    "not_exercised": (Style("ban", "slate"), "Not exercised"),
-}
 
 _RULE_ORDER = (RuleWord.BROKEN, RuleWord.UNKNOWN, RuleWord.HOLDS, RuleWord.NOT_ASKED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.report.styles import VERDICT_STYLES
 from commands.rules.formatting import Style
 
 _STATES = {
@@ -13,12 +14,12 @@ _STATES = {
 }
 # By the verdict, and whether its scenario expects that one.
 _VERDICTS = {
-    ("PASS", True): (Style("check", "cyan"), "Passed"),
+    ("PASS", True): (VERDICT_STYLES["PASS"], "Passed"),
     ("PASS", False): (Style("check", "rose"), "Passed, unexpectedly"),
     ("FAIL", True): (Style("cross", "slate"), "Failed, as expected"),
-    ("FAIL", False): (Style("cross", "rose"), "Failed"),
+    ("FAIL", False): (VERDICT_STYLES["FAIL"], "Failed"),
     ("UNKNOWN", True): (Style("info", "slate"), "Unknown, as expected"),
-    ("UNKNOWN", False): (Style("info", "amber"), "Unknown"),
+    ("UNKNOWN", False): (VERDICT_STYLES["UNKNOWN"], "Unknown"),
 }
 
 

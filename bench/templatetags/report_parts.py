@@ -7,6 +7,7 @@ from uuid import UUID
 from django import template
 
 from bench.report import shown as parts
+from bench.report import styles
 from bench.report.document import CommandVerdict, Document, Rule, RuleWord
 from bench.scenarios.model import RunVerdict
 from commands.rules.formatting import duration, status_style
@@ -26,13 +27,13 @@ def shown(document: Document) -> parts.Shown:
 
 @register.inclusion_tag("commands/_badge.html")
 def run_verdict(word: str, size: str = "") -> dict[str, Any]:
-    return {"style": parts.VERDICT_STYLES[word], "label": RunVerdict.label_of(word), "size": size}
+    return {"style": styles.VERDICT_STYLES[word], "label": RunVerdict.label_of(word), "size": size}
 
 
 @register.inclusion_tag("commands/_badge.html")
 def command_verdict(word: str, count: int | None = None) -> dict[str, Any]:
     label = CommandVerdict.label_of(word)
-    return {"style": parts.COMMAND_STYLES[word], "label": label if count is None else f"{count:,} {label.lower()}"}
+    return {"style": styles.COMMAND_STYLES[word], "label": label if count is None else f"{count:,} {label.lower()}"}
 
 
 @register.filter
@@ -44,26 +45,26 @@ def command_verdict_label(word: str) -> str:
 def rule_badge(rule: Rule, document: Document) -> dict[str, Any]:
     """What a rule came to; where it is broken by what the scenario names as known, that."""
     if known := rule.known_by(document.scenario):
-        style = parts.COMMAND_STYLES[CommandVerdict.KNOWN]
+        style = styles.COMMAND_STYLES[CommandVerdict.KNOWN]
         return {"style": style, "label": cut(visible(f"Known: {', '.join(known)}"), 40)}
-    return {"style": parts.RULE_STYLES[rule.word], "label": RuleWord.label_of(rule.word)}
+    return {"style": styles.RULE_STYLES[rule.word], "label": RuleWord.label_of(rule.word)}
 
 
 @register.inclusion_tag("commands/_badge.html")
 def held_badge(held: bool | None) -> dict[str, Any]:
-    style, label = parts.HELD_STYLES[held]
+    style, label = styles.HELD_STYLES[held]
     return {"style": style, "label": label}
 
 
 @register.inclusion_tag("commands/_badge.html")
 def fired_badge(fired: bool | None) -> dict[str, Any]:
-    style, label = parts.FIRED_STYLES[fired]
+    style, label = styles.FIRED_STYLES[fired]
     return {"style": style, "label": label}
 
 
 @register.inclusion_tag("commands/_badge.html")
 def deviation_badge(word: str) -> dict[str, Any]:
-    style, label = parts.DEVIATION_STYLES[word]
+    style, label = styles.DEVIATION_STYLES[word]
     return {"style": style, "label": label}
 
 
