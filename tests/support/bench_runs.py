@@ -76,4 +76,6 @@ def add_bench_run(conn: psycopg.Connection[Any], made: Document | None = None, *
         " RETURNING run_id".encode(),
         row,
     ).fetchone()
+    # The next run that is asked for must not get the number of one that was put here.
+    conn.execute("SELECT setval(pg_get_serial_sequence('public.bench_run', 'run_id'), max(run_id)) FROM bench_run")
     return int(found["run_id"] if isinstance(found, dict) else found[0]) if found else 0
