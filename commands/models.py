@@ -100,7 +100,8 @@ class Domain(ReadOnlyModel):
 class CommandQuerySet(ReadOnlyQuerySet["Command"]):
     def newest(self, limit: int) -> Self:
         """The ``limit`` of `DOMAIN` sent last, newest first. Reads no more than that, however many there are."""
-        sent_last = AuditEvent.objects.sent_last(limit)
+        # The ids themselves: joined to where they come from, and few events expected, each command would look them all up.
+        sent_last = list(AuditEvent.objects.sent_last(limit))
         return self.filter(command_id__in=sent_last).order_by("-created_at", "command_id")
 
 
@@ -156,11 +157,11 @@ class AuditEventQuerySet(ReadOnlyQuerySet["AuditEvent"]):
         return self.order_by("-audit_id")
 
     def sent_last(self, limit: int) -> models.QuerySet["AuditEvent", Any]:
-        """The commands of `DOMAIN` that were sent last, for ``command_id__in``. ix_audit_sent finds them."""
+        """The ids of the commands of `DOMAIN` that were sent last. ix_audit_sent finds them."""
         # A range of one domain, in the index's own order: for "domain =" the planner may walk the primary key through
         # the events of all domains.
         sent = self.filter(domain__gte=DOMAIN, domain__lte=DOMAIN, event_type=EventType.SENT)
-        return sent.order_by("-domain", "-audit_id").values("command_id")[:limit]
+        return sent.order_by("-domain", "-audit_id").values_list("command_id", flat=True)[:limit]
 
 
 class AuditEvent(ReadOnlyModel):

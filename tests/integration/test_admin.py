@@ -157,7 +157,7 @@ def test_a_list_counts_and_reads_no_more_than_its_bound(
         assert shown == [row.command_id for row in rows[::-1]][2 * page - 2 : 2 * page]
         assert response.context["cl"].result_count == 4
         about_rows = [query["sql"] for query in captured if re.search('test_command|"commandbus"', query["sql"])]
-        assert len(about_rows) == 2
+        assert len(about_rows) in (2, 3)  # of commands the ids first
         for sql in about_rows:
             assert re.search(r" LIMIT [24]\b", sql), sql
     assert admin_client.get(LISTS[name], {"p": 3}).headers["Location"].endswith("?e=1")
