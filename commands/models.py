@@ -100,7 +100,7 @@ class Domain(ReadOnlyModel):
 class CommandQuerySet(ReadOnlyQuerySet["Command"]):
     def newest(self, limit: int) -> Self:
         """The ``limit`` of `DOMAIN` sent last, newest first. Reads no more than that, however many there are."""
-        # The ids themselves: joined to where they come from, and few events expected, each command would look them all up.
+        # Their ids first: in a join with a planner that expects few, each command would look them all up.
         sent_last = list(AuditEvent.objects.sent_last(limit))
         return self.filter(command_id__in=sent_last).order_by("-created_at", "command_id")
 

@@ -228,8 +228,8 @@ TABLES = ("commandbus.command", "public.test_command", "commandbus.audit", "pgmq
 def thin_pages(bus: HandBus, orders: str) -> Iterator[None]:
     """So few rows on a page that tables of some thousand rows have more pages than `MOST_READ` of the lists.
 
-    No autovacuum either: its ANALYZE, whenever it comes, would give the planner what the test says it does not know. Nor
-    what tests before this one left in its statistics: TRUNCATE does not take it away.
+    No autovacuum either: its ANALYZE, whenever it comes, would give the planner what the test says it does not know.
+    Nor what tests before this one left in its statistics: TRUNCATE does not take it away.
     """
     bus.conn.execute("DELETE FROM pg_statistic WHERE starelid = ANY (%s::regclass[])", [list(TABLES)])
     before = {
