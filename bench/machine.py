@@ -7,10 +7,13 @@ import platform
 import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
+from timeit import repeat
 from typing import Any, LiteralString, Protocol, Self
+from uuid import UUID, uuid4
 
 import psutil
 import psycopg
@@ -65,6 +68,7 @@ def environment(server: Server, times: int = TIMES) -> dict[str, Any]:
         "server": server.value("SELECT current_setting('server_version')"),
         "durability": {name: server.value("SELECT current_setting(%s)", [name]) for name in DURABILITY},
         "python": platform.python_version(),
+        "python_us": python_us(),
         "system": f"{platform.system()} {platform.machine()}",
         "processors": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
@@ -72,6 +76,14 @@ def environment(server: Server, times: int = TIMES) -> dict[str, Any]:
         "fdatasync_ms": fdatasync_ms(server, times),
         "select_1_ms": select_1_ms(server, times),
     }
+
+
+def python_us() -> float:
+    """Microseconds for a UUID from its text, which nothing but Python decides.
+
+    Two builds of one version differ by half: one that was compiled without --enable-optimizations is the slow one.
+    """
+    return round(min(repeat(partial(UUID, str(uuid4())), number=1000)) * 1000, 2)
 
 
 def select_1_ms(server: Server, times: int = TIMES) -> list[float]:

@@ -81,8 +81,9 @@ def _machine(results: Results) -> str:
     durability = ", ".join(f"`{name}={value}`" for name, value in about["durability"].items())
     anchors = {"fdatasync of one block": about["fdatasync_ms"], "`select 1`": about["select_1_ms"]}
     took = "; ".join(f"{what} {p50[0]:.2f} ms (p99 {p50[1]:.2f})" for what, p50 in anchors.items() if p50)
+    pace = f" (a UUID from its text takes {about['python_us']:.2f} µs)" if "python_us" in about else ""
     return (
-        f"PostgreSQL {about['server']} ({durability}) and Python {about['python']} on the same machine: "
+        f"PostgreSQL {about['server']} ({durability}) and Python {about['python']}{pace} on the same machine: "
         f"{about['system']}, {about['processors']} processors, {about['memory_gb']} GB. {took}. Load before: "
         f"{about['load_before']}. The ceiling is measured by pgbench."
     )

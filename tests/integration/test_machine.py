@@ -20,6 +20,7 @@ def test_the_environment_has_what_two_machines_are_compared_by(testbed: Testbed)
     assert found["processors"] >= 1
     assert found["memory_gb"] >= 1
     assert found["load_before"] >= 0
+    assert 0.1 < found["python_us"] < 1000
     assert {"python", "system", "fdatasync_ms", "select_1_ms"} <= found.keys()
 
 

@@ -13,6 +13,7 @@ ENVIRONMENT = {
     "memory_gb": 8,
     "fdatasync_ms": [0.5, 1.5],
     "select_1_ms": [0.1, 0.2],
+    "python_us": 0.71,
     "load_before": 0.1,
 }
 
