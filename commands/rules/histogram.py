@@ -44,10 +44,3 @@ class Histogram:
 def upper_ms(bucket: int) -> float:
     """Where a bucket ends, in milliseconds."""
     return float(2 ** (bucket / 4))
-
-
-def bucket_of(milliseconds: float) -> int:
-    """The bucket that counts such a duration."""
-    if milliseconds < 1:
-        return 0
-    return min(BUCKETS - 1, math.floor(math.log2(milliseconds) * 4) + 1)

@@ -1,5 +1,6 @@
 """The sampler counts each event once, whatever commits late; columns, gauges, histograms and what is removed again."""
 
+import math
 import random
 import threading
 import time
@@ -12,7 +13,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from commands.rules.histogram import BUCKETS, bucket_of
+from commands.rules.histogram import BUCKETS
 from commands.rules.words import EventType
 from commands.stats import samples
 from settings_app.models import Worker
@@ -333,6 +334,13 @@ def test_live_workers_of_the_domain_are_counted(bus: HandBus) -> None:
 
 
 # -- waiting and running ----------------------------------------------------------------------------------------------
+
+
+def bucket_of(milliseconds: float) -> int:
+    """The bucket that counts such a duration, as `commands.rules.histogram` reads them."""
+    if milliseconds < 1:
+        return 0
+    return min(BUCKETS - 1, math.floor(math.log2(milliseconds) * 4) + 1)
 
 
 def test_the_buckets_are_those_of_python(bus: HandBus) -> None:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from commands.rules.behaviors import PARAMETERS, Behavior, BehaviorType
 from commands.rules.courses import Circumstances
 from commands.rules.expectation import expectation
-from commands.rules.rolled import is_plausible, rolled_expectation, shares
+from commands.rules.rolled import rolled_expectation
 from commands.rules.rolls import Rolls
 from commands.rules.words import Status
+from tests.support.chance import is_plausible, shares
 from tests.support.circumstances import circumstances
 from tests.support.expectations import DONE, EITHER, FAILED, PARKED, bounds
 
