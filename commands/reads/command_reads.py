@@ -14,6 +14,7 @@ from commands.reads.listing import LARGEST_NUMBER, number_of
 from commands.rules.command_filter import CommandFilter, Walk
 from commands.rules.formatting import Count
 from commands.rules.words import command_queue, queue_table
+from e2e_site.backend.base import by_index
 from e2e_site.named_sql import NamedSql, Row, containing, rows_of
 
 MOST_COUNTED = 10_000
@@ -156,7 +157,8 @@ class CommandReads:
         text: str = _SQL.text(name)
         for part, sql in parts.items():
             text = text.replace(f"/* {part} */", sql)
-        return rows_of(text, {**self._values, **parameters})
+        with by_index():
+            return rows_of(text, {**self._values, **parameters})
 
 
 def with_id(ids: tuple[UUID, UUID], *, limit: int) -> list[Row]:

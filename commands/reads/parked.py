@@ -11,6 +11,7 @@ from django.http import Http404
 from commands.bus.operations import MOST_TEXTS as MOST_MET_BY_TEXT
 from commands.bus.operations import ParkedFilter, count_parked
 from commands.rules.formatting import Count
+from e2e_site.backend.base import by_index
 from e2e_site.named_sql import NamedSql, Row
 
 COUNT_LIMIT = 10_000  # counted exactly up to here
@@ -55,7 +56,8 @@ def page(domain: str, chosen: ParkedFilter, place: Place, size: int) -> Page:
     common = {"domain": domain, "at": place[0], "id": place[1], **chosen.parameters()}
     # Without a search in messages every command that is looked at is one to be shown.
     most = MOST_TEXTS if chosen.text else size + 1
-    rows = _SQL.rows("page", **common, most=most, limit=size + 1)
+    with by_index():
+        rows = _SQL.rows("page", **common, most=most, limit=size + 1)
     found, rest = rows[:size], rows[size:]
     ended = _SQL.rows("reach", **common, most=MOST_TEXTS) if chosen.text and not rest else []
     last = found[-1] if rest else (ended[0] if ended else None)

@@ -3,11 +3,13 @@
 
 -- name: page
 -- The rows of a page, and one more. Messages of errors are in another table: where they are searched, no more than so many
--- commands (most) are looked at. A first failure is the first event of that kind, of which a story rarely has many.
+-- commands (most) are looked at. A first failure is the first event of that kind, of which a story rarely has many: in the order
+-- of ix_audit_command_id, since for "command_id =" the planner may walk through all events, where statistics are old.
 SELECT p.command_id, p.parked_at, p.error_type, p.error_code, p.behavior, p.attempts, p.max_attempts, p.message, (
         SELECT ts FROM commandbus.audit
-        WHERE command_id = p.command_id AND domain = %(domain)s AND event_type IN ('FAILED', 'MOVED_TO_TSQ')
-        ORDER BY audit_id LIMIT 1
+        WHERE command_id >= p.command_id AND command_id <= p.command_id AND domain = %(domain)s
+            AND event_type IN ('FAILED', 'MOVED_TO_TSQ')
+        ORDER BY command_id, audit_id LIMIT 1
     ) AS first_failed
 FROM (
     SELECT p.*, c.max_attempts, left(c.last_error_msg, 1000) AS message

@@ -9,6 +9,7 @@ from commands.reads.redacted import redactor
 from commands.rules.details import details_of
 from commands.rules.timeline import Event, WorkerSeen
 from commands.rules.words import DOMAIN, Status, archive_table, command_queue, queue_table, reply_queue
+from e2e_site.backend.base import by_index
 from e2e_site.named_sql import NamedSql, Row
 from settings_app.models import Worker
 
@@ -23,7 +24,6 @@ LONG_DETAILS = ("behavior", "old_behavior", "payload", "old_payload", "result_da
 DETAIL_SHOWN = 4_000  # characters of each of these
 RAW_SHOWN = 10_000_000  # characters of a value that is asked for alone
 JSON_SHOWN = 200_000  # characters of a stored value; a payload that the site itself takes has fewer
-
 _SQL = NamedSql(Path(__file__).with_suffix(".sql"))
 
 
@@ -45,7 +45,8 @@ def newest_events(limit: int, *, domain: str = DOMAIN, look_back: int = LOOK_BAC
     newest commands are added: ``far`` marks them, and between them events of older commands may be missing.
     """
     parameters = {"domain": domain, "limit": limit, "look_back": look_back, "commands": COMMANDS_LOOKED_THROUGH}
-    return _redacted(_SQL.rows("newest_events", **parameters))
+    with by_index():
+        return _redacted(_SQL.rows("newest_events", **parameters))
 
 
 def newest_rejected(limit: int, *, within: timedelta, domain: str = DOMAIN) -> list[Row]:
@@ -101,6 +102,8 @@ def message(domain: str, msg_id: int | None) -> Row | None:
 def events(command_id: UUID, domain: str = DOMAIN) -> list[Event]:
     """What happened to a command, oldest first; of a very long story its newest part."""
     asked = {"shown": EVENTS_TOLD, "long": list(LONG_DETAILS), "most": DETAIL_SHOWN}
+    with by_index():
+        rows = _SQL.rows("events", domain=domain, command_id=command_id, **asked)
     return [
         Event(
             event_type=row["event_type"],
@@ -109,7 +112,7 @@ def events(command_id: UUID, domain: str = DOMAIN) -> list[Event]:
             audit_id=row["audit_id"],
             texts=row["texts"] or {},
         )
-        for row in _SQL.rows("events", domain=domain, command_id=command_id, **asked)
+        for row in rows
     ]
 
 

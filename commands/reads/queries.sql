@@ -30,8 +30,10 @@ WITH near AS MATERIALIZED (
     SELECT a.*
     FROM sent
     CROSS JOIN LATERAL (
-        SELECT * FROM commandbus.audit WHERE command_id = sent.command_id AND domain = %(domain)s
-        ORDER BY audit_id DESC LIMIT %(limit)s
+        -- The same for ix_audit_command_id: "command_id =" may be a walk through all events, where statistics are old.
+        SELECT * FROM commandbus.audit
+        WHERE command_id >= sent.command_id AND command_id <= sent.command_id AND domain = %(domain)s
+        ORDER BY command_id DESC, audit_id DESC LIMIT %(limit)s
     ) a
     WHERE a.audit_id <> ALL (ARRAY(SELECT audit_id FROM near))
 )
@@ -122,10 +124,11 @@ SELECT a.audit_id, a.event_type, a.ts, l.texts, CASE
     ELSE a.details_json - %(long)s::TEXT[] - 'error_msg'
 END AS details
 FROM (
-    SELECT audit_id, event_type, ts, details_json, row_number() OVER (ORDER BY audit_id DESC) AS place
+    SELECT audit_id, event_type, ts, details_json, row_number() OVER (ORDER BY command_id DESC, audit_id DESC) AS place
     FROM commandbus.audit
-    WHERE command_id = %(command_id)s AND domain = %(domain)s
-    ORDER BY audit_id DESC
+    -- A range of one command, in the order of ix_audit_command_id: see newest_events.
+    WHERE command_id >= %(command_id)s AND command_id <= %(command_id)s AND domain = %(domain)s
+    ORDER BY command_id DESC, audit_id DESC
     LIMIT 1000
 ) a
 LEFT JOIN LATERAL (

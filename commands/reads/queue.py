@@ -7,6 +7,7 @@ from pathlib import Path
 from commands.reads import queries
 from commands.rules.formatting import Count
 from commands.rules.words import MessageState, command_queue, queue_table
+from e2e_site.backend.base import by_index
 from e2e_site.named_sql import NamedSql, Row
 from e2e_site.shared import Shared
 
@@ -41,7 +42,8 @@ def messages(domain: str, *, state: MessageState | None, after: int, size: int) 
     tables = {"commands": queue_table(command_queue(domain))}
     most = MOST_FOR_RUNNING if state == MessageState.RUNNING else MOST
     wanted = {"domain": domain, "state": state, "after": after, "most": most, "limit": size + 1}
-    found = _SQL.rows("messages", tables, **wanted)
+    with by_index():
+        found = _SQL.rows("messages", tables, **wanted)
     looked, reach, now = (found[0][name] for name in ("looked", "reach", "now"))
     rows = [row for row in found if row["msg_id"] is not None]
     seen = queries.workers_seen({row["worker"] for row in rows if row["worker"]}) if rows else {}
@@ -58,7 +60,8 @@ def counts(domain: str) -> dict[str, Count]:
 
 def _counted(domain: str) -> dict[str, Count]:
     tables = {"commands": queue_table(command_queue(domain))}
-    (row,) = _SQL.rows("counts", tables, domain=domain, most=MOST + 1)
+    with by_index():
+        (row,) = _SQL.rows("counts", tables, domain=domain, most=MOST + 1)
     more = row["looked"] > MOST
     numbers = {state.value: row[state] for state in MessageState}
     numbers[""] = sum(numbers.values())

@@ -1,7 +1,8 @@
 -- Reads of a queue, by name (queue.py runs them). Each reads the messages from one place of the queue on, and no
 -- more of them than it is told; a command is looked up by LATERAL … LIMIT 1, since the planner would hash the whole table.
 -- A message whose command it no longer is (sent again since, or ended) is none that waits. Whether an attempt runs or has
--- failed and waits for the next one, the command does not tell, but its newest event of the two does.
+-- failed and waits for the next one, the command does not tell, but its newest event of the two does, which is asked for in
+-- the order of ix_audit_command_id: for "command_id =" the planner may walk through all events, where statistics are old.
 
 -- name: messages
 SELECT r.looked, r.reach, r.now, hit.*, left(t.behavior ->> 'type', 100) AS behavior
@@ -25,9 +26,9 @@ LEFT JOIN (
     ) c
     LEFT JOIN LATERAL (
         SELECT event_type, ts, details_json FROM commandbus.audit
-        WHERE c.status = 'IN_PROGRESS' AND command_id = q.command_id AND domain = %(domain)s
-            AND event_type IN ('RECEIVED', 'FAILED')
-        ORDER BY audit_id DESC LIMIT 1
+        WHERE c.status = 'IN_PROGRESS' AND command_id >= q.command_id AND command_id <= q.command_id
+            AND domain = %(domain)s AND event_type IN ('RECEIVED', 'FAILED')
+        ORDER BY command_id DESC, audit_id DESC LIMIT 1
     ) a ON TRUE
     CROSS JOIN LATERAL (
         SELECT CASE WHEN a.event_type = 'RECEIVED' THEN 'running'
@@ -61,8 +62,8 @@ FROM (
     ) c ON TRUE
     LEFT JOIN LATERAL (
         SELECT event_type FROM commandbus.audit
-        WHERE c.status = 'IN_PROGRESS' AND command_id = q.command_id AND domain = %(domain)s
-            AND event_type IN ('RECEIVED', 'FAILED')
-        ORDER BY audit_id DESC LIMIT 1
+        WHERE c.status = 'IN_PROGRESS' AND command_id >= q.command_id AND command_id <= q.command_id
+            AND domain = %(domain)s AND event_type IN ('RECEIVED', 'FAILED')
+        ORDER BY command_id DESC, audit_id DESC LIMIT 1
     ) a ON TRUE
 ) counted;

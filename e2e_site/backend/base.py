@@ -2,6 +2,7 @@
 
 - What the settings of a database or a role could change, and would break pages, is put right.
 - In a request a statement has the limits of `e2e_site/limits.py`.
+- A read that must not depend on what the server's statistics happen to say asks for its index (`by_index`).
 
 Through a pooler in transaction mode a session is another one in the next transaction. So what it keeps (it follows
 the few settings that the server reports to its clients) is set once for the session, and all the rest is sent with each
@@ -12,7 +13,9 @@ So it costs no round trip, needs no transaction around a page, and leaves nothin
 import math
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.db.backends.postgresql import base
@@ -27,6 +30,22 @@ _REPORTED = {"DateStyle": "ISO, MDY", "IntervalStyle": "postgres", "standard_con
 _FINDS_NO_PUBLIC = "SELECT NOT 'public' = ANY (current_schemas(false))"
 _TRUSTED_S = 1
 _Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
+_BY_INDEX = {"enable_seqscan": "off", "enable_sort": "off"}
+_planner: ContextVar[Mapping[str, str]] = ContextVar("planner")
+
+
+@contextmanager
+def by_index() -> Iterator[None]:
+    """Have the server read by an index, in the order of the index, wherever it has one; no transaction may be open.
+
+    For what is read of a long history to be a page: a planner whose statistics are of another time takes its rows for
+    few, and reads or sorts all that there are.
+    """
+    token = _planner.set(_BY_INDEX)
+    try:
+        yield
+    finally:
+        _planner.reset(token)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -94,9 +113,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _first_statement(self) -> str:
         """What comes before the first statement of a transaction; nothing where nothing is to be set."""
-        wanted: dict[str, str] = {}
+        wanted = dict(_planner.get({}))
         if limits.seconds_left() is not None:
-            wanted = {"statement_timeout": f"{limits.STATEMENT_S}s", "lock_timeout": f"{limits.LOCK_S}s"}
+            wanted |= {"statement_timeout": f"{limits.STATEMENT_S}s", "lock_timeout": f"{limits.LOCK_S}s"}
         if self._set_schema:
             wanted["search_path"] = "public"
         calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in wanted.items())
