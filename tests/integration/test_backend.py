@@ -14,6 +14,7 @@ from pytest_django.fixtures import Settings
 from commands.bus.send import send_test_command
 from commands.rules.behaviors import Behavior, BehaviorType
 from e2e_site import limits
+from e2e_site.backend.base import by_index
 from tests.support.load_runs import add_run
 
 ODD = {
@@ -93,6 +94,14 @@ def test_in_a_request_every_transaction_has_limits_and_leaves_none_behind() -> N
     # On the connection itself, as a pooler's next client finds it.
     raw = connection.connection.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
     assert raw.fetchone() == ("0", "0")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_read_by_index_leaves_the_planner_as_it_was() -> None:
+    for _ in range(2):
+        with by_index():
+            assert (show("enable_sort"), show("enable_seqscan")) == ("off", "off")
+        assert (show("enable_sort"), show("enable_seqscan")) == ("on", "on")
 
 
 @pytest.mark.django_db(transaction=True)
