@@ -17,6 +17,7 @@ from commands.reads.listing import LARGEST_NUMBER
 from commands.rules.details import details_of
 from commands.rules.words import DOMAIN, OPERATOR_EVENTS, EventType
 from e2e_site import limits, stored_json
+from e2e_site.backend.base import by_index
 from e2e_site.named_sql import NamedSql, Row, containing, rows_of
 
 MOST = 50_000  # candidates of one read
@@ -134,10 +135,11 @@ def _bounds(chosen: EventFilter) -> dict[str, int]:
 
 def _read(chosen: EventFilter, bounds: dict[str, int], size: int, before: int) -> Events:
     parameters = {**parameters_of(chosen), "from": bounds["from"], "before": before, "limit": size + 1}
-    rows = rows_of(statement("page", chosen), parameters)
-    if len(rows) > size:
-        return Events(rows=rows[:size], next=rows[size - 1]["audit_id"], reach=None)
-    edge = rows_of(statement("edge", chosen), parameters)
+    with by_index():
+        rows = rows_of(statement("page", chosen), parameters)
+        if len(rows) > size:
+            return Events(rows=rows[:size], next=rows[size - 1]["audit_id"], reach=None)
+        edge = rows_of(statement("edge", chosen), parameters)
     if not edge:
         return Events(rows=rows, next=None, reach=None)
     return Events(rows=rows, next=edge[0]["audit_id"] + 1, reach=edge[0]["ts"])
