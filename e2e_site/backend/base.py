@@ -37,7 +37,8 @@ _planner: ContextVar[Mapping[str, str]] = ContextVar("planner")
 
 @contextmanager
 def by_index() -> Iterator[None]:
-    """Have the server read by an index, in the order of the index, wherever it has one; no transaction may be open.
+    """Have the server read by an index, in the order of the index, wherever it has one. In an open transaction it
+    changes nothing.
 
     For what is read of a long history to be a page: a planner whose statistics are of another time takes its rows for
     few, and reads or sorts all that there are.
