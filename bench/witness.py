@@ -1,10 +1,9 @@
 """What handlers did, by a ledger of their own; and the program points at which a scenario ends a worker's process.
 
-    runworker --around bench.witness ─► around(handler) ─► lines of a file, one for each beginning and end
+    runworker --around bench.witness ─► around(handler) ─► a file: bench.ledgers.executions
 
-The ledger is a file that each worker process appends to, without a buffer: it survives ``kill -9`` of the worker and an
-outage of the server, which rows in a table would not, and shares nothing with the bus. `bench.ledgers.executions` reads
-it. What it shall do comes from the environment: see `Orders`.
+The ledger survives ``kill -9`` of the worker and an outage of the server, which rows in a table would not, and shares
+nothing with the bus. What a witness shall do comes from the environment: see `Orders`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import ctypes
 import json
 import os
 import signal
-import time
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 
+from bench.ledgers.executions import ExecutionLedger
 from commands.rules.behaviors import Behavior, BehaviorError
 from commands.rules.rolls import Rolls, share
 
@@ -31,10 +30,11 @@ if TYPE_CHECKING:
 
     from commandbus import Command, HandlerContext
 
+    from bench.ledgers.executions import Place
+
     Handler = Callable[[Command, HandlerContext], Awaitable[Any]]
 
 VARIABLE = "BENCH_WITNESS"
-BEGUN, ENDED, CRASHED = "B", "E", "X"
 FINISHING = "finishing"
 
 
@@ -52,6 +52,11 @@ class Crash:
     share: float
     ids: tuple[str, ...]
     armed: str
+
+    @property
+    def what(self) -> str:
+        """As the ledger tells it."""
+        return f"{self.point}:{self.how}"
 
     def hits(self, point: str, command_id: UUID, attempt: int) -> bool:
         if point != self.point or not Path(self.armed).exists():
@@ -82,18 +87,18 @@ def around(handler: Handler) -> Handler:
 
     async def witnessed(command: Command, context: HandlerContext) -> Any:
         witness = _witness()
-        witness.write(BEGUN, command, context)
-        witness.crash_at("received", command, context)
+        place = witness.ledger.begin(command.command_id, context.msg_id, context.attempt)
+        witness.crash_at("received", command, context, place)
         witness.roll(command, context)
         try:
             result = await handler(command, context)
         except BaseException as exc:
-            witness.write(ENDED, command, context, type(exc).__name__)
-            witness.crash_when_written(command, context)
+            witness.ledger.end(place, type(exc).__name__)
+            witness.crash_when_written(command, context, place)
             raise
-        witness.write(ENDED, command, context, "ok")
-        witness.crash_at("handled", command, context)
-        witness.crash_when_written(command, context)
+        witness.ledger.end(place, "ok")
+        witness.crash_at("handled", command, context, place)
+        witness.crash_when_written(command, context, place)
         return result
 
     return witnessed
@@ -101,18 +106,12 @@ def around(handler: Handler) -> Handler:
 
 class _Witness:
     def __init__(self, orders: Orders) -> None:
-        path = Path(orders.folder) / f"executions-{orders.worker}-{os.getpid()}.log"
-        self._file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+        self.ledger = ExecutionLedger(Path(orders.folder), orders.worker)
         self._rolls = Rolls(**orders.rolls) if orders.rolls else None
         self._crashes = [Crash(**{**crash, "ids": tuple(crash["ids"])}) for crash in orders.crashes]
         self._finishing: dict[str, Callable[[], None]] = {}  # commands, and what happens once their end is sent
         if any(crash.point == FINISHING for crash in self._crashes):
             self._watch_statements()
-
-    def write(self, what: str, command: Command, context: HandlerContext, outcome: str = "") -> None:
-        # The id as its number: a third of the time that its text takes, for what is done twice in each execution.
-        line = f"{what} {command.command_id.int:032x} {context.msg_id} {context.attempt} {time.time_ns()} {outcome}\n"
-        os.write(self._file, line.encode())
 
     def roll(self, command: Command, context: HandlerContext) -> None:
         if self._rolls is None:
@@ -124,21 +123,24 @@ class _Witness:
         attempt = getattr(context, "life_attempt", context.attempt)
         context.behavior = self._rolls.behavior(own, command.command_id, attempt).to_json()  # type: ignore[attr-defined]
 
-    def crash_at(self, point: str, command: Command, context: HandlerContext) -> None:
+    def crash_at(self, point: str, command: Command, context: HandlerContext, place: Place) -> None:
         for crash in self._crashes:
             if crash.hits(point, command.command_id, context.attempt):
-                self.write(CRASHED, command, context, f"{point}:{crash.how}")
-                _end_process(crash.how)
+                self._end_process(crash, place)
 
-    def crash_when_written(self, command: Command, context: HandlerContext) -> None:
+    def crash_when_written(self, command: Command, context: HandlerContext, place: Place) -> None:
         """Have the process end as soon as a statement that names this command's end was sent."""
         for crash in self._crashes:
             if crash.hits(FINISHING, command.command_id, context.attempt):
-                self._finishing[str(command.command_id)] = partial(self._end_finishing, crash.how, command, context)
+                self._finishing[str(command.command_id)] = partial(self._end_process, crash, place)
 
-    def _end_finishing(self, how: str, command: Command, context: HandlerContext) -> None:
-        self.write(CRASHED, command, context, f"{FINISHING}:{how}")
-        _end_process(how)
+    def _end_process(self, crash: Crash, place: Place) -> None:
+        self.ledger.crash(place, crash.what)
+        if crash.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if crash.how == "segfault":
+            ctypes.string_at(0)
+        os._exit(70)
 
     def _watch_statements(self) -> None:
         """psycopg sends a statement before it first waits, so what is called soon comes after that and before the
@@ -154,14 +156,6 @@ class _Witness:
             return await execute(conn, query, params, **options)
 
         psycopg.AsyncConnection.execute = watched  # type: ignore[assignment, method-assign]
-
-
-def _end_process(how: str) -> None:
-    if how == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if how == "segfault":
-        ctypes.string_at(0)
-    os._exit(70)
 
 
 @cache

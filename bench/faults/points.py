@@ -14,8 +14,9 @@ from uuid import UUID
 from bench.faults.inject import injects, judges
 from bench.faults.looks import are_final, codes_of, value
 from bench.faults.sending import send_extra
+from bench.ledgers.executions import read_executions
 from bench.scenarios.faults import CrashAt
-from bench.witness import CRASHED, FINISHING, Crash
+from bench.witness import FINISHING, Crash
 from commands.bus.bulk import NewCommand
 from commands.rules.behaviors import Behavior, BehaviorType
 from commands.rules.expectation import Bounds, Expectation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.faults.bench import Bench, Recorder
+    from bench.ledgers.executions import Execution
     from bench.scenarios.plan import Plan
 
 HITS_WITHIN_S = 20
@@ -92,7 +94,7 @@ def crash_at(fault: CrashAt, bench: Bench, recorder: Recorder) -> None:
 def _after_crashes(fault: CrashAt, bench: Bench, recorder: Recorder) -> None:
     hits = _hits(bench.folder, fault)
     with bench.connection() as conn:
-        ended = sum(bool(value(conn, _HAS_END, [command_id, msg_id, attempt])) for command_id, msg_id, attempt in hits)
+        ended = sum(bool(value(conn, _HAS_END, [hit.command_id, str(hit.msg_id), str(hit.attempt)])) for hit in hits)
     if fault.point == FINISHING:
         text = "each end that was on its way to the server counts"
         recorder.criterion(text, ended == len(hits), f"{ended} of {len(hits)}")
@@ -146,13 +148,7 @@ def _armed(folder: Path, number: int) -> Path:
     return folder / f"armed-{number}"
 
 
-def _hits(folder: Path, fault: CrashAt) -> list[tuple[str, str, str]]:
-    """Command, message and attempt at which a process was ended so, by the ledgers of those processes."""
-    said = f" {fault.point}:{fault.how}"
-    found = []
-    for path in folder.glob("executions-*.log"):
-        for line in path.read_text().splitlines():
-            if line.startswith(f"{CRASHED} ") and line.endswith(said):
-                _, command_id, msg_id, attempt, _ = line.split(" ", 4)
-                found.append((command_id, msg_id, attempt))
-    return found
+def _hits(folder: Path, fault: CrashAt) -> list[Execution]:
+    """The executions in which a process was ended so, by the ledgers of those processes."""
+    what = f"{fault.point}:{fault.how}"
+    return [execution for execution in read_executions(folder) if execution.crashed == what]

@@ -22,7 +22,10 @@ PARTS = ("manage.py", "flyway.conf", "migrations_flyway", "bench", "commands", "
 LEFT_OUT = tuple(f":(exclude,glob){folder}/**" for folder in ("**/templates", "**/static_src", "bench/results"))
 # Ours, put beside the release's: it has no ``--around``, and its ``--handlers`` names `bench.releases.watch`.
 WATCH = "bench.releases.watch"
-BESIDE = ("bench/releases/__init__.py", "bench/releases/watch.py", "bench/witness.py", "commands/rules/rolls.py")
+BESIDE = (
+    "bench/ledgers/__init__.py", "bench/ledgers/executions.py", "bench/releases/__init__.py", "bench/releases/watch.py",
+    "bench/witness.py", "commands/rules/rolls.py",
+)  # fmt: skip
 
 
 def releases() -> list[str]:

@@ -18,6 +18,7 @@ from bench.faults.senders import (
     judge_sender_clock,
 )
 from bench.fleet import Fleet
+from bench.ledgers.executions import ExecutionLedger
 from bench.ledgers.load import load_ledgers
 from bench.ledgers.sends import SendLedger
 from bench.report.document import Criterion
@@ -46,14 +47,12 @@ def recorder(fault: AnyFault, bench: Bench) -> Recorder:
 
 def worked_off(bus: HandBus, bench: Bench) -> None:
     """Receive and complete all there is, as a worker does, with its ledger; then load both ledgers."""
-    lines = []
+    worker = ExecutionLedger(bench.folder, "w1.1")
     while commands := bus.receive(1000)["commands"]:
         for command_id, attempt in commands.items():
-            key = f"{command_id} {attempt['msg_id']} {attempt['attempt']}"
-            lines += [f"B {key} 1 \n", f"E {key} 2 ok\n"]
+            worker.end(worker.begin(command_id, attempt["msg_id"], attempt["attempt"]), "ok")
             one = {"command_id": command_id, "msg_id": attempt["msg_id"], "attempt": attempt["attempt"]}
             bus.finish({**one, "kind": "success", "result": {}})
-    (bench.folder / "executions-w1.1-1.log").write_text("".join(lines))
     load_ledgers(bus.conn, bench.folder, 1)
 
 
