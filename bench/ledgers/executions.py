@@ -32,7 +32,7 @@ _CRASHED = Struct("<24s")
 _RECORD = Struct("<16sqiq 92sq 24s")
 _ENDED_AT = _BEGUN.size
 _CRASHED_AT = _ENDED_AT + _ENDED.size
-_PART = 8192 * _RECORD.size  # whole records, and whole pages of any common size: a mapping begins at one
+_PART = 2048 * _RECORD.size  # whole records, and whole pages of any common size: a mapping begins at one
 
 
 class ExecutionLedger:

@@ -25,7 +25,7 @@ ledger.end(ledger.begin(UUID(int=1), 11, 1), "ok")
 ledger.begin(UUID(int=2), 12, 1)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-MOST = 8192  # records of a part
+MOST = 2048  # records of a part
 
 
 def test_an_execution_is_read_with_its_times_and_its_outcome(tmp_path: Path) -> None:
