@@ -35,6 +35,7 @@ MOST_BYTES = 150_000
 USER = "ann"
 WITHIN_S = 60
 HISTORY = ("--commands", "40000", "--days", "7", "--parked", "260", "--waiting", "0")
+PROVED = ("f01_kill", "--seed", "7")
 WORKING, WORKING_S = 7, 900  # commands that the worker has while pictures are taken, and how long each works
 SAMPLES = Path(__file__).with_name("samples.sql")
 IMAGES = Path(__file__).parents[1] / "images"
@@ -60,16 +61,24 @@ def sending(page: Page) -> None:
     page.wait_for_timeout(1000 * SENDING_S)
 
 
-def charts(page: Page) -> None:
-    """Those of a week, below what else the dashboard shows."""
-    page.goto("/?range=7d")
-    page.evaluate("scrollTo(0, document.getElementById('charts').getBoundingClientRect().top + scrollY - 70)")
+def scrolled(go: Callable[[Page], None], selector: str) -> Callable[[Page], None]:
+    """Then scrolls until this stands at the top."""
+
+    def further(page: Page) -> None:
+        go(page)
+        page.locator(selector).first.evaluate("it => scrollTo(0, it.getBoundingClientRect().top + scrollY - 70)")
+
+    return further
+
+
+RUN = clicked("/runs/", "main table a[href^='/runs/']")
+MICROSCOPE = clicked("/tsq/", "main table a[href^='/commands/']", "main a[href^='/microscope/']")
 
 
 # Each with how a person gets there.
 PICTURES: dict[str, Callable[[Page], None]] = {
-    "dashboard": clicked("/"),
-    "charts": charts,
+    "dashboard": clicked("/?range=7d"),
+    "charts": scrolled(clicked("/?range=7d"), "#charts"),
     "send": clicked("/send/"),
     "send-many": clicked("/send/many/"),
     "operations": clicked("/operations/"),
@@ -82,6 +91,10 @@ PICTURES: dict[str, Callable[[Page], None]] = {
     "actions": clicked("/audit/actions/"),
     "replies": clicked("/replies/"),
     "rejected": clicked("/rejected/"),
+    "run": RUN,
+    "run-over-time": scrolled(RUN, "#timelines"),
+    "run-executions": scrolled(RUN, "#swimlane"),
+    "microscope": MICROSCOPE,
     "operation": sending,  # the last one: from here on thousands of commands wait
 }
 
@@ -101,8 +114,9 @@ def main(names: Sequence[str]) -> None:
 
 
 def fill(database: OwnDatabase, password: str) -> None:
-    """A history, a user with all rights, and something to do."""
+    """A history, a run, a user with all rights, and something to do."""
     run(database, "seed_history", *HISTORY)
+    run(database, "bench", "run", *PROVED)
     run(database, "createsuperuser", "--noinput", "--username", USER, "--email", "", DJANGO_SUPERUSER_PASSWORD=password)
     with psycopg.connect(**database.params) as conn:
         conn.execute("UPDATE public.e2e_config SET visibility_timeout = %s", [2 * WORKING_S])
