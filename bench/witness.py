@@ -53,10 +53,10 @@ class Crash:
     ids: tuple[str, ...]
     armed: str
 
-    @property
-    def what(self) -> str:
-        """As the ledger tells it."""
-        return f"{self.point}:{self.how}"
+    @staticmethod
+    def told(point: str, how: str) -> str:
+        """As the ledger tells it (`bench.ledgers.executions`)."""
+        return f"{point}:{how}"
 
     def hits(self, point: str, command_id: UUID, attempt: int) -> bool:
         if point != self.point or not Path(self.armed).exists():
@@ -135,7 +135,7 @@ class _Witness:
                 self._finishing[str(command.command_id)] = partial(self._end_process, crash, place)
 
     def _end_process(self, crash: Crash, place: Place) -> None:
-        self.ledger.crash(place, crash.what)
+        self.ledger.crash(place, crash.told(crash.point, crash.how))
         if crash.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if crash.how == "segfault":

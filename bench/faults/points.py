@@ -150,5 +150,5 @@ def _armed(folder: Path, number: int) -> Path:
 
 def _hits(folder: Path, fault: CrashAt) -> list[Execution]:
     """The executions in which a process was ended so, by the ledgers of those processes."""
-    what = f"{fault.point}:{fault.how}"
-    return [execution for execution in read_executions(folder) if execution.crashed == what]
+    told = Crash.told(fault.point, fault.how)
+    return [execution for execution in read_executions(folder) if execution.crashed == told]

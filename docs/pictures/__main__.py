@@ -1,6 +1,6 @@
 """Take the pictures of docs/console.md: `bin/pictures`, or ``bin/pictures tsq queue`` for single ones.
 
-In a database of their own, with a made history and a worker that really works; it is dropped at the end.
+In a database of their own, with a made history, a run and a worker that really works; it is dropped at the end.
 """
 
 import os
@@ -72,8 +72,6 @@ def scrolled(go: Callable[[Page], None], selector: str) -> Callable[[Page], None
 
 
 RUN = clicked("/runs/", "main table a[href^='/runs/']")
-MICROSCOPE = clicked("/tsq/", "main table a[href^='/commands/']", "main a[href^='/microscope/']")
-
 
 # Each with how a person gets there.
 PICTURES: dict[str, Callable[[Page], None]] = {
@@ -94,7 +92,7 @@ PICTURES: dict[str, Callable[[Page], None]] = {
     "run": RUN,
     "run-over-time": scrolled(RUN, "#timelines"),
     "run-executions": scrolled(RUN, "#swimlane"),
-    "microscope": MICROSCOPE,
+    "microscope": clicked("/tsq/", "main table a[href^='/commands/']", "main a[href^='/microscope/']"),
     "operation": sending,  # the last one: from here on thousands of commands wait
 }
 
