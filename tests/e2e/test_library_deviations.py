@@ -40,7 +40,7 @@ def test_a_late_failure_changes_what_was_completed(bus: LiveBus, library: Worker
     with pins("D3"):
         bus.wait_for_word("SRRCT", parked)
         assert bus.status(parked) == PARKED
-        assert (bus.queued(), bus.archived()) == ([], [])  # nothing is left that an operator could retry
+        wait_until(lambda: (bus.queued(), bus.archived()) == ([], []))  # nothing is left that an operator could retry
         assert bus.replies_to(parked)[0]["outcome"] == "SUCCESS"
     with pins("D13"):
         bus.wait_for_word("SRRCF", blamed)

@@ -1,11 +1,15 @@
 """What a test that commits leaves behind is gone before the next one; what Django's migrations made is as it was."""
 
+from contextlib import closing
+
+import psycopg
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 
 from tests.support import databases
 from tests.support.bus import HandBus
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,3 +51,12 @@ def test_what_migrate_made_is_made_anew_where_a_test_changed_it(bus: HandBus, sp
     known = made_by_migrate()
     clean(bus)
     assert made_by_migrate() == known  # and not again
+
+
+def test_a_statement_that_a_killed_worker_left_running_changes_nothing_afterwards(bus: HandBus) -> None:
+    with closing(psycopg.connect(bus.url, autocommit=True, application_name="runworker sample")) as worker:
+        worker.pgconn.send_query(b"SELECT pg_sleep(600); UPDATE public.e2e_sampler SET sampled_at = clock_timestamp()")
+        runs = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
+        wait_until(lambda: bus.value(runs, [worker.info.backend_pid]))
+        clean(bus)
+        assert not bus.value(runs, [worker.info.backend_pid])

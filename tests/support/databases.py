@@ -59,6 +59,7 @@ def clean(url: str) -> None:
     """Empty our tables and queues, and those of Django that its migrations leave empty; put the settings back."""
     emptied = set(connection.introspection.django_table_names()) - _made_by_migrate.keys()
     with psycopg.connect(url) as conn:
+        _end_what_killed_workers_left(conn)
         # A process that a test left running holds locks: say so instead of waiting.
         conn.execute("SET lock_timeout = '15s'")
         # What a test did not touch has no pages: most tables, after most tests, and TRUNCATE takes long for each.
@@ -94,6 +95,17 @@ def clean(url: str) -> None:
             "UPDATE public.e2e_sampler SET counted = 0, counted_at = NULL, horizon = NULL, horizon_at = NULL,"
             " writers = '{}', sampled_at = NULL, sampler = '' WHERE counted > 0 OR sampled_at IS NOT NULL"
         )
+
+
+def _end_what_killed_workers_left(conn: psycopg.Connection) -> None:
+    """The server still performs the last statement of a worker that was killed, maybe after the tables are emptied."""
+    conn.execute(
+        """
+        SELECT pg_terminate_backend(pid, 15000) FROM pg_stat_activity
+        WHERE datname = current_database() AND (starts_with(application_name, 'runworker')
+                                                OR starts_with(application_name, 'sampler'))
+        """
+    )
 
 
 def template_name() -> str:
