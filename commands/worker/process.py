@@ -100,10 +100,10 @@ async def work(
             engine = NativeEngine(registry, state, *links[:2])
         else:
             engine = LibraryEngine(registry, state, params, use_notify=not await links[0].is_pooled())
-        sampling = Sampling(links[0], links[3])
+        sampling = Sampling(links[0], links[3]) if options.samples else None
         answering = (probes or Probes()).run(lambda: state.readiness(connected=not outage.lasts))
         beside = {"listen": listener.run(state), "operate": operate(state, links[2]), "probes": answering}
-        if options.samples:
+        if sampling:
             beside["sample"] = sampling.run()
         return await _run(engine, state, sampling, beside, options)
     finally:
@@ -146,7 +146,7 @@ async def _state(options: Options, link: Link, *, polling: bool) -> WorkerState:
 async def _run(
     engine: RunningEngine,
     state: WorkerState,
-    sampling: Sampling,
+    sampling: Sampling | None,
     beside: Mapping[str, Coroutine[Any, Any, None]],
     options: Options,
 ) -> int:
@@ -176,8 +176,8 @@ async def _run(
     return await _exit_code(state, abandoned=abandoned, over=over)
 
 
-async def _say_goodbye(state: WorkerState, sampling: Sampling) -> None:
-    await asyncio.gather(state.say_goodbye(), sampling.leave())
+async def _say_goodbye(state: WorkerState, sampling: Sampling | None) -> None:
+    await asyncio.gather(state.say_goodbye(), *([sampling.leave()] if sampling else []))
 
 
 def _say_started(state: WorkerState) -> None:

@@ -66,15 +66,18 @@ class Sampling:
             await asyncio.sleep(pause)
 
     async def leave(self) -> None:
-        """Count what happened until now, and let another begin at once; where that fails, it does so after a while."""
-        if self._samples:
-            with contextlib.suppress(ConnectionLostError, psycopg.Error):
+        """Count what happened until now, and let another begin at once; where that fails, it does so after a while.
+
+        A process may end before its first sample.
+        """
+        with contextlib.suppress(ConnectionLostError, psycopg.Error):
+            if self._samples or await self._may_sample():
                 await take(self._own)
                 await self._own.value(STOP, (own_name(),))
 
     async def _next(self) -> float:
         """Sample, or ask; how long to wait then, in seconds."""
-        if not self._samples and not await self._shared.value(MAY_SAMPLE, (own_name(),)):
+        if not self._samples and not await self._may_sample():
             return TURN_S
         answer = await take(self._own)
         if answer["sampled"] != self._samples:
@@ -84,6 +87,10 @@ class Sampling:
             return await self._give_up()
         self._say_held(answer["held_s"])
         return float(answer["due_ms"]) / 1000
+
+    async def _may_sample(self) -> bool:
+        may: bool = await self._shared.value(MAY_SAMPLE, (own_name(),))
+        return may
 
     async def _give_up(self) -> float:
         """Until it is its turn again; how long to wait before it asks."""
