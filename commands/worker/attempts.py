@@ -10,6 +10,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
@@ -25,6 +26,12 @@ from settings_app.backoff import backoff_ms
 
 if TYPE_CHECKING:
     from settings_app.values import WorkerSettings
+
+
+@lru_cache(maxsize=1024)
+def _correlation(text: str) -> UUID:
+    """All commands of a crowd carry the same."""
+    return UUID(text)
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -55,9 +62,11 @@ class Attempt:
     @classmethod
     def from_row(cls, domain: str, row: list[Any], settings: WorkerSettings, asked: float) -> Self:
         """From one array of what ``commandbus.receive_commands`` answers to a call that was sent when ``asked``."""
-        (msg_id, command_id, command_type, data, correlation_id, reply_to, created_at) = row[:7]
-        (attempt, max_attempts, life_attempt, behavior) = row[7:]
-        correlated = parsed(UUID, correlation_id) if correlation_id else None
+        (
+            msg_id, command_id, command_type, data, correlation_id, reply_to, created_at,
+            attempt, max_attempts, life_attempt, behavior,
+        ) = row  # fmt: skip
+        correlated = parsed(_correlation, correlation_id) if correlation_id else None
         created = parsed(datetime.fromisoformat, created_at)
         command = Command(
             domain=domain,

@@ -181,6 +181,7 @@ class NativeEngine:
         What takes no time has ended when the next few start, so that its outcomes are written meanwhile and the next
         messages asked for.
         """
+        create_task = asyncio.get_running_loop().create_task  # asyncio.create_task asks the system each time
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -188,7 +189,7 @@ class NativeEngine:
                 for _ in range(min(STARTED_AT_A_TIME, len(self._received))):
                     row, settings, asked = self._received.popleft()
                     attempt = Attempt.from_row(self._state.domain, row, settings, asked)
-                    self._running[attempt] = asyncio.create_task(self._perform(attempt))
+                    self._running[attempt] = create_task(self._perform(attempt), name="attempt")
                 self._state.in_flight = self._begun()
                 await asyncio.sleep(0)
             self._room.set()

@@ -78,7 +78,8 @@ class Finisher:
 
     def overdue(self) -> list[int]:
         """The messages of those whose lease is over: they can be seen again, and must not begin again here."""
-        return [attempt.context.msg_id for attempt in self.attempts() if attempt.lease_left() <= 0]
+        now = time.monotonic()
+        return [attempt.context.msg_id for attempt in self.attempts() if attempt.lease_ends <= now]
 
     def _all(self) -> Iterator[Outcome]:
         return chain(self._unwritten, self._writing, self._busy, *self._parts)
