@@ -34,7 +34,12 @@ _DRAIN = (
         floor=10,
         resource=("drain", "ceiling:busy"),
     ),
-    _at_least(text="Drain, over the ceiling", measure=ratio(_native, _ceiling), limit=_CEILING_SHARE, unit="x"),
+    _at_least(
+        text="Drain with as many commands in hand, over the ceiling",
+        measure=ratio(of("drain", "native-deep"), _ceiling),
+        limit=_CEILING_SHARE,
+        unit="x",
+    ),
     _at_least(
         text="Drain",
         measure=_native,

@@ -13,6 +13,7 @@ from commands.rules.words import DOMAIN, Engine
 BATCH = 200
 CONNECTIONS = 2
 LIBRARY_CONCURRENCIES = (4, 20, 50)
+DEEP = BATCH * CONNECTIONS  # commands that the ceiling has in hand: one batch for each connection
 
 # What a worker does to a batch, in the same two statements. In place of the handlers the server turns what it received
 # into outcomes; put together as text, which is the quickest: a third of a millisecond per batch of 200.
@@ -49,15 +50,17 @@ def _library_metrics() -> dict[str, Metric]:
     quick={"commands": 10_000, "library": 400},
     metrics={
         "native": Metric(label="engine native, one process", unit=_RATE),
+        "native-deep": Metric(label=f"the same with {DEEP} slots, as many as the ceiling has in hand", unit=_RATE),
         "ceiling": Metric(label="ceiling: the same statements, 2 connections", unit=_RATE),
         **_library_metrics(),
     },
-    seconds=55,
+    seconds=65,
 )
 def drain(run: Run) -> None:
     """One process, `success` without execution time, reply asked for. Every second round goes backwards."""
     contestants: dict[str, Callable[[], Drained]] = {
-        "native": partial(_native, run),
+        "native": partial(_native, run, "native"),
+        "native-deep": partial(_native, run, "native-deep", concurrency=DEEP),
         "ceiling": partial(_ceiling, run),
         **{f"library-{n}": partial(_library, run, n) for n in LIBRARY_CONCURRENCIES},
         **{f"bare-{n}": partial(_bare, run, n) for n in LIBRARY_CONCURRENCIES},
@@ -81,14 +84,14 @@ def drain(run: Run) -> None:
 def defaults(run: Run) -> None:
     """The settings as they are after installation: 4 slots, batches of 10."""
     for _ in range(run.rounds):
-        run.record("native", _native(run, concurrency=4, batch_size=10).rate)
+        run.record("native", _native(run, "native", concurrency=4, batch_size=10).rate)
         run.record("library", _library(run, 4).rate)
 
 
-def _native(run: Run, **options: Any) -> Drained:
+def _native(run: Run, metric: str, **options: Any) -> Drained:
     count = run.sizes["commands"]
     since = run.testbed.fresh(count)
-    with run.processors("native"):
+    with run.processors(metric):
         return run.testbed.drain(count, since=since, **options)
 
 
