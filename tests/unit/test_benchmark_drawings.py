@@ -30,6 +30,7 @@ def test_a_drain_shows_the_library_at_its_best() -> None:
         "drain",
         {
             "native": [1000.0, 1200.0],
+            "native-deep": [1300.0],
             "ceiling": [1500.0],
             "library-4": [50.0],
             "library-20": [90.0, 91.0],
@@ -37,7 +38,7 @@ def test_a_drain_shows_the_library_at_its_best() -> None:
             "bare-4": [80.0],
         },
     )
-    assert labels(chart) == ["engine native", "ceiling", "library", "library, bare handler"]
+    assert labels(chart) == ["native, 200", "native, 400", "ceiling", "library", "bare handler"]
     assert next(bar.title for bar in chart.bars if "library," in bar.title).endswith("90.5 (90 to 91)")
 
 
