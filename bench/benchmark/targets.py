@@ -35,7 +35,7 @@ _DRAIN = (
         resource=("drain", "ceiling:busy"),
     ),
     _at_least(
-        text="Drain with as many commands in hand, over the ceiling",
+        text="Drain with 400 slots, over the ceiling",
         measure=ratio(of("drain", "native-deep"), _ceiling),
         limit=_CEILING_SHARE,
         unit="x",
